@@ -1,0 +1,110 @@
+#include "model/frame.h"
+
+namespace rayx::model {
+namespace {
+
+constexpr size_t Padded(size_t bytes) { return (bytes + 7) & ~size_t{7}; }
+
+bool KnownKind(FrameKind kind) {
+  const auto value = static_cast<uint8_t>(kind);
+  return (value >= 1 && value <= 3) || (value >= 16 && value <= 25);
+}
+
+}  // namespace
+
+const char* ToString(FrameError error) {
+  switch (error) {
+    case FrameError::kNone: return "none";
+    case FrameError::kTruncated: return "frame shorter than its header";
+    case FrameError::kBadMagic: return "not a frame (wrong magic)";
+    case FrameError::kBadVersion: return "frame layout of another version";
+    case FrameError::kBadKind: return "unknown frame kind";
+    case FrameError::kBodyTooLarge: return "frame body larger than the limit";
+    case FrameError::kTooManyItems: return "more items than the limit";
+    case FrameError::kItemOutOfBounds: return "item reaches beyond the body";
+    case FrameError::kBadItem: return "malformed item";
+  }
+  return "unknown frame error";
+}
+
+FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header) {
+  if (bytes.size() < kFrameHeaderBytes) return FrameError::kTruncated;
+  std::memcpy(static_cast<void*>(&header), bytes.data(), kFrameHeaderBytes);
+  if (header.magic != kFrameMagic) return FrameError::kBadMagic;
+  if (header.version != kFrameVersion) return FrameError::kBadVersion;
+  if (!KnownKind(header.kind)) return FrameError::kBadKind;
+  if (header.body_bytes > kBodyBytesMax) return FrameError::kBodyTooLarge;
+  if (header.item_count > kItemsMax || header.result_count > kItemsMax) {
+    return FrameError::kTooManyItems;
+  }
+  return FrameError::kNone;
+}
+
+std::span<std::byte> BodyWriter::Add(ItemKind kind, size_t bytes, uint64_t object_sequence) {
+  const size_t at = body_.size();
+  body_.resize(at + sizeof(ItemHeader) + Padded(bytes));
+  ItemHeader header;
+  header.kind = kind;
+  header.bytes = static_cast<uint32_t>(bytes);
+  header.object_sequence = object_sequence;
+  std::memcpy(body_.data() + at, &header, sizeof header);
+  ++count_;
+  return std::span(body_).subspan(at + sizeof header, bytes);
+}
+
+std::span<std::byte> BodyWriter::AddInlineSpace(size_t bytes, uint64_t object_sequence) {
+  return Add(ItemKind::kInline, bytes, object_sequence);
+}
+
+void BodyWriter::AddInline(std::span<const std::byte> value, uint64_t object_sequence) {
+  auto space = Add(ItemKind::kInline, value.size(), object_sequence);
+  if (!value.empty()) std::memcpy(space.data(), value.data(), value.size());
+}
+
+void BodyWriter::AddStored(const StoredLocation& location) {
+  auto space = Add(ItemKind::kStored, sizeof location, location.object.sequence);
+  std::memcpy(space.data(), &location, sizeof location);
+}
+
+void BodyWriter::AddError(std::span<const std::byte> error) {
+  auto space = Add(ItemKind::kError, error.size(), 0);
+  if (!error.empty()) std::memcpy(space.data(), error.data(), error.size());
+}
+
+bool BodyReader::Next(Item& item) {
+  if (left_ == 0 || error_ != FrameError::kNone) return false;
+  --left_;
+  if (body_.size() < sizeof(ItemHeader)) {
+    error_ = FrameError::kItemOutOfBounds;
+    return false;
+  }
+  ItemHeader header;
+  std::memcpy(&header, body_.data(), sizeof header);
+  const size_t padded = Padded(header.bytes);
+  if (padded > body_.size() - sizeof header) {
+    error_ = FrameError::kItemOutOfBounds;
+    return false;
+  }
+  item.kind = header.kind;
+  item.object_sequence = header.object_sequence;
+  item.bytes = body_.subspan(sizeof header, header.bytes);
+  switch (header.kind) {
+    case ItemKind::kInline:
+    case ItemKind::kError:
+      break;
+    case ItemKind::kStored:
+      if (header.bytes != sizeof(StoredLocation)) {
+        error_ = FrameError::kBadItem;
+        return false;
+      }
+      std::memcpy(static_cast<void*>(&item.stored), item.bytes.data(), sizeof(StoredLocation));
+      break;
+    default:
+      error_ = FrameError::kBadItem;
+      return false;
+  }
+  body_ = body_.subspan(sizeof header + padded);
+  return true;
+}
+
+}  // namespace rayx::model

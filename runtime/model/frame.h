@@ -1,0 +1,177 @@
+// The one task frame: what rings carry raw and streams carry as bytes.
+//
+// Purpose:  layout, encoder and decoder of calls, replies and the small messages between processes.
+// Owner:    values; no state.                 Threads: any.
+// Inputs:   bytes from a peer process or VM: hostile until DecodeHeader / FrameReader said otherwise.
+// Promises: one encoder and one decoder. Decoding never reads outside the span it was given, allocates
+//           nothing by an unchecked number, and never reads a shared byte twice (callers copy the header
+//           out of the ring first). A frame with another magic or version is refused.
+// Limits:   kFrameBytesMax in a ring; a body above kRingBodyBytesMax travels as one payload block;
+//           kBodyBytesMax in all; kItemsMax arguments or results.
+//
+// A frame is a 128-byte FrameHeader, then a body: `item_count` items, each an ItemHeader (16 bytes) and
+// its bytes, padded to 8. Little-endian, as on every machine that we run on (static_assert).
+#ifndef RAYX_MODEL_FRAME_H_
+#define RAYX_MODEL_FRAME_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/ids.h"
+
+namespace rayx::model {
+
+inline constexpr uint32_t kFrameMagic = 0x31465852;  // "RXF1"
+inline constexpr uint16_t kFrameVersion = 1;
+inline constexpr size_t kFrameHeaderBytes = 128;
+inline constexpr size_t kFrameBytesMax = 4096;
+inline constexpr size_t kRingBodyBytesMax = kFrameBytesMax - kFrameHeaderBytes;
+inline constexpr size_t kBodyBytesMax = 512 * 1024;
+inline constexpr size_t kInlineValueBytesMax = 100 * 1024;  // larger values live in the store
+inline constexpr uint32_t kItemsMax = 4096;
+
+enum class FrameKind : uint8_t {
+  // The calls lane: each carries a claim word and is executed.
+  kTask = 1,
+  kActorCreate = 2,
+  kActorCall = 3,
+  // The replies lane: drained at any time, also while user code runs.
+  kReply = 16,          // results of a call: item i is result i, or one kError item
+  kFetchValue = 17,     // urgent: "send me object `task` when you have it"; cookie is the asker's
+  kValue = 18,          // answer to kFetchValue: one item
+  kRevoke = 19,         // urgent: give back a queued frame {task, attempt} (owner on another VM)
+  kRevokeReply = 20,    // flags: kFlagTooLate when it already runs or ran
+  kAddBorrower = 21,    // urgent: source borrows object `task`, epoch in call_number
+  kBorrowerAck = 22,
+  kRemoveBorrower = 23,
+  kCancel = 24,
+  kUndeliverable = 25,  // a daemon's answer: the destination is gone; item 0 is a kError item
+};
+
+inline bool IsCall(FrameKind kind) { return static_cast<uint8_t>(kind) < 16; }
+
+enum FrameFlags : uint8_t {
+  kFlagPayloadBlock = 1,  // in a ring only: the body lies in the channel's payload ring
+  kFlagUrgent = 2,
+  kFlagTooLate = 4,
+  kFlagFailed = 8,        // a reply whose single item is an error
+};
+
+struct FrameHeader {
+  uint32_t magic = kFrameMagic;
+  uint16_t version = kFrameVersion;
+  FrameKind kind = FrameKind::kTask;
+  uint8_t flags = 0;
+  uint32_t body_bytes = 0;      // of the whole body, wherever it lies
+  uint32_t attempt = 1;         // attempts count from 1
+  ProcessId destination;
+  ProcessId source;
+  TaskId task;
+  FunctionId function;
+  uint32_t cookie_slot = 0;     // the sender's pending slot, brought back by the answer
+  uint32_t cookie_sequence = 0; // of that slot; slot + sequence + owner + attempt are all checked
+  ActorId actor;
+  uint32_t incarnation = 0;
+  JobId job;
+  uint64_t call_number = 0;     // per caller and actor incarnation, from 1
+  uint64_t stream_sequence = 0; // between daemons only
+  uint64_t stream_ack = 0;
+  uint32_t credit = 0;
+  uint16_t item_count = 0;
+  uint16_t result_count = 1;    // results that the caller expects
+  uint32_t claim_slot = 0;      // in a ring only: index into the channel's claim words
+  uint32_t run_micros = 0;      // in a reply: measured run time, for the depth of pipelining
+};
+static_assert(sizeof(FrameHeader) == kFrameHeaderBytes);
+static_assert(std::endian::native == std::endian::little);
+
+enum class ItemKind : uint8_t {
+  kInline = 1,    // the serialized value itself
+  kStored = 2,    // a StoredLocation: the value lies in a store
+  kError = 3,     // a serialized proto ErrorInfo
+};
+
+struct ItemHeader {
+  ItemKind kind = ItemKind::kInline;
+  uint8_t reserved[3] = {};
+  uint32_t bytes = 0;       // that follow, before padding
+  uint64_t object_sequence = 0;  // of the argument's object when it has one, else 0
+};
+static_assert(sizeof(ItemHeader) == 16);
+
+// Where a sealed object lies. `entry` and `generation` name the extent entry of the control area.
+struct StoredLocation {
+  ObjectId object;
+  NodeNumber node;
+  JobId job;               // whose segment
+  uint32_t entry = 0;
+  uint32_t generation = 0;
+  uint64_t offset = 0;     // in the segment
+  uint64_t size = 0;
+  friend bool operator==(const StoredLocation&, const StoredLocation&) = default;
+};
+static_assert(sizeof(StoredLocation) == 48);
+
+enum class FrameError : uint8_t {
+  kNone = 0,
+  kTruncated,
+  kBadMagic,
+  kBadVersion,
+  kBadKind,
+  kBodyTooLarge,
+  kTooManyItems,
+  kItemOutOfBounds,
+  kBadItem,
+};
+const char* ToString(FrameError error);
+
+// Copies and checks a header. `bytes` may be longer than the header.
+FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header);
+
+// Appends items to a body buffer (cleared by the owner, reused).
+class BodyWriter {
+ public:
+  explicit BodyWriter(std::vector<std::byte>& body) : body_(body) {}
+  void AddInline(std::span<const std::byte> value, uint64_t object_sequence = 0);
+  // Room for an inline value that the caller fills in itself; valid until the next Add.
+  std::span<std::byte> AddInlineSpace(size_t bytes, uint64_t object_sequence = 0);
+  void AddStored(const StoredLocation& location);
+  void AddError(std::span<const std::byte> error);
+  uint16_t item_count() const { return count_; }
+
+ private:
+  std::span<std::byte> Add(ItemKind kind, size_t bytes, uint64_t object_sequence);
+  std::vector<std::byte>& body_;
+  uint16_t count_ = 0;
+};
+
+struct Item {
+  ItemKind kind = ItemKind::kInline;
+  uint64_t object_sequence = 0;
+  std::span<const std::byte> bytes;  // kInline, kError
+  StoredLocation stored;             // kStored
+};
+
+// Walks the items of a body. The body must not change under it (a private copy, or a claimed block).
+class BodyReader {
+ public:
+  BodyReader(std::span<const std::byte> body, uint16_t item_count)
+      : body_(body), left_(item_count) {}
+  // False at the end or at an error; error() tells which.
+  bool Next(Item& item);
+  FrameError error() const { return error_; }
+
+ private:
+  std::span<const std::byte> body_;
+  uint32_t left_;
+  FrameError error_ = FrameError::kNone;
+};
+
+}  // namespace rayx::model
+
+#endif  // RAYX_MODEL_FRAME_H_
