@@ -1,0 +1,219 @@
+# The functions that declare RayX's modules, tests and programs. How to use them:
+#
+#   # runtime/shm/CMakeLists.txt: the static library rayx_shm; files include "shm/ring.h"
+#   rayx_module(shm SOURCES ring.cc segment.cc DEPS base model io LIBS absl::flat_hash_map)
+#
+#   # tests/unit/shm/CMakeLists.txt: the executable shm_ring_test, Catch2's main included
+#   rayx_test(shm_ring_test SOURCES ring_test.cc DEPS shm base LIBS absl::strings
+#             LABELS unit TIMEOUT 30)
+#
+#   # examples/01_hello/CMakeLists.txt: a user's program, in bin/examples/hello
+#   rayx_executable(hello SOURCES hello.cc FOLDER examples LIBS rayx_torch_dep)
+#
+#   # bench or torch: parse <torch/torch.h> once for all targets
+#   rayx_use_torch_pch(<target>)
+#
+# DEPS are modules (checked against layers.txt; `public`, `proto_local`, `proto_services` and
+# `torch` are names like any other), LIBS are targets of third_party/dependencies.cmake. DEPS and
+# LIBS pass on to whoever depends on the module. A module without SOURCES has headers only.
+# Tests may use every module. LABELS default to the name of the folder under tests/.
+#
+# One module alone: `ninja -C build/release rayx_shm shm_ring_test`. A second build folder beside
+# the first: `cmake --preset release -B build/mine`.
+
+set(RAYX_RUNTIME_DIR ${CMAKE_CURRENT_LIST_DIR})
+
+# Warnings are errors in our own code. -Wrestrict has false alarms on std::string in GCC 12
+# (PR 105651), -Wmaybe-uninitialized under sanitizers.
+add_library(rayx_warnings INTERFACE)
+target_compile_options(rayx_warnings INTERFACE -Wall -Wextra -Werror -Wno-restrict)
+if(RAYX_SANITIZE)
+  target_compile_options(rayx_warnings INTERFACE -Wno-maybe-uninitialized)
+endif()
+
+# Adds a folder when its owner has given it a CMakeLists.txt.
+function(rayx_add_subdirectory folder)
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt)
+    add_subdirectory(${folder})
+  endif()
+endfunction()
+
+# Reads layers.txt once into the global properties RAYX_MODULES and RAYX_EDGES_<module>.
+function(rayx_read_layers)
+  set(file ${RAYX_RUNTIME_DIR}/layers.txt)
+  set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(STRINGS ${file} lines REGEX "^[a-z_]+:")
+  set(above "")
+  foreach(line ${lines})
+    string(REGEX MATCH "^([a-z_]+):(.*)$" _ "${line}")
+    set(module ${CMAKE_MATCH_1})
+    string(REGEX MATCHALL "[a-z_]+|\\*" edges "${CMAKE_MATCH_2}")
+    foreach(edge ${edges})
+      if(NOT edge STREQUAL "*" AND NOT edge IN_LIST above)
+        message(FATAL_ERROR "layers.txt: ${module} names ${edge}, which is not above it")
+      endif()
+    endforeach()
+    list(APPEND above ${module})
+    set_property(GLOBAL PROPERTY RAYX_EDGES_${module} "${edges}")
+  endforeach()
+  set_property(GLOBAL PROPERTY RAYX_MODULES "${above}")
+endfunction()
+rayx_read_layers()
+
+# Fails the configuration unless layers.txt has the edges name -> each dependency.
+function(rayx_check_edges name)
+  get_property(modules GLOBAL PROPERTY RAYX_MODULES)
+  if(NOT name IN_LIST modules)
+    message(FATAL_ERROR "rayx_module(${name}): layers.txt has no line for it")
+  endif()
+  get_property(edges GLOBAL PROPERTY RAYX_EDGES_${name})
+  foreach(dep ${ARGN})
+    if(NOT dep IN_LIST modules)
+      message(FATAL_ERROR "rayx_module(${name}): layers.txt knows no module ${dep}")
+    elseif(NOT dep IN_LIST edges AND NOT "*" IN_LIST edges)
+      message(FATAL_ERROR "rayx_module(${name}): layers.txt forbids ${name} -> ${dep}")
+    endif()
+  endforeach()
+endfunction()
+
+# Module names to targets. A module that has no CMakeLists.txt yet is named in a warning.
+function(rayx_module_targets out)
+  set(targets "")
+  foreach(dep ${ARGN})
+    list(APPEND targets rayx_${dep})
+  endforeach()
+  set(${out} ${targets} PARENT_SCOPE)
+endfunction()
+
+# rayx_module(<name> [SOURCES ...] [DEPS modules...] [LIBS targets...])
+function(rayx_module name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS;LIBS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "rayx_module(${name}): unknown arguments ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  rayx_check_edges(${name} ${arg_DEPS})
+  rayx_module_targets(deps ${arg_DEPS})
+  if(arg_SOURCES)
+    add_library(rayx_${name} STATIC ${arg_SOURCES})
+    set(scope PUBLIC)
+    target_link_libraries(rayx_${name} PRIVATE rayx_warnings)
+  else()
+    add_library(rayx_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  add_library(rayx::mod::${name} ALIAS rayx_${name})
+  target_include_directories(rayx_${name} ${scope} ${RAYX_RUNTIME_DIR})
+  target_link_libraries(rayx_${name} ${scope} ${deps} ${arg_LIBS} Threads::Threads)
+endfunction()
+
+# rayx_test(<name> SOURCES ... [DEPS modules...] [LIBS targets...] [LABELS ...] [TIMEOUT seconds]
+#           [ENVIRONMENT NAME=value...] [SERIAL] [NO_MAIN])
+# SERIAL: never beside another test. NO_MAIN: the sources bring their own main.
+function(rayx_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL;NO_MAIN" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS;ENVIRONMENT")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
+    message(FATAL_ERROR "rayx_test(${name}): no SOURCES or unknown ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  rayx_module_targets(deps ${arg_DEPS})
+  add_executable(${name} ${arg_SOURCES})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/tests PCH_WARN_INVALID OFF)
+  target_include_directories(${name} PRIVATE ${RAYX_RUNTIME_DIR} ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE rayx_warnings ${deps} ${arg_LIBS} Threads::Threads)
+  if(NOT arg_NO_MAIN)
+    target_link_libraries(${name} PRIVATE rayx_test_main)
+    target_precompile_headers(${name} REUSE_FROM rayx_test_pch)
+    target_compile_options(${name} PRIVATE -fpch-preprocess)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  if(RAYX_SANITIZE)
+    math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 4")
+  endif()
+  if(NOT arg_LABELS)
+    file(RELATIVE_PATH arg_LABELS ${CMAKE_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
+    string(REGEX REPLACE "/.*" "" arg_LABELS "${arg_LABELS}")
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES
+    TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENVIRONMENT}")
+  if(arg_SERIAL)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+  endif()
+endfunction()
+
+# rayx_executable(<name> SOURCES ... [FOLDER folder] [LIBS targets...]): a program written against
+# the public API, linked as a user links it: librayx.so, and librayx_main.a after all the rest.
+# Does nothing until runtime/client exists.
+function(rayx_executable name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "FOLDER" "SOURCES;LIBS")
+  if(NOT RAYX_HAS_CLIENT)
+    message(STATUS "rayx_executable(${name}): skipped, there is no runtime/client yet")
+    return()
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/${arg_FOLDER} PCH_WARN_INVALID OFF)
+  target_link_libraries(${name} PRIVATE rayx_warnings ${arg_LIBS} rayx::rayx)
+  # The driver starts the rayx of its own build.
+  if(TARGET rayx)
+    add_dependencies(${name} rayx)
+  endif()
+endfunction()
+
+# rayx_use_torch_pch(<target>): the target, which links rayx_torch_dep, takes <torch/torch.h> from
+# the one precompiled header.
+function(rayx_use_torch_pch target)
+  target_link_libraries(${target} PRIVATE rayx_torch_dep)
+  set_target_properties(${target} PROPERTIES PCH_WARN_INVALID OFF)
+  target_precompile_headers(${target} REUSE_FROM rayx_torch_pch)
+  target_compile_options(${target} PRIVATE -fpch-preprocess)
+endfunction()
+
+# rayx_link_whole(<target> <static library>...): links every object of a static library, so that
+# the RAYX_REMOTE registrations in it survive although nothing names them.
+function(rayx_link_whole target)
+  foreach(library ${ARGN})
+    target_link_libraries(${target} PRIVATE
+      -Wl,--whole-archive $<TARGET_FILE:${library}> -Wl,--no-whole-archive ${library})
+    add_dependencies(${target} ${library})
+  endforeach()
+endfunction()
+
+# rayx_proto(<name> PROTOS files... [GRPC] [DEPS modules...]): the static library rayx_<name> from
+# .proto files of the folder proto/, which import each other as "proto/x.proto". Sources include
+# "proto/x.pb.h" and, with GRPC, "proto/x.grpc.pb.h".
+function(rayx_proto name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "GRPC" "" "PROTOS;DEPS")
+  rayx_check_edges(${name} ${arg_DEPS})
+  set(out ${CMAKE_BINARY_DIR}/generated)
+  file(MAKE_DIRECTORY ${out}/proto)
+  set(sources "")
+  foreach(proto ${arg_PROTOS})
+    get_filename_component(stem ${proto} NAME_WE)
+    set(generated ${out}/proto/${stem}.pb.cc ${out}/proto/${stem}.pb.h)
+    set(plugin "")
+    if(arg_GRPC)
+      list(APPEND generated ${out}/proto/${stem}.grpc.pb.cc ${out}/proto/${stem}.grpc.pb.h)
+      set(plugin --grpc_out=${out} --plugin=protoc-gen-grpc=${RAYX_GRPC_CPP_PLUGIN})
+    endif()
+    # Imports are few: every file of the folder counts as an input of each.
+    file(GLOB all_protos CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/proto/*.proto)
+    add_custom_command(
+      OUTPUT ${generated}
+      COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR} --cpp_out=${out} ${plugin} proto/${stem}.proto
+      DEPENDS ${all_protos}
+      WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+      COMMENT "protoc ${stem}.proto" VERBATIM)
+    list(APPEND sources ${generated})
+  endforeach()
+  rayx_module_targets(deps ${arg_DEPS})
+  add_library(rayx_${name} STATIC ${sources})
+  add_library(rayx::mod::${name} ALIAS rayx_${name})
+  target_include_directories(rayx_${name} SYSTEM PUBLIC ${out})
+  target_link_libraries(rayx_${name} PUBLIC ${deps} protobuf::libprotobuf)
+  if(arg_GRPC)
+    target_link_libraries(rayx_${name} PUBLIC gRPC::grpc++)
+  endif()
+endfunction()
