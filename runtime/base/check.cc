@@ -18,10 +18,14 @@ void CheckFailed(const char* file, int line, const char* condition,
     return iovec{const_cast<char*>(text.data()), text.size()};
   };
   const std::array<iovec, 8> parts = {
-      part(file), part(":"),
+      part(file),
+      part(":"),
       part({digits.data(), static_cast<std::size_t>(end - digits.data())}),
-      part(": check failed: "), part(condition), part(message.empty() ? "" : ": "),
-      part(message), part("\n")};
+      part(": check failed: "),
+      part(condition),
+      part(message.empty() ? "" : ": "),
+      part(message),
+      part("\n")};
   // One call, so that lines of several processes do not mix.
   [[maybe_unused]] const auto written = ::writev(STDERR_FILENO, parts.data(), parts.size());
   std::abort();

@@ -18,11 +18,12 @@ namespace rayx::base {
 
 // RAYX_CHECK(condition) or RAYX_CHECK(condition, "message"): the message is anything that converts
 // to std::string_view and is evaluated only when the condition is false.
-#define RAYX_CHECK(condition, ...)                                                               \
-  do {                                                                                           \
-    if (!(condition)) [[unlikely]]                                                               \
-      ::rayx::base::CheckFailed(__FILE__, __LINE__, #condition, std::string_view{__VA_ARGS__});  \
+#define RAYX_CHECK(condition, ...)                                                              \
+  do {                                                                                          \
+    if (!(condition)) [[unlikely]]                                                              \
+      ::rayx::base::CheckFailed(__FILE__, __LINE__, #condition, std::string_view{__VA_ARGS__}); \
   } while (false)
 
 // A place that cannot be reached.
-#define RAYX_UNREACHABLE(message) ::rayx::base::CheckFailed(__FILE__, __LINE__, "unreachable", message)
+#define RAYX_UNREACHABLE(message) \
+  ::rayx::base::CheckFailed(__FILE__, __LINE__, "unreachable", message)

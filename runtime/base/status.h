@@ -27,7 +27,9 @@ inline std::string_view Message(const Status& status) {
 }
 
 // Text from the standard library for Abseil's constructors.
-inline absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
+inline absl::string_view ToAbsl(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 inline Status MakeStatus(StatusCode code, std::string_view message) {
   return Status(code, ToAbsl(message));
@@ -39,10 +41,9 @@ inline Status MakeStatus(StatusCode code, std::string_view message) {
 #define RAYX_CONCAT(a, b) RAYX_CONCAT_INNER(a, b)
 
 // RAYX_RETURN_IF_ERROR(expression of type Status)
-#define RAYX_RETURN_IF_ERROR(expression)                                   \
-  do {                                                                     \
-    if (::absl::Status rayx_status_ = (expression); !rayx_status_.ok())    \
-      return rayx_status_;                                                 \
+#define RAYX_RETURN_IF_ERROR(expression)                                                     \
+  do {                                                                                       \
+    if (::absl::Status rayx_status_ = (expression); !rayx_status_.ok()) return rayx_status_; \
   } while (false)
 
 // RAYX_ASSIGN_OR_RETURN(declaration or lvalue, expression of type StatusOr). Not a single
