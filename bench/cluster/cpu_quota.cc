@@ -1,0 +1,148 @@
+#include "bench/cluster/cpu_quota.h"
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <thread>
+
+namespace rayx::bench {
+namespace {
+
+constexpr char kOwnMounts[] = "/run/rayx-simulated-vms-cgroup";
+
+absl::Status WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text << std::flush;
+  if (file) return absl::OkStatus();
+  return absl::UnavailableError("cannot write '" + text + "' to " + path + ": " + strerror(errno));
+}
+
+bool HasWord(const std::string& list, char separator, const std::string& word) {
+  std::istringstream stream(list);
+  for (std::string item; std::getline(stream, item, separator);) {
+    if (item == word) return true;
+  }
+  return false;
+}
+
+// Where a v1 hierarchy with `controller` (or, for an empty name, the v2 tree) is mounted.
+std::optional<std::string> MountPoint(const std::string& controller) {
+  std::ifstream mounts("/proc/self/mounts");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream fields(line);
+    std::string device, folder, type, options;
+    fields >> device >> folder >> type >> options;
+    if (controller.empty() ? type == "cgroup2"
+                           : type == "cgroup" && HasWord(options, ',', controller)) {
+      return folder;
+    }
+  }
+  return std::nullopt;
+}
+
+// A v1 hierarchy that nobody has mounted yet is mounted below /run.
+std::optional<std::string> V1Root(const std::string& controller) {
+  if (auto found = MountPoint(controller)) return found;
+  const std::string folder = std::string(kOwnMounts) + "-" + controller;
+  mkdir(folder.c_str(), 0700);
+  if (mount("cgroup", folder.c_str(), "cgroup", 0, controller.c_str()) == 0) return folder;
+  rmdir(folder.c_str());
+  return std::nullopt;
+}
+
+std::optional<std::string> V2Root() {
+  auto root = MountPoint("");
+  if (!root) return std::nullopt;
+  std::ifstream file(*root + "/cgroup.controllers");
+  std::string controllers;
+  std::getline(file, controllers);
+  if (!HasWord(controllers, ' ', "cpu")) return std::nullopt;
+  return root;
+}
+
+absl::Status MakeFolder(const std::string& path) {
+  if (mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return absl::OkStatus();
+  return absl::UnavailableError("cannot make the cgroup " + path + ": " + strerror(errno));
+}
+
+}  // namespace
+
+absl::StatusOr<CpuQuota> CpuQuota::Create(const std::string& name, double cpus, int period_us) {
+  const long quota_us = std::lround(cpus * period_us);
+  CpuQuota result;
+  if (auto cpu = V1Root("cpu")) {
+    const std::string folder = *cpu + "/" + name;
+    if (auto made = MakeFolder(folder); !made.ok()) return made;
+    result.folders_.push_back(folder);
+    if (quota_us > 0) {
+      if (auto s = WriteFile(folder + "/cpu.cfs_period_us", std::to_string(period_us)); !s.ok())
+        return s;
+      if (auto s = WriteFile(folder + "/cpu.cfs_quota_us", std::to_string(quota_us)); !s.ok())
+        return s;
+    }
+    auto account = V1Root("cpuacct");
+    if (!account) return absl::UnavailableError("this kernel has no cpuacct cgroup controller");
+    if (*account != *cpu) {
+      if (auto made = MakeFolder(*account + "/" + name); !made.ok()) return made;
+      result.folders_.push_back(*account + "/" + name);
+    }
+    result.usage_file_ = *account + "/" + name + "/cpuacct.usage";
+    return result;
+  }
+  if (auto root = V2Root()) {
+    const std::string folder = *root + "/" + name;
+    WriteFile(*root + "/cgroup.subtree_control", "+cpu").IgnoreError();  // may be on already
+    if (auto made = MakeFolder(folder); !made.ok()) return made;
+    result.folders_.push_back(folder);
+    result.usage_file_ = folder + "/cpu.stat";
+    result.version_2_ = true;
+    if (quota_us > 0) {
+      const std::string limit = std::to_string(quota_us) + " " + std::to_string(period_us);
+      if (auto s = WriteFile(folder + "/cpu.max", limit); !s.ok()) return s;
+    }
+    return result;
+  }
+  return absl::UnavailableError(
+      "no cgroup CPU controller (neither v1 'cpu' nor v2): simulated VMs need a CPU quota");
+}
+
+void CpuQuota::RemoveFolders(const std::vector<std::string>& folders) {
+  // A folder is busy until the kernel has finished its last process: wait for that, bounded.
+  for (const std::string& folder : folders) {
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      if (rmdir(folder.c_str()) == 0 || errno != EBUSY) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+}
+
+std::vector<std::string> CpuQuota::JoinFiles() const {
+  std::vector<std::string> files;
+  for (const std::string& folder : folders_) files.push_back(folder + "/cgroup.procs");
+  return files;
+}
+
+absl::StatusOr<double> CpuQuota::CpuSeconds() const {
+  std::ifstream file(usage_file_);
+  if (!version_2_) {
+    double nanoseconds = 0;
+    if (file >> nanoseconds) return nanoseconds * 1e-9;
+  } else {
+    std::string key;
+    double value = 0;
+    while (file >> key >> value) {
+      if (key == "usage_usec") return value * 1e-6;
+    }
+  }
+  return absl::UnavailableError("cannot read the CPU time in " + usage_file_);
+}
+
+}  // namespace rayx::bench
