@@ -6,7 +6,8 @@
 #   rayx_msgpack_dep   msgpack-cxx without Boost
 #   rayx_torch_dep     LibTorch and Debian's Gloo headers (only with RAYX_TORCH)
 #   rayx_torch_pch     precompiled <torch/torch.h>; use it with rayx_use_torch_pch(<target>)
-#   rayx_arrow_dep     Arrow and Parquet out of the pyarrow wheel, if it is there
+#   rayx_arrow_dep     Arrow and Parquet out of the pyarrow wheel, if it is there: ask
+#                      if(TARGET rayx_arrow_dep)
 #   RAYX_PYTHON        the interpreter of the virtual environment, else the system's
 set(RAYX_INSTALL_HINT "Run third_party/install (or install it by hand) and configure again.")
 
@@ -68,3 +69,4 @@ endif()
 if(RAYX_TORCH)
   include(${CMAKE_CURRENT_LIST_DIR}/torch.cmake)
 endif()
+include(${CMAKE_CURRENT_LIST_DIR}/arrow.cmake)
