@@ -16,7 +16,8 @@
 # DEPS are modules (checked against layers.txt; `public`, `proto_local`, `proto_services` and
 # `torch` are names like any other), LIBS are targets of third_party/dependencies.cmake. DEPS and
 # LIBS pass on to whoever depends on the module. A module without SOURCES has headers only.
-# Tests may use every module. LABELS default to the name of the folder under tests/.
+# Tests may use every module. LABELS default to the name of the folder under tests/. Tests labelled
+# `unit` or `sanitize` are the ones that also run under the sanitizers.
 #
 # One module alone: `ninja -C build/release rayx_shm shm_ring_test`. A second build folder beside
 # the first: `cmake --preset release -B build/mine`.
@@ -138,6 +139,9 @@ function(rayx_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENVIRONMENT}")
+  if("unit" IN_LIST arg_LABELS OR "sanitize" IN_LIST arg_LABELS)
+    add_dependencies(rayx_sanitizer_tests ${name})
+  endif()
   if(arg_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()
