@@ -1,0 +1,54 @@
+// runtime/io/processes.h
+//
+// Children: start, watch, reap, signal.
+// Owner:    a daemon.        Threads: the main thread alone starts children (PDEATHSIG follows the
+//           thread that forks).
+// Promises: a child inherits exactly the descriptors that are named, default signal handling and an
+//           empty signal mask; it gets SIGKILL when the starting thread ends. A failed exec is an
+//           error of Spawn, not a child that dies. Signals go by pidfd, so never to a recycled pid.
+// Limits:   Linux >= 5.4 (pidfd_open, waitid P_PIDFD).
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/status.h"
+
+namespace rayx::io {
+
+struct SpawnOptions {
+  std::string executable;                   // absolute path
+  std::vector<std::string> arguments;       // argv, the name included
+  std::vector<std::string> environment;     // NAME=value, the whole of it
+  std::string working_folder;               // "" = the parent's
+  std::vector<std::pair<int, int>> fds;     // {here, number in the child}; 0, 1, 2 default to /dev/null
+  int death_signal = 9;                     // 0 = outlives the parent
+};
+
+struct Process {
+  pid_t pid = 0;
+  base::UniqueFd pidfd;
+};
+
+struct ExitStatus {
+  int signal = 0;     // that killed it, or 0
+  int exit_code = 0;  // when it exited by itself
+};
+
+base::StatusOr<Process> Spawn(const SpawnOptions& options);
+
+// For a process that cannot be reaped meanwhile by anybody else (a child, or a peer whose socket is
+// still open). Invalid when there is none.
+base::UniqueFd OpenPidfd(pid_t pid);
+// True when all threads of the process are gone.
+bool HasExited(int pidfd);
+// A child's end, taking it from the process table; nothing when it still runs or is no child.
+std::optional<ExitStatus> Reap(int pidfd);
+bool Signal(int pidfd, int signal);
+
+}  // namespace rayx::io
