@@ -1,0 +1,80 @@
+// runtime/shm/channel.h
+//
+// The memory through which two processes exchange frames: in each direction a lane of calls, a lane
+// of everything else, and the claim words of the calls.
+// Owner:    the daemon makes the memory file; each of the two processes holds one Channel on it.
+// Threads:  writing (TryWrite, Publish), reading (Peek, Pop) and the two lanes of reading each one
+//           thread at a time, independent of one another. Claim functions and HasWork: any thread.
+// Inputs:   everything in the memory may be a hostile peer's: see kCorrupt.
+// Promises: per lane frames arrive in order, whole, at most once. A writer killed in mid-write leaves
+//           only whole frames. Nothing here blocks, allocates (after Open) or makes a system call.
+// Limits:   no doorbell: ring it after Publish(). Replies can fill up: drain both lanes. One frame's
+//           body is at most kBodyBytesMax; a longer one is the caller's mistake (CHECK).
+//
+//   Producer:                                     Consumer:
+//     if (!channel.TryWrite(header, body)) ...      while (channel.Peek(Lane::kCalls, frame) == kFrame) {
+//     channel.Publish();                              if (channel.TryClaim(frame)) run(frame);
+//     doorbell.Ring();                                channel.Pop(Lane::kCalls);
+//                                                   }
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "base/fd.h"
+#include "base/status.h"
+#include "model/frame.h"
+#include "shm/channel_layout.h"
+#include "shm/claim_words.h"
+#include "shm/lane.h"
+#include "shm/memory_file.h"
+
+namespace rayx::shm {
+
+class Channel {
+ public:
+  static base::StatusOr<base::UniqueFd> CreateMemory(const ChannelOptions& options = {});
+  // Maps and checks a channel's memory. InvalidArgument names what is wrong with it.
+  static base::StatusOr<std::unique_ptr<Channel>> Open(int fd, Side side);
+  // Both ends over one mapping, for tests: `memory` is borrowed and begins with a channel's header.
+  static base::StatusOr<std::unique_ptr<Channel>> OnMemory(std::span<std::byte> memory, Side side);
+  static base::Status InitializeMemory(std::span<std::byte> memory, const ChannelOptions& options);
+
+  // --- Producer ---
+  // Writes a frame, invisible until Publish(). The lane follows from header.kind. Sets
+  // header.body_bytes and, for calls, header.claim_slot (keep it for TryRevoke and ClaimOf); a body
+  // above kRingBodyBytesMax goes into the payload ring. False: full (or poisoned), nothing changed.
+  bool TryWrite(model::FrameHeader& header, std::span<const std::byte> body);
+  void Publish();
+  // Gets a queued call back. False: it runs, ran, or was revoked before.
+  bool TryRevoke(uint32_t claim_slot, uint32_t cookie_sequence);
+  // Judge a dead peer's calls only after its replies are drained.
+  ClaimState ClaimOf(uint32_t claim_slot, uint32_t cookie_sequence) const;
+
+  // --- Consumer ---
+  ReadResult Peek(Lane lane, ReceivedFrame& out) { return readers_[Index(lane)].Peek(out); }
+  void Pop(Lane lane) { readers_[Index(lane)].Pop(); }
+  // Takes a call just before running it. False: revoked; pop it and go on.
+  bool TryClaim(const ReceivedFrame& frame);
+  // After the reply was published, so that "done" implies "the reply can be read".
+  void MarkDone(uint32_t claim_slot, uint32_t cookie_sequence);
+  bool HasWork() const { return readers_[0].HasWork() || readers_[1].HasWork(); }
+  bool HasWork(Lane lane) const { return readers_[Index(lane)].HasWork(); }
+
+  // Empty while sound; else what the peer did wrong. A poisoned channel is of no more use.
+  std::string_view corruption() const;
+
+ private:
+  Channel(Mapping mapping, std::span<std::byte> memory, const ChannelShape& shape, Side side);
+  static constexpr size_t Index(Lane lane) { return static_cast<size_t>(lane); }
+
+  const Mapping mapping_;  // empty when the memory is borrowed
+  LaneWriter writers_[kLanes];
+  LaneReader readers_[kLanes];
+  ClaimTable claims_;                            // of the calls we send
+  std::span<std::atomic<uint64_t>> sent_claims_;
+  std::span<std::atomic<uint64_t>> received_claims_;
+};
+
+}  // namespace rayx::shm

@@ -1,0 +1,96 @@
+// runtime/shm/lane.h
+//
+// One lane of a channel: a ring of frames and a ring of payload blocks, one writer, one reader.
+// Owner:    shm/channel.h.
+// Threads:  the writer's and the reader's, each one at a time; they share only LaneControl and bytes.
+// Inputs:   reader and writer each trust nothing the other wrote: positions are checked against the
+//           capacity, lengths against contiguous bytes, before anything is used.
+// Promises: frames come out in order, whole or not at all: what was written but not published, by a
+//           dead writer for instance, is never seen. After corruption the end is poisoned for good:
+//           every later call answers at once. No allocation after construction, no unbounded loop.
+// Limits:   frames are 64-byte aligned and never wrap; where one does not fit before the end of the
+//           ring a skip marker stands and the frame begins at offset 0.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "model/frame.h"
+#include "shm/channel_layout.h"
+
+namespace rayx::shm {
+
+enum class ReadResult : uint8_t { kEmpty, kFrame, kCorrupt };
+
+struct ReceivedFrame {
+  model::FrameHeader header;        // a private copy, checked; kFlagPayloadBlock removed
+  std::span<const std::byte> body;  // in shared memory, until Pop(lane): copy what must live longer
+};
+
+class LaneWriter {
+ public:
+  explicit LaneWriter(const LaneMemory& memory) : memory_(memory) {}
+
+  // Room for a frame with this body, or nothing: looks at the reader's tail only when it must.
+  struct Place {
+    uint64_t skip = 0;              // bytes to skip before the frame
+    uint64_t frame_bytes = 0;
+    uint64_t payload_position = 0;  // when payload
+    bool payload = false;
+  };
+  bool Find(size_t body_bytes, Place& place);
+  // Where the frame at `place` will end.
+  uint64_t EndOf(const Place& place) const { return head_ + place.skip + place.frame_bytes; }
+  // Writes at a place just found.
+  void Write(const Place& place, const model::FrameHeader& header, std::span<const std::byte> body);
+  // Shows the reader everything written so far.
+  void Publish();
+
+  uint64_t ReaderTail();  // fresh
+  const char* corruption() const { return corruption_; }  // nullptr while sound
+
+ private:
+  bool RingHasRoom(uint64_t bytes);
+  bool FindPayload(uint64_t bytes, Place& place);
+  bool Poison(const char* why);
+
+  const LaneMemory memory_;
+  uint64_t head_ = 0;            // written
+  uint64_t published_ = 0;       // of it, visible to the reader
+  uint64_t tail_seen_ = 0;
+  uint64_t payload_head_ = 0;
+  uint64_t payload_tail_seen_ = 0;
+  const char* corruption_ = nullptr;
+};
+
+class LaneReader {
+ public:
+  explicit LaneReader(const LaneMemory& memory) : memory_(memory) {}
+
+  // The next frame; the same one until Pop().
+  ReadResult Peek(ReceivedFrame& out);
+  // Releases the frame that Peek showed and its payload block. Without one: does nothing.
+  void Pop();
+  bool HasWork() const {
+    return current_end_ != 0 || memory_.control->head.load(std::memory_order_acquire) != tail_;
+  }
+  const char* corruption() const { return corruption_; }
+
+ private:
+  ReadResult ReadFrame(uint64_t available);
+  ReadResult ReadBody(uint64_t contiguous);
+  ReadResult ReadPayload(const std::byte* reference);
+  ReadResult Poison(const char* why);
+
+  const LaneMemory memory_;
+  uint64_t tail_ = 0;
+  uint64_t head_seen_ = 0;
+  uint64_t payload_tail_ = 0;
+  // The frame shown and not yet popped; current_end_ is 0 when there is none.
+  ReceivedFrame current_;
+  uint64_t current_end_ = 0;
+  uint64_t current_payload_end_ = 0;
+  const char* corruption_ = nullptr;
+};
+
+}  // namespace rayx::shm

@@ -1,0 +1,84 @@
+// runtime/shm/waiting.h
+//
+// How long and in which way to wait before sleeping (HOTPATH "Waiting"): each simple policy has a
+// catastrophic case, this one has none that we know.
+// Owner:    whoever waits for a ring; one a waiting thread.       Threads: its own.
+// Inputs:   the pages of the peers that may run on this CPU.
+// Promises: 1. pauses up to `spin` while no awake peer was last seen on this thread's CPU;
+//           2. if one was, or this thread just woke somebody: yields instead;
+//           3. a yield that took longer than `slow_yield` (a foreign process had the slice): no yields
+//              for `no_yields`, straight to sleep;
+//           4. then says "sleep". A whole wait costs at most `spin` plus one yield.
+// Limits:   the peers' CPUs are hints; a wrong one costs time, never correctness.
+//
+//   waiting.Begin(/*woke_somebody=*/rang);
+//   while (!channel.HasWork()) {
+//     if (waiting.Step(peers)) continue;
+//     if (doorbell.WaitUser([&] { return channel.HasWork(); }, left) == WaitResult::kTimedOut) break;
+//     waiting.Begin(false);
+//   }
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+
+#include "model/time.h"
+#include "shm/process_page.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace rayx::shm {
+
+inline void CpuPause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield" ::: "memory");
+#endif
+}
+
+struct WaitingOptions {
+  model::Duration spin = std::chrono::microseconds(50);
+  model::Duration slow_yield = std::chrono::microseconds(200);
+  model::Duration no_yields = std::chrono::milliseconds(100);
+};
+
+class Waiting {
+ public:
+  explicit Waiting(ProcessPage& self, WaitingOptions options = {});
+
+  // Starts a wait and publishes this thread's CPU.
+  void Begin(bool woke_somebody);
+
+  // Waits a little. False: sleep on the doorbell now, then Begin() again.
+  bool Step(std::span<const ProcessPage* const> peers) {
+    if (!yielding_ && (++steps_ % kStepsBetweenLooks) != 0) {
+      CpuPause();
+      return true;
+    }
+    return LookAround(peers);
+  }
+
+ private:
+  // About 1 us of pauses, so that a fast answer costs no clock read.
+  static constexpr uint32_t kStepsBetweenLooks = 16;
+
+  bool LookAround(std::span<const ProcessPage* const> peers);
+  bool Yield(int64_t now_ns);
+
+  // Constant after construction.
+  ProcessPage* self_;
+  const WaitingOptions options_;
+  // Of the current wait.
+  uint32_t steps_ = 0;
+  uint32_t cpu_ = kNoCpu;
+  bool yielding_ = false;
+  int64_t give_up_ns_ = 0;  // 0: the clock was not read yet
+  // Across waits.
+  int64_t no_yields_until_ns_ = 0;
+};
+
+}  // namespace rayx::shm
