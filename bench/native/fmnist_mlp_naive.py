@@ -1,0 +1,98 @@
+"""Arm native-py-naive of fmnist-mlp: the program of a tutorial. DistributedDataParallel with its
+defaults, a DataLoader that collates row by row, loss.item() in every step, every rank preprocesses
+everything, rank 0 evaluates. Same data, model, permutation, batches, optimiser and threads as the
+other arms.
+"""
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, TensorDataset
+
+import arm
+import fmnist
+
+
+class GlobalBatches:
+    """This rank's part of each global batch, so that all arms see the same rows in each step."""
+
+    def __init__(self, options, ranks, steps):
+        self.options, self.steps = options, steps
+        self.begin, self.end = fmnist.share(options.batch, ranks.rank, ranks.world)
+
+    def __len__(self):
+        return self.steps
+
+    def __iter__(self):
+        per_epoch = fmnist.TRAIN_ROWS // self.options.batch
+        for step in range(self.steps):
+            epoch, in_epoch = divmod(step, per_epoch)
+            if in_epoch == 0:
+                order = fmnist.permutation(self.options.sampler_seed, epoch).tolist()
+            at = in_epoch * self.options.batch
+            yield order[at + self.begin:at + self.end]
+
+
+class Naive:
+    def __init__(self, options, ranks):
+        self.options, self.ranks = options, ranks
+
+    def load(self):
+        train, self.train_labels, test, self.test_labels = fmnist.load(self.options.data)
+        self.train_images, self.test_images = train.clone(), test.clone()
+
+    def preprocess(self):
+        sums = [fmnist.block_sums(self.train_images[b:b + fmnist.FEATURE_BLOCK_ROWS])
+                for b in fmnist.blocks(fmnist.TRAIN_ROWS)]
+        mean, deviation = fmnist.mean_and_deviation(sums)
+        self.train_set = TensorDataset(
+            (self.train_images.float() / 255.0 - mean) / deviation, self.train_labels)
+        self.test_set = TensorDataset(
+            (self.test_images.float() / 255.0 - mean) / deviation, self.test_labels)
+
+    def train(self, steps, on_first_step):
+        world = self.ranks.world
+        self.model = fmnist.make_model(self.options.seed)
+        model = DistributedDataParallel(self.model) if world > 1 else self.model
+        loader = DataLoader(self.train_set,
+                            batch_sampler=GlobalBatches(self.options, self.ranks, steps))
+        # DDP averages over the ranks: summed here and scaled, so that ranks with an uneven part of
+        # the batch count by rows.
+        criterion = nn.CrossEntropyLoss(reduction="sum")
+        optimizer = torch.optim.SGD(model.parameters(), lr=self.options.lr)
+        losses = []
+        for features, labels in loader:
+            optimizer.zero_grad()
+            loss = criterion(model(features), labels) * (world / self.options.batch)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item() / world)
+            if len(losses) == 1:
+                on_first_step()
+        return self.ranks.sum(torch.tensor(losses, dtype=torch.float32))
+
+    def evaluate(self):
+        correct = 0
+        if self.ranks.rank == 0:
+            self.model.eval()
+            with torch.no_grad():
+                for features, labels in DataLoader(self.test_set, batch_size=64):
+                    predicted = self.model(features).argmax(dim=1)
+                    correct += (predicted == labels).sum().item()
+        return correct / fmnist.TEST_ROWS
+
+    def checksums(self):
+        parameters = list(self.model.parameters())
+        return {
+            "features_sha256": fmnist.features_sha256(
+                self.train_set.tensors[0], self.test_set.tensors[0]),
+            "weights_sha256": fmnist.weights_sha256(parameters),
+            "weights_abs_sum": fmnist.weights_abs_sum(parameters),
+        }
+
+    def forget(self):
+        self.__dict__.clear()
+
+
+if __name__ == "__main__":
+    arm.run_arm("native-py-naive", Naive)

@@ -1,0 +1,58 @@
+// bench/runner/arm_protocol.h
+//
+// What every arm program of a workload understands and answers, in whatever language it is written.
+// The runner knows nothing else about an arm. Version 1.
+//
+// Command line (all arms the same; `--flag value` or `--flag=value`):
+//   --data DIR         where rayx-data put the raw files
+//   --seed N           initialisation of the model                      (default 1)
+//   --sampler-seed N   epoch e permutes with seed N + e                 (default 45)
+//   --batch N          global batch, split contiguously over the ranks  (default 64)
+//   --lr X             learning rate of plain SGD                       (default 0.001)
+//   --threads N        compute threads a rank                           (default 1)
+//   --world-size N     number of ranks
+//   --rank N           this rank, where the arm is started once a rank (torchrun says it otherwise)
+//   --control PATH     FIFO from which rank 0 reads commands, one a line:
+//                          run NAME STEPS LOSS_FILE        one repetition
+//                          quit
+//   --reps N --steps N without --control: so many repetitions at once, named r1.., by hand
+//   --out PATH         file or FIFO to which rank 0 writes the events below (default: stdout)
+//   --address A        cluster to use, arm `rayx` only
+//
+// Events: JSON objects, one a line, written by rank 0. Times are seconds, `at` is CLOCK_MONOTONIC.
+//   {"event":"ready","protocol":1,"arm":S,"world_size":N,"threads":N,"torch":S,"blas":S,"at":T}
+//       once, when the next command would start work at once: imports done, ranks connected.
+//   {"event":"phase","rep":S,"name":"load"|"preprocess"|"train"|"evaluate",
+//    "seconds":T,"cpu_seconds":T}
+//       wall time between two points where all ranks have arrived; CPU time of rank 0's process.
+//   {"event":"first_step","rep":S,"at":T}        the first optimiser step of the repetition is done
+//   {"event":"loss","rep":S,"path":S}            one line a step: the global batch's mean loss, "%a"
+//   {"event":"result","rep":S,"steps":N,"dataset_sha256":S,"features_sha256":S,
+//    "weights_sha256":S,"weights_abs_sum":X,"accuracy":X,"max_rss_bytes":[N a rank]}
+//       ends the repetition. Checksums are taken outside the phases.
+//   {"event":"error","message":S}                then a non-zero exit
+//
+// Checksums (lower-case hex):
+//   dataset    SHA-256 of the four raw files' bytes: train images, train labels, test images, test
+//              labels.
+//   features   SHA-256 of the concatenated binary SHA-256 of each block's float32 bytes: blocks of
+//              kFeatureBlockRows rows of train, then of test.
+//   weights    SHA-256 of the parameters' float32 bytes in the model's order; weights_abs_sum is
+//              the sum of their absolute values in double, for comparisons with a tolerance.
+//
+// What the phases must have done when they end (fmnist-mlp):
+//   load        the raw rows are parsed, headers checked, in memory of whoever preprocesses them.
+//   preprocess  each rank can read float32 features of every training row, standardised:
+//               (x / 255 - mean) / deviation in float32, mean and deviation over all training pixels
+//               from sums of x/255 and of its square, in double, per block of kFeatureBlockRows
+//               rows, merged in block order, cast once.
+//   train       STEPS optimiser steps; the last partial batch of an epoch is dropped.
+//   evaluate    accuracy on all test rows is known to rank 0.
+#pragma once
+
+namespace rayx::bench {
+
+inline constexpr int kArmProtocolVersion = 1;
+inline constexpr int kFeatureBlockRows = 5000;
+
+}  // namespace rayx::bench
