@@ -6,15 +6,17 @@
 // Threads:  writing (TryWrite, Publish), reading (Peek, Pop) and the two lanes of reading each one
 //           thread at a time, independent of one another. Claim functions and HasWork: any thread.
 // Inputs:   everything in the memory may be a hostile peer's: see kCorrupt.
-// Promises: per lane frames arrive in order, whole, at most once. A writer killed in mid-write leaves
+// Promises: per lane frames arrive in order, whole, at most once. A writer killed in mid-write
+// leaves
 //           only whole frames. Nothing here blocks, allocates (after Open) or makes a system call.
-// Limits:   no doorbell: ring it after Publish(). Replies can fill up: drain both lanes. One frame's
+// Limits:   no doorbell: ring it after Publish(). Replies can fill up: drain both lanes. One
+// frame's
 //           body is at most kBodyBytesMax; a longer one is the caller's mistake (CHECK).
 //
 //   Producer:                                     Consumer:
-//     if (!channel.TryWrite(header, body)) ...      while (channel.Peek(Lane::kCalls, frame) == kFrame) {
-//     channel.Publish();                              if (channel.TryClaim(frame)) run(frame);
-//     doorbell.Ring();                                channel.Pop(Lane::kCalls);
+//     if (!channel.TryWrite(header, body)) ...      while (channel.Peek(Lane::kCalls, frame) ==
+//     kFrame) { channel.Publish();                              if (channel.TryClaim(frame))
+//     run(frame); doorbell.Ring();                                channel.Pop(Lane::kCalls);
 //                                                   }
 #pragma once
 
@@ -72,7 +74,7 @@ class Channel {
   const Mapping mapping_;  // empty when the memory is borrowed
   LaneWriter writers_[kLanes];
   LaneReader readers_[kLanes];
-  ClaimTable claims_;                            // of the calls we send
+  ClaimTable claims_;  // of the calls we send
   std::span<std::atomic<uint64_t>> sent_claims_;
   std::span<std::atomic<uint64_t>> received_claims_;
 };

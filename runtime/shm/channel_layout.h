@@ -32,9 +32,9 @@ inline constexpr size_t kSides = 2;
 
 // All powers of two. Sizes are per lane.
 struct ChannelOptions {
-  size_t ring_bytes = 16384;        // 16 KiB .. 64 MiB
-  size_t payload_bytes = 1 << 20;   // 1 MiB .. 1 GiB: two of the largest bodies always make progress
-  uint32_t claim_words = 1024;      // 64 .. 1 Mi: calls queued or running at the same time
+  size_t ring_bytes = 16384;       // 16 KiB .. 64 MiB
+  size_t payload_bytes = 1 << 20;  // 1 MiB .. 1 GiB: two of the largest bodies always make progress
+  uint32_t claim_words = 1024;     // 64 .. 1 Mi: calls queued or running at the same time
 };
 inline constexpr size_t kRingBytesMin = 4 * model::kFrameBytesMax;
 inline constexpr size_t kRingBytesMax = size_t{64} << 20;
@@ -58,7 +58,7 @@ struct ChannelHeader {
 struct LaneControl {
   alignas(kCacheLineBytes) std::atomic<uint64_t> head;  // producer: end of the published frames
   alignas(kCacheLineBytes) std::atomic<uint64_t> tail;  // consumer: end of the popped frames
-  std::atomic<uint64_t> payload_tail;                   // consumer: end of the released payload blocks
+  std::atomic<uint64_t> payload_tail;  // consumer: end of the released payload blocks
 };
 static_assert(sizeof(LaneControl) == 2 * kCacheLineBytes);
 static_assert(offsetof(LaneControl, tail) == kCacheLineBytes);

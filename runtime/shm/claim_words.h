@@ -6,9 +6,10 @@
 // Owner:    the table of a direction belongs to its producer; the words lie in shared memory.
 // Threads:  Reserve, Occupy: the producer's. The free functions: any, in either process.
 // Inputs:   words may hold anything a hostile peer wrote: an unknown value counts as "not mine".
-// Promises: a call runs or is revoked, never both, and never twice. A word is used again only when its
-//           call is done or revoked *and* the consumer has passed its frame: until then a stale frame
-//           could claim the next call with the same tag.
+// Promises: a call runs or is revoked, never both, and never twice. A word is used again only when
+// its
+//           call is done or revoked *and* the consumer has passed its frame: until then a stale
+//           frame could claim the next call with the same tag.
 // Limits:   the tag is the call's cookie_sequence, so ask only about calls that are still pending.
 #pragma once
 
@@ -54,20 +55,21 @@ struct ClaimProtocol {
   // `passed`: the consumer's tail is beyond the frame.
   template <typename AtomicWord>
   static bool Reusable(const AtomicWord& word, bool passed) {
-    const auto state = static_cast<ClaimState>(
-        static_cast<uint32_t>(word.load(std::memory_order_acquire)));
+    const auto state =
+        static_cast<ClaimState>(static_cast<uint32_t>(word.load(std::memory_order_acquire)));
     return passed && (state == ClaimState::kDone || state == ClaimState::kRevoked);
   }
 };
 
-// The producer's bookkeeping of its direction's words: which slot holds a call up to which frame end.
+// The producer's bookkeeping of its direction's words: which slot holds a call up to which frame
+// end.
 class ClaimTable {
  public:
   explicit ClaimTable(std::span<std::atomic<uint64_t>> words)
       : words_(words), frame_end_(words.size(), kFree) {}
 
-  // A slot for the next call, or nothing when all that were looked at are taken (at most kProbesMax;
-  // the next call goes on where this one stopped). Changes nothing shared.
+  // A slot for the next call, or nothing when all that were looked at are taken (at most
+  // kProbesMax; the next call goes on where this one stopped). Changes nothing shared.
   std::optional<uint32_t> Reserve(uint64_t consumer_tail);
   // Takes the reserved slot for the frame that ends at ring position `frame_end`.
   void Occupy(uint32_t slot, uint32_t cookie_sequence, uint64_t frame_end);

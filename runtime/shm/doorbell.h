@@ -2,7 +2,8 @@
 //
 // How a process that sleeps learns that a ring has work (MECHANISMS 3, HOTPATH "The doorbell").
 // Owner:    the consumer end: the process itself, one. The producer end: each peer, one a peer.
-// Threads:  Ring, RingUrgent, WakeAttendant: any. WaitUser: one user thread at a time (the holder of
+// Threads:  Ring, RingUrgent, WakeAttendant: any. WaitUser: one user thread at a time (the holder
+// of
 //           the baton). ArmAttendant, DisarmAttendant: the attendant, or a daemon's loop.
 // Inputs:   the doorbell word lies in shared memory and may be overwritten by a hostile peer: the
 //           worst is a wait that lasts its bound, kWaitBound.
@@ -36,16 +37,19 @@ struct FullFence {
   static void Fence() { shm::Fence(); }
 };
 
-// What the protocol acts on outside tests. `FencePolicy` differs only in the litmus test, which shows
-// that the fence is needed.
+// What the protocol acts on outside tests. `FencePolicy` differs only in the litmus test, which
+// shows that the fence is needed.
 template <typename FencePolicy>
 struct DoorbellOs {
   int event_fd;
   model::Duration longest = kWaitBound;
+  int64_t until_ns = 0;  // set by the first wait
 
   void Fence() { FencePolicy::Fence(); }
   bool FutexWait(std::atomic<uint32_t>& word, uint32_t expected) {
-    return shm::FutexWait(word, expected, longest);
+    if (longest <= model::Duration::zero()) return false;
+    if (until_ns == 0) until_ns = MonotonicNs() + longest.count();
+    return shm::FutexWait(word, expected, until_ns);
   }
   void FutexWake(std::atomic<uint32_t>& word) { shm::FutexWake(word, 1); }
   void WriteEvent() { (void)::eventfd_write(event_fd, 1); }
@@ -84,17 +88,17 @@ class BasicDoorbellConsumer {
   BasicDoorbellConsumer(const BasicDoorbellConsumer&) = delete;
   BasicDoorbellConsumer& operator=(const BasicDoorbellConsumer&) = delete;
 
-  // Sleeps on the futex until rung, at most min(longest, kWaitBound). `recheck()` is called once, after
-  // the word says that we sleep, and must look at every ring. Wakes a deeply sleeping attendant on
-  // the way out, because from then on the rings are the attendant's again.
+  // Sleeps on the futex until rung, at most min(longest, kWaitBound). `recheck()` is called once,
+  // after the word says that we sleep, and must look at every ring. Wakes a deeply sleeping
+  // attendant on the way out, because from then on the rings are the attendant's again.
   template <typename Recheck>
   WaitResult WaitUser(Recheck&& recheck, model::Duration longest) {
     DoorbellOs<FencePolicy> os{event_fd_, longest < kWaitBound ? longest : kWaitBound};
     return DoorbellProtocol::WaitUser(*word_, parked_, os, recheck);
   }
 
-  // True: sleep in epoll with event_fd() in it; producers will write it. False: `recheck` found work
-  // (or a user thread just left its wait); nothing is armed.
+  // True: sleep in epoll with event_fd() in it; producers will write it. False: `recheck` found
+  // work (or a user thread just left its wait); nothing is armed.
   template <typename Recheck>
   bool ArmAttendant(Recheck&& recheck) {
     DoorbellOs<FencePolicy> os{event_fd_};

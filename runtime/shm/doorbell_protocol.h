@@ -1,13 +1,14 @@
 // runtime/shm/doorbell_protocol.h
 //
-// The steps of the doorbell, apart from what they act on, so that the test which walks through every
-// interleaving runs this very code (tests/unit/shm/doorbell_model_test.cc). Users: shm/doorbell.h.
-// Threads:  per function below.
-// Promises: no wake-up is lost: if a producer published work and rang, the consumer either sees the
+// The steps of the doorbell, apart from what they act on, so that the test which walks through
+// every interleaving runs this very code (tests/unit/shm/doorbell_model_test.cc). Users:
+// shm/doorbell.h. Threads:  per function below. Promises: no wake-up is lost: if a producer
+// published work and rang, the consumer either sees the
 //           work in its recheck or is woken. Rests on: each side writes its word, fences, reads the
 //           other's.
 // Limits:   Os supplies Fence(), FutexWait(word, expected) -> bool (false: time is up),
-//           FutexWake(word) and WriteEvent(); Word and Flag are std::atomic<uint32_t> outside tests.
+//           FutexWake(word) and WriteEvent(); Word and Flag are std::atomic<uint32_t> outside
+//           tests.
 #pragma once
 
 #include <atomic>
@@ -37,7 +38,8 @@ struct DoorbellProtocol {
   }
 
   // Consumer, its one user thread at a time. `recheck` answers whether any ring has work. `parked`
-  // belongs to this process: its attendant sleeps in epoll and relies on the word or on this thread.
+  // belongs to this process: its attendant sleeps in epoll and relies on the word or on this
+  // thread.
   template <typename Word, typename Flag, typename Os, typename Recheck>
   static WaitResult WaitUser(Word& word, Flag& parked, Os& os, Recheck&& recheck) {
     word.exchange(kUser, std::memory_order_acq_rel);

@@ -1,12 +1,13 @@
 // runtime/shm/extent_table.h
 //
-// The control area of a job's store segment on a VM (MECHANISMS 4): what lies where, in which state,
-// and who holds it. The data itself is shm/segment.h.
-// Owner:    the node daemon makes it; it and the job's processes map it read-write.
-// Threads:  ControlArea: any. ExtentGranter: the daemon's store loop. PinLedger: any (a mutex inside).
-// Inputs:   every index that comes from a peer or lies in the area is checked against the table. The
+// The control area of a job's store segment on a VM (MECHANISMS 4): what lies where, in which
+// state, and who holds it. The data itself is shm/segment.h. Owner:    the node daemon makes it; it
+// and the job's processes map it read-write. Threads:  ControlArea: any. ExtentGranter: the
+// daemon's store loop. PinLedger: any (a mutex inside). Inputs:   every index that comes from a
+// peer or lies in the area is checked against the table. The
 //           daemon allocates by its own private books, never by offsets or generations found here.
-// Promises: a pinned extent is not reused; a generation is never used twice for an entry, so a stale
+// Promises: a pinned extent is not reused; a generation is never used twice for an entry, so a
+// stale
 //           location pins nothing; pins of a dead process go with ReleaseLedger, all at once.
 // Limits:   `entries` objects and `ledger_blocks` blocks of 256 pins a job and VM; beyond it
 //           ResourceExhausted, which users see as ObjectStoreFull.
@@ -34,8 +35,8 @@ inline constexpr uint32_t kLedgerBlocksMax = 1 << 16;
 inline constexpr uint32_t kNoLedger = UINT32_MAX;
 
 struct ControlOptions {
-  uint32_t entries = 65536;       // 64 bytes each, sparse
-  uint32_t ledger_blocks = 512;   // 2112 bytes each, sparse
+  uint32_t entries = 65536;      // 64 bytes each, sparse
+  uint32_t ledger_blocks = 512;  // 2112 bytes each, sparse
 };
 
 struct ExtentEntry {
@@ -82,8 +83,8 @@ class ControlArea {
   friend class ExtentGranter;
   friend class PinLedger;
   ControlArea(Mapping mapping, const ControlOptions& options);
-  ExtentEntry* EntryAt(uint32_t entry) const;    // nullptr: out of range
-  LedgerBlock* BlockAt(uint32_t block) const;    // nullptr: out of range
+  ExtentEntry* EntryAt(uint32_t entry) const;  // nullptr: out of range
+  LedgerBlock* BlockAt(uint32_t block) const;  // nullptr: out of range
   bool TakeBlock(uint32_t block, model::ProcessId process);
 
   const Mapping mapping_;
@@ -97,8 +98,8 @@ class ExtentGranter {
  public:
   explicit ExtentGranter(std::shared_ptr<ControlArea> area);
 
-  // Entry `entry`, which the caller knows to be unused, becomes WRITING under a new generation, which
-  // is returned. InvalidArgument: no such entry.
+  // Entry `entry`, which the caller knows to be unused, becomes WRITING under a new generation,
+  // which is returned. InvalidArgument: no such entry.
   base::StatusOr<uint32_t> Grant(uint32_t entry, model::ObjectId object, uint64_t offset,
                                  uint64_t size);
   uint32_t GenerationOf(uint32_t entry) const;  // of the last grant; 0 for none
@@ -111,8 +112,8 @@ class ExtentGranter {
   bool BeginEvict(uint32_t entry, uint32_t generation);
   bool CancelEvict(uint32_t entry, uint32_t generation);
 
-  // Does any ledger hold {entry, generation}? Ask after the entry is FREED (or EVICTING): a false is
-  // then final and the bytes may be reused.
+  // Does any ledger hold {entry, generation}? Ask after the entry is FREED (or EVICTING): a false
+  // is then final and the bytes may be reused.
   bool IsPinned(uint32_t entry, uint32_t generation) const;
 
   // The first block of a process's ledger. ResourceExhausted: no block left.

@@ -2,18 +2,21 @@
 //
 // The two futex calls that we use, on words shared between processes.
 // Threads:  any.
-// Promises: no allocation, no errno changes that matter; spurious returns are allowed, as always.
+// Promises: no allocation; FutexWait may return early, as always. The deadline is absolute, so a
+// peer
+//           that wakes us for nothing cannot prolong a wait that is repeated.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
-#include "model/time.h"
-
 namespace rayx::shm {
 
-// Sleeps while `word` is `expected`. False only when `longest` has passed (at once if not positive).
-bool FutexWait(const std::atomic<uint32_t>& word, uint32_t expected, model::Duration longest);
+// CLOCK_MONOTONIC, the clock that futexes measure by.
+int64_t MonotonicNs();
+
+// Sleeps while `word` is `expected`. False only when the time `until_ns` has come.
+bool FutexWait(const std::atomic<uint32_t>& word, uint32_t expected, int64_t until_ns);
 
 void FutexWake(std::atomic<uint32_t>& word, int waiters_max);
 

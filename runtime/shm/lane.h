@@ -2,8 +2,9 @@
 //
 // One lane of a channel: a ring of frames and a ring of payload blocks, one writer, one reader.
 // Owner:    shm/channel.h.
-// Threads:  the writer's and the reader's, each one at a time; they share only LaneControl and bytes.
-// Inputs:   reader and writer each trust nothing the other wrote: positions are checked against the
+// Threads:  the writer's and the reader's, each one at a time; they share only LaneControl and
+// bytes. Inputs:   reader and writer each trust nothing the other wrote: positions are checked
+// against the
 //           capacity, lengths against contiguous bytes, before anything is used.
 // Promises: frames come out in order, whole or not at all: what was written but not published, by a
 //           dead writer for instance, is never seen. After corruption the end is poisoned for good:
@@ -12,6 +13,7 @@
 //           ring a skip marker stands and the frame begins at offset 0.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -33,7 +35,7 @@ class LaneWriter {
 
   // Room for a frame with this body, or nothing: looks at the reader's tail only when it must.
   struct Place {
-    uint64_t skip = 0;              // bytes to skip before the frame
+    uint64_t skip = 0;  // bytes to skip before the frame
     uint64_t frame_bytes = 0;
     uint64_t payload_position = 0;  // when payload
     bool payload = false;
@@ -46,8 +48,10 @@ class LaneWriter {
   // Shows the reader everything written so far.
   void Publish();
 
-  uint64_t ReaderTail();  // fresh
-  const char* corruption() const { return corruption_; }  // nullptr while sound
+  uint64_t ReaderTail();                             // fresh: a line that the reader writes
+  uint64_t tail_seen() const { return tail_seen_; }  // as of the last look
+  // nullptr while sound. Any thread.
+  const char* corruption() const { return corruption_.load(std::memory_order_relaxed); }
 
  private:
   bool RingHasRoom(uint64_t bytes);
@@ -55,12 +59,12 @@ class LaneWriter {
   bool Poison(const char* why);
 
   const LaneMemory memory_;
-  uint64_t head_ = 0;            // written
-  uint64_t published_ = 0;       // of it, visible to the reader
+  uint64_t head_ = 0;       // written
+  uint64_t published_ = 0;  // of it, visible to the reader
   uint64_t tail_seen_ = 0;
   uint64_t payload_head_ = 0;
   uint64_t payload_tail_seen_ = 0;
-  const char* corruption_ = nullptr;
+  std::atomic<const char*> corruption_{nullptr};
 };
 
 class LaneReader {
@@ -71,26 +75,31 @@ class LaneReader {
   ReadResult Peek(ReceivedFrame& out);
   // Releases the frame that Peek showed and its payload block. Without one: does nothing.
   void Pop();
+  // Any thread. False once poisoned.
   bool HasWork() const {
-    return current_end_ != 0 || memory_.control->head.load(std::memory_order_acquire) != tail_;
+    return memory_.control->head.load(std::memory_order_acquire) !=
+               tail_.load(std::memory_order_relaxed) &&
+           corruption() == nullptr;
   }
-  const char* corruption() const { return corruption_; }
+  const char* corruption() const { return corruption_.load(std::memory_order_relaxed); }
 
  private:
+  uint64_t Tail() const { return tail_.load(std::memory_order_relaxed); }
   ReadResult ReadFrame(uint64_t available);
   ReadResult ReadBody(uint64_t contiguous);
   ReadResult ReadPayload(const std::byte* reference);
   ReadResult Poison(const char* why);
 
   const LaneMemory memory_;
-  uint64_t tail_ = 0;
+  // Our own: what stands in shared memory is for the writer. Atomic because HasWork reads it.
+  std::atomic<uint64_t> tail_{0};
   uint64_t head_seen_ = 0;
   uint64_t payload_tail_ = 0;
   // The frame shown and not yet popped; current_end_ is 0 when there is none.
   ReceivedFrame current_;
   uint64_t current_end_ = 0;
   uint64_t current_payload_end_ = 0;
-  const char* corruption_ = nullptr;
+  std::atomic<const char*> corruption_{nullptr};
 };
 
 }  // namespace rayx::shm

@@ -1,13 +1,14 @@
 // runtime/shm/memory_file.h
 //
 // Memory shared between processes: sealed memfds and their mappings.
-// Owner:    the maker owns the descriptor, whoever maps owns its Mapping (unmapped by the destructor).
-// Threads:  any; a Mapping moves like a unique_ptr.
-// Inputs:   descriptors from peers are checked before they are mapped: a memfd that cannot shrink
-//           under us (F_SEAL_SHRINK), at least as large as what is mapped. So no access to a mapping
-//           raises SIGBUS for its size, whatever the peer does later.
+// Owner:    the maker owns the descriptor, whoever maps owns its Mapping (unmapped by the
+// destructor). Threads:  any; a Mapping moves like a unique_ptr. Inputs:   descriptors from peers
+// are checked before they are mapped: a memfd that cannot shrink
+//           under us (F_SEAL_SHRINK), at least as large as what is mapped. So no access to a
+//           mapping raises SIGBUS for its size, whatever the peer does later.
 // Promises: mappings are shared, page-aligned, and absent in a forked child (MADV_DONTFORK).
-// Limits:   files are sparse: a page costs memory from its first touch on. Mode 0600, not executable,
+// Limits:   files are sparse: a page costs memory from its first touch on. Mode 0600, not
+// executable,
 //           close-on-exec, named `memfd:rayx:<name>` in /proc.
 #pragma once
 
@@ -25,11 +26,12 @@ inline constexpr size_t kCacheLineBytes = 64;
 inline constexpr size_t kPageBytes = 4096;
 inline constexpr uint64_t kMemoryFileBytesMax = uint64_t{1} << 46;
 
-// Every shared layout starts with this; a peer built from another layout is refused, not guessed at.
+// Every shared layout starts with this; a peer built from another layout is refused, not guessed
+// at.
 inline constexpr uint32_t kLayoutVersion = 1;
 
-// A sparse memfd of `bytes` (rounded up to pages), sealed against shrinking, growing and more seals.
-// Errors: InvalidArgument (size), ResourceExhausted (descriptors, memory), Unavailable.
+// A sparse memfd of `bytes` (rounded up to pages), sealed against shrinking, growing and more
+// seals. Errors: InvalidArgument (size), ResourceExhausted (descriptors, memory), Unavailable.
 base::StatusOr<base::UniqueFd> CreateMemoryFile(std::string_view name, uint64_t bytes);
 
 // The size of a descriptor that may be mapped safely. Errors: InvalidArgument names what is missing

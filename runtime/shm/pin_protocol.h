@@ -1,11 +1,11 @@
 // runtime/shm/pin_protocol.h
 //
-// The steps by which a reader pins an extent and a daemon makes sure that nobody does, apart from what
-// they act on, so that the test which walks through every interleaving runs this very code.
+// The steps by which a reader pins an extent and a daemon makes sure that nobody does, apart from
+// what they act on, so that the test which walks through every interleaving runs this very code.
 // Users:    shm/extent_table.h.           Threads: any.
 // Promises: an extent is reused only if no reader that was told "pinned" still holds its pin. Rests
-//           on: the reader writes its slot, fences, reads the state; the daemon sees the state FREED,
-//           fences, reads the slots.
+//           on: the reader writes its slot, fences, reads the state; the daemon sees the state
+//           FREED, fences, reads the slots.
 #pragma once
 
 #include <atomic>
@@ -32,7 +32,9 @@ struct PinProtocol {
   static constexpr uint64_t Word(uint32_t generation, ExtentState state) {
     return uint64_t{generation} << 32 | static_cast<uint32_t>(state);
   }
-  static constexpr uint32_t GenerationOf(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
+  static constexpr uint32_t GenerationOf(uint64_t word) {
+    return static_cast<uint32_t>(word >> 32);
+  }
   static constexpr ExtentState StateOf(uint64_t word) {
     return static_cast<ExtentState>(static_cast<uint32_t>(word));
   }
@@ -43,7 +45,8 @@ struct PinProtocol {
 
   // Reader, into its own empty slot, which is empty again unless the answer is kPinned.
   template <typename Slot, typename WordOf, typename Os>
-  static PinResult Pin(Slot& slot, const WordOf& word, uint32_t entry, uint32_t generation, Os& os) {
+  static PinResult Pin(Slot& slot, const WordOf& word, uint32_t entry, uint32_t generation,
+                       Os& os) {
     slot.store(Name(entry, generation), std::memory_order_relaxed);
     os.Fence();
     const uint64_t now = word.load(std::memory_order_acquire);
@@ -61,8 +64,7 @@ struct PinProtocol {
   template <typename WordOf>
   static bool Move(WordOf& word, uint32_t generation, ExtentState from, ExtentState to) {
     uint64_t expected = Word(generation, from);
-    return word.compare_exchange_strong(expected, Word(generation, to),
-                                        std::memory_order_acq_rel);
+    return word.compare_exchange_strong(expected, Word(generation, to), std::memory_order_acq_rel);
   }
 
   // Daemon, once per scan, after it saw the state FREED and before it reads the first slot.

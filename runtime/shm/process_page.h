@@ -85,7 +85,9 @@ class ProcessPage {
   uint32_t cpu() const { return page().cpu.load(std::memory_order_relaxed); }
 
   // Nanoseconds of any steady clock of the process's choice; 0 = never.
-  void SetLastActivity(uint64_t ns) { page().last_activity_ns.store(ns, std::memory_order_relaxed); }
+  void SetLastActivity(uint64_t ns) {
+    page().last_activity_ns.store(ns, std::memory_order_relaxed);
+  }
   uint64_t last_activity_ns() const {
     return page().last_activity_ns.load(std::memory_order_relaxed);
   }

@@ -31,7 +31,8 @@ struct RingRoundTripResult {
   std::vector<double> samples_ns;  // mean of each sample, in the order taken
 };
 
-// Errors: InvalidArgument (options), DeadlineExceeded, Unavailable (no memory, no fork, child died).
+// Errors: InvalidArgument (options), DeadlineExceeded, Unavailable (no memory, no fork, child
+// died).
 base::StatusOr<RingRoundTripResult> MeasureRingRoundTrip(const RingRoundTripOptions& options = {});
 
 }  // namespace rayx::shm

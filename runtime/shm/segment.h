@@ -6,7 +6,8 @@
 // Threads:  ReadView: any. WritableExtent: its writer's. Fallocate: a thread of its own, it takes
 //           about 0.3 ms a MiB.
 // Inputs:   offsets and sizes out of locations are checked against the segment's size.
-// Promises: a view is read-only memory: a write through it faults (SEGV_ACCERR), it cannot change an
+// Promises: a view is read-only memory: a write through it faults (SEGV_ACCERR), it cannot change
+// an
 //           object. A range that was allocated never raises SIGBUS.
 // Limits:   a range never allocated, or punched, reads as zeros and costs memory when touched.
 #pragma once
@@ -63,7 +64,7 @@ class ReadView {
 
   const base::UniqueFd segment_;
   const uint64_t bytes_;
-  std::mutex mutex_;                            // guards the first mapping
+  std::mutex mutex_;  // guards the first mapping
   Mapping mapping_;
   std::atomic<const std::byte*> base_{nullptr};
 };

@@ -6,7 +6,8 @@
 // Inputs:   the pages of the peers that may run on this CPU.
 // Promises: 1. pauses up to `spin` while no awake peer was last seen on this thread's CPU;
 //           2. if one was, or this thread just woke somebody: yields instead;
-//           3. a yield that took longer than `slow_yield` (a foreign process had the slice): no yields
+//           3. a yield that took longer than `slow_yield` (a foreign process had the slice): no
+//           yields
 //              for `no_yields`, straight to sleep;
 //           4. then says "sleep". A whole wait costs at most `spin` plus one yield.
 // Limits:   the peers' CPUs are hints; a wrong one costs time, never correctness.
@@ -14,8 +15,8 @@
 //   waiting.Begin(/*woke_somebody=*/rang);
 //   while (!channel.HasWork()) {
 //     if (waiting.Step(peers)) continue;
-//     if (doorbell.WaitUser([&] { return channel.HasWork(); }, left) == WaitResult::kTimedOut) break;
-//     waiting.Begin(false);
+//     if (doorbell.WaitUser([&] { return channel.HasWork(); }, left) == WaitResult::kTimedOut)
+//     break; waiting.Begin(false);
 //   }
 #pragma once
 
@@ -75,6 +76,7 @@ class Waiting {
   // Of the current wait.
   uint32_t steps_ = 0;
   uint32_t cpu_ = kNoCpu;
+  bool woke_somebody_ = false;
   bool yielding_ = false;
   int64_t give_up_ns_ = 0;  // 0: the clock was not read yet
   // Across waits.

@@ -1,0 +1,122 @@
+#include "shm/channel.h"
+
+#include <new>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+
+namespace rayx::shm {
+namespace {
+
+constexpr size_t kChannelBytesMax = size_t{1} << 33;
+
+Side Other(Side side) {
+  return side == Side::kFirst ? Side::kSecond : Side::kFirst;
+}
+
+}  // namespace
+
+base::StatusOr<base::UniqueFd> Channel::CreateMemory(const ChannelOptions& options) {
+  RAYX_ASSIGN_OR_RETURN(const ChannelShape shape, ChannelShape::FromOptions(options));
+  RAYX_ASSIGN_OR_RETURN(base::UniqueFd fd, CreateMemoryFile("channel", shape.total_bytes()));
+  RAYX_ASSIGN_OR_RETURN(const Mapping mapping,
+                        Mapping::Map(fd.get(), 0, kPageBytes, Protection::kReadWrite));
+  shape.WriteHeader(mapping.bytes());
+  return fd;
+}
+
+base::Status Channel::InitializeMemory(std::span<std::byte> memory, const ChannelOptions& options) {
+  RAYX_ASSIGN_OR_RETURN(const ChannelShape shape, ChannelShape::FromOptions(options));
+  if (memory.size() < shape.total_bytes()) {
+    return base::MakeStatus(base::StatusCode::kInvalidArgument, "channel: memory too small");
+  }
+  shape.WriteHeader(memory);
+  return base::OkStatus();
+}
+
+base::StatusOr<std::unique_ptr<Channel>> Channel::Open(int fd, Side side) {
+  RAYX_ASSIGN_OR_RETURN(Mapping mapping,
+                        Mapping::MapWhole(fd, Protection::kReadWrite, kChannelBytesMax));
+  const std::span<std::byte> memory = mapping.bytes();
+  RAYX_ASSIGN_OR_RETURN(const ChannelShape shape, ChannelShape::Read(memory));
+  mapping.Populate(0, shape.hot_bytes());
+  return std::unique_ptr<Channel>(new Channel(std::move(mapping), memory, shape, side));
+}
+
+base::StatusOr<std::unique_ptr<Channel>> Channel::OnMemory(std::span<std::byte> memory, Side side) {
+  RAYX_ASSIGN_OR_RETURN(const ChannelShape shape, ChannelShape::Read(memory));
+  return std::unique_ptr<Channel>(new Channel(Mapping(), memory, shape, side));
+}
+
+Channel::Channel(Mapping mapping, std::span<std::byte> memory, const ChannelShape& shape, Side side)
+    : mapping_(std::move(mapping)),
+      writers_{LaneWriter(shape.LaneOf(memory, side, Lane::kCalls)),
+               LaneWriter(shape.LaneOf(memory, side, Lane::kReplies))},
+      readers_{LaneReader(shape.LaneOf(memory, Other(side), Lane::kCalls)),
+               LaneReader(shape.LaneOf(memory, Other(side), Lane::kReplies))},
+      claims_(shape.ClaimsOf(memory, side)),
+      sent_claims_(shape.ClaimsOf(memory, side)),
+      received_claims_(shape.ClaimsOf(memory, Other(side))) {}
+
+bool Channel::TryWrite(model::FrameHeader& header, std::span<const std::byte> body) {
+  RAYX_CHECK(body.size() <= model::kBodyBytesMax, "frame body above kBodyBytesMax");
+  const bool call = IsCall(header.kind);
+  LaneWriter& writer = writers_[Index(call ? Lane::kCalls : Lane::kReplies)];
+  LaneWriter::Place place;
+  if (!writer.Find(body.size(), place)) return false;
+  if (call) {
+    // A look at the reader's line costs a cache miss, and the last one nearly always suffices.
+    auto slot = claims_.Reserve(writer.tail_seen());
+    if (!slot) slot = claims_.Reserve(writer.ReaderTail());
+    if (!slot) return false;
+    claims_.Occupy(*slot, header.cookie_sequence, writer.EndOf(place));
+    header.claim_slot = *slot;
+  }
+  header.body_bytes = static_cast<uint32_t>(body.size());
+  const uint8_t flags = header.flags & static_cast<uint8_t>(~model::kFlagPayloadBlock);
+  header.flags = place.payload ? flags | model::kFlagPayloadBlock : flags;
+  writer.Write(place, header, body);
+  header.flags = flags;
+  return true;
+}
+
+void Channel::Publish() {
+  for (LaneWriter& writer : writers_) writer.Publish();
+}
+
+bool Channel::TryRevoke(uint32_t claim_slot, uint32_t cookie_sequence) {
+  if (claim_slot >= sent_claims_.size()) return false;
+  return ClaimProtocol::Move(sent_claims_[claim_slot], cookie_sequence, ClaimState::kQueued,
+                             ClaimState::kRevoked);
+}
+
+ClaimState Channel::ClaimOf(uint32_t claim_slot, uint32_t cookie_sequence) const {
+  if (claim_slot >= sent_claims_.size()) return ClaimState::kUnknown;
+  return ClaimProtocol::Look(sent_claims_[claim_slot], cookie_sequence);
+}
+
+bool Channel::TryClaim(const ReceivedFrame& frame) {
+  if (frame.header.claim_slot >= received_claims_.size()) return false;
+  return ClaimProtocol::Move(received_claims_[frame.header.claim_slot],
+                             frame.header.cookie_sequence, ClaimState::kQueued,
+                             ClaimState::kRunning);
+}
+
+void Channel::MarkDone(uint32_t claim_slot, uint32_t cookie_sequence) {
+  if (claim_slot >= received_claims_.size()) return;
+  ClaimProtocol::Move(received_claims_[claim_slot], cookie_sequence, ClaimState::kRunning,
+                      ClaimState::kDone);
+}
+
+std::string_view Channel::corruption() const {
+  for (const LaneReader& reader : readers_) {
+    if (reader.corruption() != nullptr) return reader.corruption();
+  }
+  for (const LaneWriter& writer : writers_) {
+    if (writer.corruption() != nullptr) return writer.corruption();
+  }
+  return {};
+}
+
+}  // namespace rayx::shm

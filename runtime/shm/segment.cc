@@ -1,0 +1,121 @@
+#include "shm/segment.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <utility>
+
+namespace rayx::shm {
+namespace {
+
+base::Status OutOfRange(uint64_t offset, uint64_t size, uint64_t segment_bytes) {
+  return base::MakeStatus(base::StatusCode::kOutOfRange, "segment: " + std::to_string(size) +
+                                                             " bytes at " + std::to_string(offset) +
+                                                             " do not lie in its " +
+                                                             std::to_string(segment_bytes));
+}
+
+bool Inside(uint64_t offset, uint64_t size, uint64_t segment_bytes) {
+  return offset <= segment_bytes && size <= segment_bytes - offset;
+}
+
+base::Status FallocateError(const char* what) {
+  const int error = errno;
+  const bool memory = error == ENOSPC || error == ENOMEM;
+  return base::MakeStatus(
+      memory ? base::StatusCode::kResourceExhausted : base::StatusCode::kUnavailable,
+      std::string("segment: ") + what + ": " + std::strerror(error));
+}
+
+// One fallocate; false leaves errno.
+bool Change(int fd, int mode, uint64_t offset, uint64_t bytes) {
+  int result;
+  do {
+    result = ::fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(bytes));
+  } while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
+}  // namespace
+
+base::StatusOr<base::UniqueFd> CreateSegment(model::JobId job, uint64_t bytes) {
+  return CreateMemoryFile("segment-" + ToString(job), bytes);
+}
+
+base::Status Fallocate(int segment, uint64_t offset, uint64_t bytes) {
+  RAYX_ASSIGN_OR_RETURN(const uint64_t segment_bytes, CheckedFileBytes(segment));
+  if (bytes == 0 || !Inside(offset, bytes, segment_bytes)) {
+    return OutOfRange(offset, bytes, segment_bytes);
+  }
+  for (uint64_t done = 0; done < bytes;) {
+    const uint64_t step = std::min(kFallocateStepBytes, bytes - done);
+    if (!Change(segment, FALLOC_FL_KEEP_SIZE, offset + done, step)) {
+      const base::Status status = FallocateError("no memory for an extent");
+      if (done != 0) (void)Punch(segment, offset, done);
+      return status;
+    }
+    done += step;
+  }
+  return base::OkStatus();
+}
+
+base::Status Punch(int segment, uint64_t offset, uint64_t bytes) {
+  RAYX_ASSIGN_OR_RETURN(const uint64_t segment_bytes, CheckedFileBytes(segment));
+  if (bytes == 0 || offset % kPageBytes != 0 || bytes % kPageBytes != 0 ||
+      !Inside(offset, bytes, segment_bytes)) {
+    return OutOfRange(offset, bytes, segment_bytes);
+  }
+  if (Change(segment, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes)) {
+    return base::OkStatus();
+  }
+  return FallocateError("giving memory back");
+}
+
+base::StatusOr<std::unique_ptr<ReadView>> ReadView::Open(base::UniqueFd segment) {
+  RAYX_ASSIGN_OR_RETURN(const uint64_t bytes, CheckedFileBytes(segment.get()));
+  return std::unique_ptr<ReadView>(new ReadView(std::move(segment), bytes));
+}
+
+ReadView::ReadView(base::UniqueFd segment, uint64_t bytes)
+    : segment_(std::move(segment)), bytes_(bytes) {}
+
+base::StatusOr<std::span<const std::byte>> ReadView::View(uint64_t offset, uint64_t size) {
+  if (!Inside(offset, size, bytes_)) return OutOfRange(offset, size, bytes_);
+  const std::byte* base = base_.load(std::memory_order_acquire);
+  if (base == nullptr) {
+    const std::lock_guard lock(mutex_);
+    if (mapping_.data() == nullptr) {
+      RAYX_ASSIGN_OR_RETURN(mapping_, Mapping::Map(segment_.get(), 0, bytes_, Protection::kRead));
+      base_.store(mapping_.data(), std::memory_order_release);
+    }
+    base = mapping_.data();
+  }
+  return std::span<const std::byte>(base + offset, size);
+}
+
+bool ReadView::Contains(const void* address) const {
+  const std::byte* base = base_.load(std::memory_order_acquire);
+  const auto* at = static_cast<const std::byte*>(address);
+  return base != nullptr && std::less_equal<>()(base, at) && std::less<>()(at, base + bytes_);
+}
+
+uint64_t ReadView::OffsetOf(const void* address) const {
+  return static_cast<uint64_t>(static_cast<const std::byte*>(address) -
+                               base_.load(std::memory_order_acquire));
+}
+
+base::StatusOr<WritableExtent> WritableExtent::Map(int segment, uint64_t offset, size_t size) {
+  RAYX_ASSIGN_OR_RETURN(const uint64_t segment_bytes, CheckedFileBytes(segment));
+  if (!Inside(offset, size, segment_bytes)) return OutOfRange(offset, size, segment_bytes);
+  const uint64_t mapped = std::min(ExtentBytes(size), segment_bytes - offset);
+  RAYX_ASSIGN_OR_RETURN(Mapping mapping,
+                        Mapping::Map(segment, offset, mapped, Protection::kReadWrite));
+  return WritableExtent(std::move(mapping), size);
+}
+
+}  // namespace rayx::shm

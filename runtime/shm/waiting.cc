@@ -1,0 +1,54 @@
+#include "shm/waiting.h"
+
+#include <sched.h>
+
+#include "shm/futex.h"
+
+namespace rayx::shm {
+namespace {
+
+bool AwakePeerOn(uint32_t cpu, std::span<const ProcessPage* const> peers) {
+  for (const ProcessPage* peer : peers) {
+    if (peer->cpu() == cpu && peer->awake()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Waiting::Waiting(ProcessPage& self, WaitingOptions options) : self_(&self), options_(options) {}
+
+void Waiting::Begin(bool woke_somebody) {
+  cpu_ = self_->PublishCpu();
+  steps_ = 0;
+  woke_somebody_ = woke_somebody;
+  yielding_ = woke_somebody;
+  give_up_ns_ = 0;
+}
+
+bool Waiting::LookAround(std::span<const ProcessPage* const> peers) {
+  const int64_t now = MonotonicNs();
+  if (give_up_ns_ == 0) {
+    give_up_ns_ = now + options_.spin.count();
+  } else if (now >= give_up_ns_) {
+    return false;
+  }
+  cpu_ = self_->PublishCpu();
+  yielding_ = woke_somebody_ || AwakePeerOn(cpu_, peers);
+  if (yielding_) return Yield(now);
+  CpuPause();
+  return true;
+}
+
+bool Waiting::Yield(int64_t now_ns) {
+  if (now_ns < no_yields_until_ns_) return false;
+  ::sched_yield();
+  const int64_t after = MonotonicNs();
+  // Whoever had the slice that long may well have done our work: one more look before sleeping.
+  if (after - now_ns > options_.slow_yield.count()) {
+    no_yields_until_ns_ = after + options_.no_yields.count();
+  }
+  return true;
+}
+
+}  // namespace rayx::shm
