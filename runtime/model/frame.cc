@@ -1,5 +1,7 @@
 #include "model/frame.h"
 
+#include <atomic>
+
 namespace rayx::model {
 namespace {
 
@@ -30,6 +32,8 @@ const char* ToString(FrameError error) {
 FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header) {
   if (bytes.size() < kFrameHeaderBytes) return FrameError::kTruncated;
   std::memcpy(static_cast<void*>(&header), bytes.data(), kFrameHeaderBytes);
+  // The source may be a ring that its writer still changes: what is checked below is this copy.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   if (header.magic != kFrameMagic) return FrameError::kBadMagic;
   if (header.version != kFrameVersion) return FrameError::kBadVersion;
   if (!KnownKind(header.kind)) return FrameError::kBadKind;

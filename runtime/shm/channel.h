@@ -7,17 +7,18 @@
 //           thread at a time, independent of one another. Claim functions and HasWork: any thread.
 // Inputs:   everything in the memory may be a hostile peer's: see kCorrupt.
 // Promises: per lane frames arrive in order, whole, at most once. A writer killed in mid-write
-// leaves
-//           only whole frames. Nothing here blocks, allocates (after Open) or makes a system call.
+//           leaves only whole frames. Nothing here blocks, allocates (after Open) or makes a system
+//           call.
 // Limits:   no doorbell: ring it after Publish(). Replies can fill up: drain both lanes. One
-// frame's
-//           body is at most kBodyBytesMax; a longer one is the caller's mistake (CHECK).
+//           frame's body is at most kBodyBytesMax; a longer one is the caller's mistake (CHECK).
 //
-//   Producer:                                     Consumer:
-//     if (!channel.TryWrite(header, body)) ...      while (channel.Peek(Lane::kCalls, frame) ==
-//     kFrame) { channel.Publish();                              if (channel.TryClaim(frame))
-//     run(frame); doorbell.Ring();                                channel.Pop(Lane::kCalls);
-//                                                   }
+//   Producer:  if (!channel.TryWrite(header, body)) KeepForLater();
+//              channel.Publish();
+//              doorbell.Ring();
+//   Consumer:  while (channel.Peek(Lane::kCalls, frame) == ReadResult::kFrame) {
+//                if (channel.TryClaim(frame)) Run(frame);
+//                channel.Pop(Lane::kCalls);
+//              }
 #pragma once
 
 #include <memory>

@@ -2,7 +2,7 @@
 //
 // Where things lie in a channel's memory file, and the sizes copied out of it once.
 // Owner:    shm/channel.h.                 Threads: values and atomic words.
-// Inputs:   the header in the file is a peer's claim until ReadShape() accepted it; afterwards only
+// Inputs:   the header in the file is a peer's claim until Read() accepted it; afterwards only
 //           the private ChannelShape is used.
 //
 // One file for a pair of processes:

@@ -7,8 +7,7 @@
 // Threads:  Reserve, Occupy: the producer's. The free functions: any, in either process.
 // Inputs:   words may hold anything a hostile peer wrote: an unknown value counts as "not mine".
 // Promises: a call runs or is revoked, never both, and never twice. A word is used again only when
-// its
-//           call is done or revoked *and* the consumer has passed its frame: until then a stale
+//           its call is done or revoked *and* the consumer has passed its frame: until then a stale
 //           frame could claim the next call with the same tag.
 // Limits:   the tag is the call's cookie_sequence, so ask only about calls that are still pending.
 #pragma once

@@ -3,8 +3,7 @@
 // How a process that sleeps learns that a ring has work (MECHANISMS 3, HOTPATH "The doorbell").
 // Owner:    the consumer end: the process itself, one. The producer end: each peer, one a peer.
 // Threads:  Ring, RingUrgent, WakeAttendant: any. WaitUser: one user thread at a time (the holder
-// of
-//           the baton). ArmAttendant, DisarmAttendant: the attendant, or a daemon's loop.
+//           of the baton). ArmAttendant, DisarmAttendant: the attendant, or a daemon's loop.
 // Inputs:   the doorbell word lies in shared memory and may be overwritten by a hostile peer: the
 //           worst is a wait that lasts its bound, kWaitBound.
 // Promises: no lost wake-up; a ring costs a fence and a load while the consumer is awake.

@@ -1,9 +1,10 @@
 // runtime/shm/doorbell_protocol.h
 //
 // The steps of the doorbell, apart from what they act on, so that the test which walks through
-// every interleaving runs this very code (tests/unit/shm/doorbell_model_test.cc). Users:
-// shm/doorbell.h. Threads:  per function below. Promises: no wake-up is lost: if a producer
-// published work and rang, the consumer either sees the
+// every interleaving runs this very code (tests/unit/shm/doorbell_model_test.cc).
+// Users:    shm/doorbell.h.
+// Threads:  per function below.
+// Promises: no wake-up is lost: if a producer published work and rang, the consumer either sees the
 //           work in its recheck or is woken. Rests on: each side writes its word, fences, reads the
 //           other's.
 // Limits:   Os supplies Fence(), FutexWait(word, expected) -> bool (false: time is up),

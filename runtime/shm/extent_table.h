@@ -1,14 +1,15 @@
 // runtime/shm/extent_table.h
 //
 // The control area of a job's store segment on a VM (MECHANISMS 4): what lies where, in which
-// state, and who holds it. The data itself is shm/segment.h. Owner:    the node daemon makes it; it
-// and the job's processes map it read-write. Threads:  ControlArea: any. ExtentGranter: the
-// daemon's store loop. PinLedger: any (a mutex inside). Inputs:   every index that comes from a
-// peer or lies in the area is checked against the table. The
-//           daemon allocates by its own private books, never by offsets or generations found here.
+// state, and who holds it. The data itself is shm/segment.h.
+// Owner:    the node daemon makes it; it and the job's processes map it read-write.
+// Threads:  ControlArea: any. ExtentGranter: the daemon's store loop. PinLedger: any (a mutex
+//           inside).
+// Inputs:   every index that comes from a peer or lies in the area is checked against the table.
+//           The daemon allocates by its own private books, never by offsets or generations found
+//           here.
 // Promises: a pinned extent is not reused; a generation is never used twice for an entry, so a
-// stale
-//           location pins nothing; pins of a dead process go with ReleaseLedger, all at once.
+//           stale location pins nothing; pins of a dead process go with ReleaseLedger, all at once.
 // Limits:   `entries` objects and `ledger_blocks` blocks of 256 pins a job and VM; beyond it
 //           ResourceExhausted, which users see as ObjectStoreFull.
 #pragma once

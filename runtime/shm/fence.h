@@ -1,9 +1,10 @@
 // runtime/shm/fence.h
 //
-// The full fence of the store-then-look protocols (doorbell, pins): "I write mine, then read
-// yours". Threads:  any. Promises: orders every earlier store before every later load, which x86
-// alone does not. Limits:   ThreadSanitizer knows no fence, so there it is a read-modify-write of a
-// dummy word.
+// The full fence of the store-then-look protocols (doorbell, pins): "I write mine, then
+// read yours".
+// Threads:  any.
+// Promises: orders every earlier store before every later load, which x86 alone does not.
+// Limits:   ThreadSanitizer knows no fence, so there it is a read-modify-write of a dummy word.
 #pragma once
 
 #include <atomic>

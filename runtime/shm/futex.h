@@ -3,8 +3,7 @@
 // The two futex calls that we use, on words shared between processes.
 // Threads:  any.
 // Promises: no allocation; FutexWait may return early, as always. The deadline is absolute, so a
-// peer
-//           that wakes us for nothing cannot prolong a wait that is repeated.
+//           peer that wakes us for nothing cannot prolong a wait that is repeated.
 #pragma once
 
 #include <atomic>

@@ -3,8 +3,8 @@
 // One lane of a channel: a ring of frames and a ring of payload blocks, one writer, one reader.
 // Owner:    shm/channel.h.
 // Threads:  the writer's and the reader's, each one at a time; they share only LaneControl and
-// bytes. Inputs:   reader and writer each trust nothing the other wrote: positions are checked
-// against the
+//           bytes.
+// Inputs:   reader and writer each trust nothing the other wrote: positions are checked against the
 //           capacity, lengths against contiguous bytes, before anything is used.
 // Promises: frames come out in order, whole or not at all: what was written but not published, by a
 //           dead writer for instance, is never seen. After corruption the end is poisoned for good:

@@ -2,14 +2,14 @@
 //
 // Memory shared between processes: sealed memfds and their mappings.
 // Owner:    the maker owns the descriptor, whoever maps owns its Mapping (unmapped by the
-// destructor). Threads:  any; a Mapping moves like a unique_ptr. Inputs:   descriptors from peers
-// are checked before they are mapped: a memfd that cannot shrink
+//           destructor).
+// Threads:  any; a Mapping moves like a unique_ptr.
+// Inputs:   descriptors from peers are checked before they are mapped: a memfd that cannot shrink
 //           under us (F_SEAL_SHRINK), at least as large as what is mapped. So no access to a
 //           mapping raises SIGBUS for its size, whatever the peer does later.
 // Promises: mappings are shared, page-aligned, and absent in a forked child (MADV_DONTFORK).
 // Limits:   files are sparse: a page costs memory from its first touch on. Mode 0600, not
-// executable,
-//           close-on-exec, named `memfd:rayx:<name>` in /proc.
+//           executable, close-on-exec, named `memfd:rayx:<name>` in /proc.
 #pragma once
 
 #include <cstddef>

@@ -7,8 +7,7 @@
 //           about 0.3 ms a MiB.
 // Inputs:   offsets and sizes out of locations are checked against the segment's size.
 // Promises: a view is read-only memory: a write through it faults (SEGV_ACCERR), it cannot change
-// an
-//           object. A range that was allocated never raises SIGBUS.
+//           an object. A range that was allocated never raises SIGBUS.
 // Limits:   a range never allocated, or punched, reads as zeros and costs memory when touched.
 #pragma once
 

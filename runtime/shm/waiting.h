@@ -3,20 +3,18 @@
 // How long and in which way to wait before sleeping (HOTPATH "Waiting"): each simple policy has a
 // catastrophic case, this one has none that we know.
 // Owner:    whoever waits for a ring; one a waiting thread.       Threads: its own.
-// Inputs:   the pages of the peers that may run on this CPU.
-// Promises: 1. pauses up to `spin` while no awake peer was last seen on this thread's CPU;
-//           2. if one was, or this thread just woke somebody: yields instead;
-//           3. a yield that took longer than `slow_yield` (a foreign process had the slice): no
-//           yields
-//              for `no_yields`, straight to sleep;
-//           4. then says "sleep". A whole wait costs at most `spin` plus one yield.
+// Inputs:   the pages of the peers that may run on this CPU; not our own.
+// Promises: pauses up to `spin` while no awake peer was last seen on this thread's CPU; yields
+//           instead if one was, or if this thread just woke somebody. After a yield longer than
+//           `slow_yield` (a foreign process had the slice) no yields for `no_yields`, straight to
+//           sleep. A whole wait costs at most `spin` plus one yield.
 // Limits:   the peers' CPUs are hints; a wrong one costs time, never correctness.
 //
 //   waiting.Begin(/*woke_somebody=*/rang);
 //   while (!channel.HasWork()) {
 //     if (waiting.Step(peers)) continue;
-//     if (doorbell.WaitUser([&] { return channel.HasWork(); }, left) == WaitResult::kTimedOut)
-//     break; waiting.Begin(false);
+//     doorbell.WaitUser([&] { return channel.HasWork(); }, time_left);
+//     waiting.Begin(false);
 //   }
 #pragma once
 
