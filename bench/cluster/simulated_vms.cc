@@ -14,7 +14,6 @@
 #include <optional>
 #include <sstream>
 
-#include "bench/cluster/cpu_quota.h"
 #include "bench/cluster/vm_record.h"
 
 extern char** environ;
@@ -103,7 +102,7 @@ bool ReadLinesUntil(int fd, const std::string& last, std::vector<std::string>& l
 
 struct Vm {
   VmEntry entry;
-  std::optional<CpuQuota> quota;
+  std::optional<VmCgroup> group;
   bool lost = false;
 };
 
@@ -153,15 +152,15 @@ absl::Status SimulatedVms::State::Boot(int vm, const SimulatedVmsOptions& option
   };
   if (vm > 0) {
     made.entry.cgroup_name = "rayx-" + record->name() + "-vm" + std::to_string(vm);
-    auto quota =
-        CpuQuota::Create(made.entry.cgroup_name, options.cpus_per_vm, options.cpu_period_us);
-    if (!quota.ok()) return quota.status();
-    made.quota = *quota;
-    if (auto s = record->AddCgroups(quota->folders()); !s.ok()) return s;
+    auto group =
+        VmCgroup::Create(made.entry.cgroup_name, options.cpus_per_vm, options.cpu_period_us);
+    if (!group.ok()) return group.status();
+    made.group = *group;
+    if (auto s = record->AddCgroups(group->folders()); !s.ok()) return s;
     argv.push_back("--vm");
     add("--name", "vm" + std::to_string(vm));
     add("--hosts", "/run/rayx-simulated-vms/" + record->name() + "/hosts");
-    for (const std::string& file : quota->JoinFiles()) add("--join", file);
+    for (const std::string& file : group->JoinFiles()) add("--join", file);
     for (const std::string& folder : options.visible_folders) {
       if (IsPrivateInside(folder)) add("--bind", folder + ":" + folder);
     }
@@ -299,9 +298,9 @@ absl::StatusOr<SimulatedVms> SimulatedVms::Attach(const std::string& name) {
     vm.entry = entry;
     vm.lost = !entry.init.Alive();
     if (entry.vm > 0 && !vm.lost) {
-      auto quota = CpuQuota::Create(entry.cgroup_name, 0, 0);
-      if (!quota.ok()) return quota.status();
-      vm.quota = *quota;
+      auto group = VmCgroup::Create(entry.cgroup_name, 0, 0);
+      if (!group.ok()) return group.status();
+      vm.group = *group;
     }
     if (entry.vm != static_cast<int>(state->vms.size())) {
       return absl::DataLossError("the record of the simulated VMs '" + name + "' is damaged");
@@ -340,15 +339,16 @@ pid_t SimulatedVms::InitPid(int vm) const { return Alive(vm) ? state_->vms[vm].e
 
 absl::StatusOr<VmProcess> SimulatedVms::Start(int vm, const std::vector<std::string>& argv,
                                               const ExecOptions& options) {
-  if (!Alive(vm)) return absl::FailedPreconditionError("VM " + std::to_string(vm) + " is not up");
   if (argv.empty()) return absl::InvalidArgumentError("no command to run in a VM");
-  const Vm& target = state_->vms[vm];
+  auto meter = Meter(vm, options.account);
+  if (!meter.ok()) return meter.status();
+  const VmEntry& target = state_->vms[vm].entry;
   std::string folder = options.working_folder;
   if (folder.empty()) folder = fs::current_path().string();
   std::vector<std::string> words = {state_->init_program, "enter",
-                                    std::to_string(target.entry.init.pid),
-                                    std::to_string(target.entry.init.start_ticks), folder};
-  for (const std::string& file : target.quota->JoinFiles()) {
+                                    std::to_string(target.init.pid),
+                                    std::to_string(target.init.start_ticks), folder};
+  for (const std::string& file : meter->JoinFiles()) {
     words.push_back("--join");
     words.push_back(file);
   }
@@ -386,9 +386,26 @@ absl::Status SimulatedVms::Lose(int vm) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<double> SimulatedVms::CpuSeconds(int vm) const {
+absl::StatusOr<VmCgroup> SimulatedVms::Meter(int vm, const std::string& account) const {
   if (!Alive(vm)) return absl::FailedPreconditionError("VM " + std::to_string(vm) + " is not up");
-  return state_->vms[vm].quota->CpuSeconds();
+  const VmCgroup& group = *state_->vms[vm].group;
+  if (account.empty()) return group;
+  return group.Account(account);
+}
+
+absl::StatusOr<double> SimulatedVms::CpuSeconds(int vm, const std::string& account) const {
+  auto meter = Meter(vm, account);
+  return meter.ok() ? meter->CpuSeconds() : meter.status();
+}
+
+absl::StatusOr<int64_t> SimulatedVms::PeakMemoryBytes(int vm, const std::string& account) const {
+  auto meter = Meter(vm, account);
+  return meter.ok() ? meter->PeakMemoryBytes() : meter.status();
+}
+
+absl::Status SimulatedVms::ResetPeakMemory(int vm, const std::string& account) {
+  auto meter = Meter(vm, account);
+  return meter.ok() ? meter->ResetPeakMemory() : meter.status();
 }
 
 void SimulatedVms::Down() {

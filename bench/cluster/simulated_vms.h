@@ -24,6 +24,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "bench/cluster/vm_cgroup.h"
 #include "bench/cluster/vm_process.h"
 
 namespace rayx::bench {
@@ -82,13 +83,17 @@ class SimulatedVms {
   absl::Status SetLink(int vm, bool up);
   // The VM is gone as if its power failed: no packet tells the others.
   absl::Status Lose(int vm);
-  // CPU seconds used inside so far, all processes that ever ran there.
-  absl::StatusOr<double> CpuSeconds(int vm) const;
+  // CPU seconds used inside so far by all processes that ever ran there, or by those started with
+  // ExecOptions::account, and the most memory that they held at once since the last reset.
+  absl::StatusOr<double> CpuSeconds(int vm, const std::string& account = "") const;
+  absl::StatusOr<int64_t> PeakMemoryBytes(int vm, const std::string& account = "") const;
+  absl::Status ResetPeakMemory(int vm, const std::string& account = "");
 
   void Down();
 
  private:
   struct State;
+  absl::StatusOr<VmCgroup> Meter(int vm, const std::string& account) const;
   explicit SimulatedVms(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

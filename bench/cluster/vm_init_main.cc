@@ -12,6 +12,7 @@
 //          runs a command inside, passes SIGTERM/SIGINT on, and ends as the command ended.
 //
 // Promises: no process inside outlives init; init does not outlive keeper or lifeline.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -199,6 +200,17 @@ std::string ReadFile(const std::string& path) {
   return text;
 }
 
+// Accounts first, then the VM's own; each is busy until the kernel has finished its processes.
+void RemoveCgroup(const std::string& folder) {
+  if (DIR* entries = opendir(folder.c_str())) {
+    while (const dirent* entry = readdir(entries)) {
+      if (entry->d_type == DT_DIR && entry->d_name[0] != '.') RemoveCgroup(folder + "/" + entry->d_name);
+    }
+    closedir(entries);
+  }
+  for (int i = 0; i < 100 && rmdir(folder.c_str()) != 0 && errno == EBUSY; ++i) usleep(10000);
+}
+
 void OpenSources(std::vector<Bind>& binds) {
   for (Bind& bind : binds) {
     struct stat info;
@@ -236,10 +248,7 @@ int Boot(BootOptions options) {
   while (waitpid(init, &status, 0) < 0 && errno == EINTR) {
   }
   // Every process inside is gone now: the kernel ends a pid namespace before its init is reaped.
-  for (const std::string& file : options.join) {
-    const std::string folder = file.substr(0, file.rfind('/'));
-    for (int i = 0; i < 100 && rmdir(folder.c_str()) != 0 && errno == EBUSY; ++i) usleep(10000);
-  }
+  for (const std::string& file : options.join) RemoveCgroup(file.substr(0, file.rfind('/')));
   return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 }
 

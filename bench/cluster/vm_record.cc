@@ -13,7 +13,7 @@
 #include <sstream>
 #include <thread>
 
-#include "bench/cluster/cpu_quota.h"
+#include "bench/cluster/vm_cgroup.h"
 
 namespace rayx::bench {
 namespace {
@@ -150,7 +150,7 @@ bool VmRecord::InUse() const {
 void VmRecord::Clear() {
   for (const VmEntry& entry : vms_) KillAndWait(entry.init);
   for (const VmEntry& entry : vms_) KillAndWait(entry.keeper);
-  CpuQuota::RemoveFolders(cgroups_);
+  VmCgroup::RemoveFolders(cgroups_);
   unlink((FolderOf(name_) + "/hosts").c_str());
   unlink(FileOf(name_).c_str());
   rmdir(FolderOf(name_).c_str());

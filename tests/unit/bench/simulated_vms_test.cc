@@ -135,6 +135,28 @@ TEST_CASE("SimulatedVms: the CPU quota holds for all processes of a VM together"
   CHECK(used > 0.05 * wall);  // a busy machine may give less than the quota
 }
 
+TEST_CASE("SimulatedVms: an account counts the CPU time and memory of its own commands") {
+  if (!CanRun()) return;
+  SimulatedVms vms = MustUp(1, 0.9);
+  const auto run = [&](const std::string& account, const std::string& script) {
+    auto ended = vms.Exec(1, {"/bin/sh", "-c", script}, {.working_folder = "/", .account = account});
+    REQUIRE(ended.ok());
+    REQUIRE(ended->exit_code == 0);
+  };
+  run("idle", "true");
+  run("busy", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done");
+  run("busy", "head -c 30000000 /dev/zero > /dev/shm/block");
+  CHECK(vms.CpuSeconds(1, "busy").value() > 4 * vms.CpuSeconds(1, "idle").value());
+  CHECK(vms.CpuSeconds(1).value() >= vms.CpuSeconds(1, "busy").value());
+  if (vms.PeakMemoryBytes(1).ok()) {
+    CHECK(vms.PeakMemoryBytes(1, "busy").value() > 30000000);
+    CHECK(vms.PeakMemoryBytes(1, "idle").value() < 30000000);
+    run("busy", "rm /dev/shm/block");
+    REQUIRE(vms.ResetPeakMemory(1, "busy").ok());
+    CHECK(vms.PeakMemoryBytes(1, "busy").value() < 30000000);
+  }
+}
+
 TEST_CASE("SimulatedVms: a set outlives its maker when told so, and is attached to by name") {
   if (!CanRun()) return;
   const std::string name = "attach-test-" + std::to_string(getpid());

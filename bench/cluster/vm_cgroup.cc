@@ -1,13 +1,15 @@
-#include "bench/cluster/cpu_quota.h"
+#include "bench/cluster/vm_cgroup.h"
 
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -73,28 +75,39 @@ absl::Status MakeFolder(const std::string& path) {
   return absl::UnavailableError("cannot make the cgroup " + path + ": " + strerror(errno));
 }
 
+// A folder is busy until the kernel has finished its last process: wait for that, bounded.
+void RemoveFolder(const std::string& folder) {
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    if (rmdir(folder.c_str()) == 0 || errno != EBUSY) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
 }  // namespace
 
-absl::StatusOr<CpuQuota> CpuQuota::Create(const std::string& name, double cpus, int period_us) {
+absl::StatusOr<VmCgroup> VmCgroup::Create(const std::string& name, double cpus, int period_us) {
   const long quota_us = std::lround(cpus * period_us);
-  CpuQuota result;
+  VmCgroup result;
   if (auto cpu = V1Root("cpu")) {
-    const std::string folder = *cpu + "/" + name;
-    if (auto made = MakeFolder(folder); !made.ok()) return made;
-    result.folders_.push_back(folder);
+    for (const char* controller : {"cpu", "cpuacct", "memory"}) {
+      auto root = V1Root(controller);
+      if (!root && std::string(controller) == "memory") continue;  // then it is not metered
+      if (!root) return absl::UnavailableError("this kernel has no cpuacct cgroup controller");
+      const std::string folder = *root + "/" + name;
+      if (auto made = MakeFolder(folder); !made.ok()) return made;
+      if (std::find(result.folders_.begin(), result.folders_.end(), folder) ==
+          result.folders_.end()) {
+        result.folders_.push_back(folder);
+      }
+    }
     if (quota_us > 0) {
+      const std::string folder = *cpu + "/" + name;
       if (auto s = WriteFile(folder + "/cpu.cfs_period_us", std::to_string(period_us)); !s.ok())
         return s;
       if (auto s = WriteFile(folder + "/cpu.cfs_quota_us", std::to_string(quota_us)); !s.ok())
         return s;
     }
-    auto account = V1Root("cpuacct");
-    if (!account) return absl::UnavailableError("this kernel has no cpuacct cgroup controller");
-    if (*account != *cpu) {
-      if (auto made = MakeFolder(*account + "/" + name); !made.ok()) return made;
-      result.folders_.push_back(*account + "/" + name);
-    }
-    result.usage_file_ = *account + "/" + name + "/cpuacct.usage";
+    result.FindMeters();
     return result;
   }
   if (auto root = V2Root()) {
@@ -102,8 +115,8 @@ absl::StatusOr<CpuQuota> CpuQuota::Create(const std::string& name, double cpus, 
     WriteFile(*root + "/cgroup.subtree_control", "+cpu").IgnoreError();  // may be on already
     if (auto made = MakeFolder(folder); !made.ok()) return made;
     result.folders_.push_back(folder);
-    result.usage_file_ = folder + "/cpu.stat";
     result.version_2_ = true;
+    result.FindMeters();
     if (quota_us > 0) {
       const std::string limit = std::to_string(quota_us) + " " + std::to_string(period_us);
       if (auto s = WriteFile(folder + "/cpu.max", limit); !s.ok()) return s;
@@ -114,23 +127,45 @@ absl::StatusOr<CpuQuota> CpuQuota::Create(const std::string& name, double cpus, 
       "no cgroup CPU controller (neither v1 'cpu' nor v2): simulated VMs need a CPU quota");
 }
 
-void CpuQuota::RemoveFolders(const std::vector<std::string>& folders) {
-  // A folder is busy until the kernel has finished its last process: wait for that, bounded.
-  for (const std::string& folder : folders) {
-    for (int attempt = 0; attempt < 100; ++attempt) {
-      if (rmdir(folder.c_str()) == 0 || errno != EBUSY) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+absl::StatusOr<VmCgroup> VmCgroup::Account(const std::string& name) const {
+  if (version_2_) return *this;
+  VmCgroup result;
+  for (const std::string& folder : folders_) {
+    if (auto made = MakeFolder(folder + "/" + name); !made.ok()) return made;
+    result.folders_.push_back(folder + "/" + name);
+  }
+  result.FindMeters();
+  return result;
+}
+
+void VmCgroup::FindMeters() {
+  for (const std::string& folder : folders_) {
+    for (const char* file : {"/cpuacct.usage", "/cpu.stat"}) {
+      const bool is_meter = (file[4] == '.') == version_2_;  // v1's cpu.stat counts throttling only
+      if (is_meter && access((folder + file).c_str(), R_OK) == 0) usage_file_ = folder + file;
     }
+    const std::string peak = folder + "/memory.max_usage_in_bytes";
+    if (access(peak.c_str(), R_OK) == 0) peak_file_ = peak;
   }
 }
 
-std::vector<std::string> CpuQuota::JoinFiles() const {
+void VmCgroup::RemoveFolders(const std::vector<std::string>& folders) {
+  for (const std::string& folder : folders) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+      if (entry.is_directory(error)) RemoveFolder(entry.path().string());
+    }
+    RemoveFolder(folder);
+  }
+}
+
+std::vector<std::string> VmCgroup::JoinFiles() const {
   std::vector<std::string> files;
   for (const std::string& folder : folders_) files.push_back(folder + "/cgroup.procs");
   return files;
 }
 
-absl::StatusOr<double> CpuQuota::CpuSeconds() const {
+absl::StatusOr<double> VmCgroup::CpuSeconds() const {
   std::ifstream file(usage_file_);
   if (!version_2_) {
     double nanoseconds = 0;
@@ -143,6 +178,17 @@ absl::StatusOr<double> CpuQuota::CpuSeconds() const {
     }
   }
   return absl::UnavailableError("cannot read the CPU time in " + usage_file_);
+}
+
+absl::StatusOr<int64_t> VmCgroup::PeakMemoryBytes() const {
+  int64_t bytes = 0;
+  if (!peak_file_.empty() && std::ifstream(peak_file_) >> bytes) return bytes;
+  return absl::UnavailableError("this machine does not meter memory by cgroup");
+}
+
+absl::Status VmCgroup::ResetPeakMemory() const {
+  if (peak_file_.empty()) return absl::OkStatus();
+  return WriteFile(peak_file_, "0");
 }
 
 }  // namespace rayx::bench
