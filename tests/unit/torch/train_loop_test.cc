@@ -1,0 +1,102 @@
+// Goal: a rank's training reproduces PyTorch's DistributedDataParallel bit for bit.
+// Method: ranks are threads that meet in an in-process store; the truth is native_ddp.py.
+#include "tests/unit/torch/torch_catch.h"
+
+#include <torch/csrc/distributed/c10d/HashStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+
+#include <exception>
+#include <thread>
+
+#include "tests/unit/torch/native_reference.h"
+#include "torch/gloo_group.h"
+#include "torch/train_loop.h"
+
+namespace rayx::torch {
+namespace {
+
+using test::Job;
+
+TrainFunctions Functions() {
+  return {[] { return Model(test::MakePerceptron()); }, &CrossEntropy, &Sgd};
+}
+
+TrainLoop MakeLoop(const Job& job, int rank, c10::intrusive_ptr<c10d::ProcessGroup> group) {
+  TrainLoopOptions options;
+  options.rank = rank;
+  options.ranks = job.ranks;
+  options.seed = job.seed;
+  options.learning_rate = job.learning_rate;
+  return TrainLoop(Functions(), options, BatchPlan::OneOrder(job.rows, job.ranks, job.batch),
+                   test::JobFeatures(job), test::JobLabels(job), std::move(group));
+}
+
+struct Trained {
+  std::vector<float> losses;
+  std::uint64_t checksum = 0;
+  double absolute_sum = 0;
+};
+
+Trained Train(const Job& job, int rank, c10::intrusive_ptr<c10d::ProcessGroup> group) {
+  at::set_num_threads(1);
+  TrainLoop loop = MakeLoop(job, rank, std::move(group));
+  Trained trained;
+  const std::int64_t steps = BatchPlan::OneOrder(job.rows, job.ranks, job.batch).steps();
+  loop.Run(0, steps * job.epochs, trained.losses);
+  trained.checksum = WeightsChecksum(loop.module());
+  trained.absolute_sum = WeightsAbsoluteSum(loop.module());
+  return trained;
+}
+
+std::vector<Trained> TrainInThreads(const Job& job) {
+  const auto store = c10::make_intrusive<c10d::HashStore>();
+  std::vector<Trained> results(static_cast<std::size_t>(job.ranks));
+  std::vector<std::exception_ptr> errors(results.size());
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < job.ranks; ++rank) {
+    threads.emplace_back([&, rank] {
+      const auto i = static_cast<std::size_t>(rank);
+      try {
+        GlooOptions options;
+        options.rank = rank;
+        options.size = job.ranks;
+        results[i] = Train(job, rank, ConnectGloo(store, options));
+      } catch (...) {
+        errors[i] = std::current_exception();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+  return results;
+}
+
+void CheckAgainstNative(const Job& job, const std::vector<Trained>& trained) {
+  const test::Reference native = test::RunNative(job);
+  for (std::size_t rank = 0; rank < trained.size(); ++rank) {
+    INFO("rank " << rank);
+    REQUIRE(trained[rank].losses.size() == native.losses[rank].size());
+    for (std::size_t step = 0; step < native.losses[rank].size(); ++step) {
+      INFO("step " << step);
+      REQUIRE(trained[rank].losses[step] == native.losses[rank][step]);
+    }
+    CHECK(trained[rank].checksum == native.checksum);
+    CHECK(trained[rank].absolute_sum == native.absolute_sum);
+  }
+}
+
+TEST_CASE("TrainLoop: one rank alone has the losses and weights of native DDP") {
+  const Job job;
+  CheckAgainstNative(job, {Train(job, 0, {})});
+}
+
+TEST_CASE("TrainLoop: two and three ranks have the losses and weights of native DDP") {
+  Job job;
+  job.ranks = GENERATE(2, 3);
+  CheckAgainstNative(job, TrainInThreads(job));
+}
+
+}  // namespace
+}  // namespace rayx::torch
