@@ -2,8 +2,8 @@
 #
 # librayx.so is runtime/client and all it depends on, whole and with default visibility: one
 # registry of functions a process. librayx_main.a holds only __wrap_main, out of the one file
-# wrap_main.cc somewhere in runtime/client (which that folder's module must not list): inside a
-# shared library the wrapper would link but die at start, so it comes last on the link line.
+# wrap_main.cc in runtime/client, which that folder's module must not list: inside a shared library
+# the wrapper would link but die at start.
 set(RAYX_HAS_CLIENT OFF)
 file(GLOB_RECURSE wrap_main CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/client/wrap_main.cc)
 if(TARGET rayx_client AND wrap_main)
@@ -30,11 +30,12 @@ if(TARGET rayx_client AND wrap_main)
     ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/include)
   target_link_libraries(rayx_main PRIVATE rayx_warnings)
 
-  # What a user links. -Wl,--wrap=main and librayx_main.a travel together.
+  # What a user links: librayx.so and the wrapper.
   add_library(rayx_user INTERFACE)
-  target_link_options(rayx_user INTERFACE -Wl,--wrap=main)
-  target_link_libraries(rayx_user INTERFACE rayx_shared rayx_main)
-  set_target_properties(rayx_user PROPERTIES EXPORT_NAME rayx)
+  target_link_libraries(rayx_user INTERFACE rayx_shared)
+  rayx_wrap_main(rayx_user INTERFACE)
   add_library(rayx::rayx ALIAS rayx_user)
+
+  include(install.cmake)
 endif()
 set(RAYX_HAS_CLIENT ${RAYX_HAS_CLIENT} CACHE INTERNAL "There is a librayx.so to link")

@@ -10,6 +10,9 @@
 #   # examples/01_hello/CMakeLists.txt: a user's program, in bin/examples/hello
 #   rayx_executable(hello SOURCES hello.cc FOLDER examples LIBS rayx_torch_dep)
 #
+#   # runtime/bin: the wrapper that makes a program its own worker (rayx::rayx brings it)
+#   rayx_wrap_main(<target>)
+#
 #   # bench or torch: parse <torch/torch.h> once for all targets
 #   rayx_use_torch_pch(<target>)
 #
@@ -105,6 +108,25 @@ function(rayx_module name)
   add_library(rayx::mod::${name} ALIAS rayx_${name})
   target_include_directories(rayx_${name} ${scope} ${RAYX_RUNTIME_DIR})
   target_link_libraries(rayx_${name} ${scope} ${deps} ${arg_LIBS} Threads::Threads)
+  if(RAYX_TESTS AND arg_SOURCES AND NOT RAYX_SANITIZE)
+    rayx_link_test(${name})
+  endif()
+endfunction()
+
+# An empty program with every object of the module and what the module says it needs: it links only
+# if DEPS and LIBS are the truth. Building it is the test.
+function(rayx_link_test name)
+  if(name STREQUAL "torch" AND NOT TARGET rayx_shared)
+    return()
+  endif()
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/empty_main.cc CONTENT "int main() {}\n")
+  add_executable(rayx_${name}_links ${CMAKE_BINARY_DIR}/generated/empty_main.cc)
+  set_target_properties(rayx_${name}_links PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/tests/links)
+  rayx_link_whole(rayx_${name}_links rayx_${name})
+  if(name STREQUAL "torch")  # stands on the public API, that is on librayx.so
+    target_link_libraries(rayx_${name}_links PRIVATE rayx_shared)
+  endif()
 endfunction()
 
 # rayx_test(<name> SOURCES ... [DEPS modules...] [LIBS targets...] [LABELS ...] [TIMEOUT seconds]
@@ -164,6 +186,18 @@ function(rayx_executable name)
   if(TARGET rayx)
     add_dependencies(${name} rayx)
   endif()
+endfunction()
+
+# rayx_wrap_main(<target> [INTERFACE]): puts the wrapper of worker mode before the target's main.
+# `-u main` makes the order of libraries irrelevant: without it a main that comes out of a static
+# library named before librayx_main.a is not found.
+function(rayx_wrap_main target)
+  set(scope PRIVATE)
+  if(ARGN)
+    set(scope ${ARGN})
+  endif()
+  target_link_options(${target} ${scope} LINKER:--wrap=main LINKER:-u,main)
+  target_link_libraries(${target} ${scope} rayx_main)
 endfunction()
 
 # rayx_use_torch_pch(<target>): the target, which links rayx_torch_dep, takes <torch/torch.h> from

@@ -1,0 +1,28 @@
+# cmake --install: the public headers, librayx.so, librayx_main.a, `rayx`, and the files by which
+# CMake (find_package(rayx)) and pkg-config find them. bin/ and lib/ keep their places to each
+# other, because the library looks for `rayx` in ../bin.
+install(DIRECTORY include/ DESTINATION include)
+install(TARGETS rayx_shared rayx_main DESTINATION lib)
+
+set(RAYX_INSTALL_TORCH OFF)
+if(RAYX_TORCH AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/torch/CMakeLists.txt)
+  set(RAYX_INSTALL_TORCH ON)
+  install(DIRECTORY torch/include/ DESTINATION include)
+  install(FILES ${CMAKE_SOURCE_DIR}/third_party/torch.cmake DESTINATION lib/cmake/rayx)
+  # The target is made after this file is read.
+  install(FILES $<TARGET_FILE:rayx_torch> DESTINATION lib)
+endif()
+if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/bin/CMakeLists.txt)
+  install(PROGRAMS $<TARGET_FILE:rayx> DESTINATION bin)
+endif()
+
+configure_file(rayxConfig.cmake.in ${CMAKE_BINARY_DIR}/generated/rayxConfig.cmake @ONLY)
+configure_file(rayx.pc.in ${CMAKE_BINARY_DIR}/generated/rayx.pc @ONLY)
+include(CMakePackageConfigHelpers)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/generated/rayxConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES
+  ${CMAKE_BINARY_DIR}/generated/rayxConfig.cmake
+  ${CMAKE_BINARY_DIR}/generated/rayxConfigVersion.cmake
+  DESTINATION lib/cmake/rayx)
+install(FILES ${CMAKE_BINARY_DIR}/generated/rayx.pc DESTINATION lib/pkgconfig)
