@@ -1,0 +1,542 @@
+#include "client/cluster_client.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "client/error_bridge.h"
+#include "client/executor/executor.h"
+
+namespace rayx::client {
+namespace {
+
+constexpr auto kBlockedAfter = std::chrono::microseconds(200);
+constexpr auto kSayWhatIsAwaited = std::chrono::seconds(10);
+// A Get of a second thread looks again this often in case the polling one left in between.
+constexpr auto kSecondWaiterLook = std::chrono::milliseconds(50);
+
+model::ObjectId IdOf(const detail::RawRef& ref) {
+  return model::ObjectId{model::ProcessId{ref.owner}, ref.sequence};
+}
+detail::RawRef RawOf(const model::ObjectId& id) { return {id.owner.value, id.sequence}; }
+
+std::string Encode(const detail::Packed& value) {
+  std::string bytes(value.EncodedBytes(), '\0');
+  value.EncodeTo(reinterpret_cast<std::byte*>(bytes.data()));
+  return bytes;
+}
+
+}  // namespace
+
+ExecutionContext*& ClusterClient::CurrentContext() {
+  thread_local ExecutionContext* context = nullptr;
+  return context;
+}
+
+base::StatusOr<std::unique_ptr<ClusterClient>> ClusterClient::Create(DaemonLink link, WelcomePacket welcome,
+                                                                     bool is_worker,
+                                                                     std::shared_ptr<void> keep) {
+  std::unique_ptr<ClusterClient> client(
+      new ClusterClient(std::move(link), std::move(welcome), is_worker, std::move(keep)));
+  RAYX_RETURN_IF_ERROR(client->Start());
+  return client;
+}
+
+ClusterClient::ClusterClient(DaemonLink link, WelcomePacket welcome, bool is_worker,
+                             std::shared_ptr<void> keep)
+    : welcome_(std::move(welcome)),
+      self_{welcome_.welcome.process()},
+      job_{welcome_.welcome.job()},
+      is_worker_(is_worker),
+      keep_(std::move(keep)),
+      daemon_(std::move(link)),
+      links_(self_),
+      core_({.self = self_, .job = job_}, *this),
+      segments_(self_) {}
+
+base::Status ClusterClient::Start() {
+  auto& fds = const_cast<WelcomePacket&>(welcome_).fds;
+  RAYX_ASSIGN_OR_RETURN(shm::ProcessPage page, shm::ProcessPage::Open(fds[0].get()));
+  page_ = std::move(page);
+  eventfd_ = std::move(fds[1]);
+  doorbell_ = std::make_unique<shm::DoorbellConsumer>(*page_, eventfd_.get());
+  waiting_ = std::make_unique<shm::Waiting>(*page_);
+  const auto daemon = model::ProcessId::Make(self_.node(), 0);
+  RAYX_RETURN_IF_ERROR(links_.AddPeer(daemon, /*first_side=*/false, std::move(fds[2]), std::move(fds[3]),
+                                      std::move(fds[4]), base::UniqueFd()));
+  if (is_worker_) executor_ = std::make_unique<Executor>(*this);
+  attendant_ = std::thread([this] { AttendantLoop(); });
+  return absl::OkStatus();
+}
+
+ClusterClient::~ClusterClient() { Stop(); }
+
+void ClusterClient::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    if (ending_.exchange(true) && !attendant_.joinable()) return;
+    LoseCluster(EncodeError(ErrorCode::kNotInitialized, "RayX was shut down"));
+    proto::ClientMessage message;
+    message.mutable_goodbye()->set_reason("shutdown");
+    daemon_.Send(message);
+  }
+  (void)::eventfd_write(eventfd_.get(), 1);
+  if (attendant_.joinable()) attendant_.join();
+  std::shared_ptr<void> keep;
+  {
+    std::lock_guard lock(mutex_);
+    daemon_.Close();  // the daemon sees the end of this process's part in the job
+    keep.swap(keep_);
+  }
+}
+
+// --- waiting -------------------------------------------------------------------------------------
+
+bool ClusterClient::Drain() {
+  bool any = false;
+  if (links_.HasWork(false)) {
+    const model::TimePoint now = Now();
+    any = links_.DrainReplies([&](const model::FrameHeader& header, std::span<const std::byte> body) {
+      core_.OnMessage(header, body, now);
+    });
+  }
+  if (has_released_.load(std::memory_order_acquire)) {
+    std::vector<model::ObjectId> released;
+    {
+      std::lock_guard lock(released_mutex_);
+      released.swap(released_);
+      has_released_ = false;
+    }
+    for (const model::ObjectId& id : released) {
+      if (const uint32_t slot = core_.Find(id); slot != kNoSlot) core_.ReleaseHold(slot);
+    }
+  }
+  if (links_.HasQueued() && links_.FlushQueued()) any = true;
+  if (any) {
+    core_.OnRoom(Now());
+    if (links_.RingAll()) rang_somebody_ = true;
+  }
+  return any;
+}
+
+void ClusterClient::AfterCall() {
+  if (links_.RingAll()) rang_somebody_ = true;
+  doorbell_->WakeAttendant();
+}
+
+void ClusterClient::SetBlocked(bool blocked) {
+  proto::ClientMessage message;
+  if (blocked) {
+    message.mutable_blocked();
+  } else {
+    message.mutable_unblocked();
+  }
+  daemon_.Send(message);
+  page_->SetBlocked(blocked);
+}
+
+bool ClusterClient::WaitUntil(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
+                              model::TimePoint deadline, bool lane_of_calls) {
+  if (done()) return true;
+  while (polling_) {
+    others_.wait_for(lock, kSecondWaiterLook);
+    if (done()) return true;
+    if (Now() >= deadline) return false;
+  }
+  polling_ = true;
+  bool result = false;
+  try {
+    result = PollUntil(lock, done, deadline, lane_of_calls);
+  } catch (...) {
+    polling_ = false;
+    others_.notify_one();
+    throw;
+  }
+  polling_ = false;
+  others_.notify_all();
+  return result;
+}
+
+bool ClusterClient::PollUntil(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
+                              model::TimePoint deadline, bool lane_of_calls) {
+  const model::TimePoint start = Now();
+  const bool executing = is_worker_ && CurrentContext() != nullptr;
+  bool told_blocked = false;
+  bool result = false;
+  std::vector<const shm::ProcessPage*> pages = links_.pages();
+  waiting_->Begin(rang_somebody_);
+  rang_somebody_ = false;
+  for (uint32_t round = 1;; ++round) {
+    bool any = Drain();
+    if (!answers_.empty() && (any || round % 16 == 0)) HandleDaemonPackets();
+    if (resolved_any_) {
+      resolved_any_ = false;
+      any = true;
+      others_.notify_all();
+    }
+    if (done()) {
+      result = true;
+      break;
+    }
+    if (ending_) break;
+    bool sleep = false;
+    if (any) {
+      waiting_->Begin(rang_somebody_);
+      rang_somebody_ = false;
+    } else {
+      lock.unlock();
+      sleep = !waiting_->Step(pages);
+      if (!sleep) {
+        lock.lock();
+        continue;
+      }
+      lock.lock();
+    }
+    const model::TimePoint now = Now();
+    last_poll_ns_.store(static_cast<uint64_t>(now.time_since_epoch().count()), std::memory_order_relaxed);
+    links_.Reap();
+    pages = links_.pages();
+    if (now >= deadline) break;
+    if (executing && !told_blocked && now - start >= kBlockedAfter) {
+      SetBlocked(true);
+      told_blocked = true;
+    }
+    if (told_blocked && core_.HasInlineWork() && executor_->HasStackLeft()) {
+      RunInline(lock);
+      pages = links_.pages();
+      continue;
+    }
+    if (!sleep) continue;
+    model::Duration longest = std::min<model::Duration>(deadline - now, shm::kWaitBound);
+    if (executing && !told_blocked) longest = std::min<model::Duration>(longest, start + kBlockedAfter - now);
+    lock.unlock();
+    doorbell_->WaitUser(
+        [&] {
+          std::lock_guard recheck(mutex_);
+          return links_.HasWork(lane_of_calls) || done() || ending_ || resolved_any_;
+        },
+        longest);
+    waiting_->Begin(false);
+    lock.lock();
+  }
+  if (told_blocked) SetBlocked(false);
+  return result;
+}
+
+// A blocked worker at its VM's worker limit runs its own children on its own stack.
+void ClusterClient::RunInline(std::unique_lock<std::mutex>& lock) {
+  const uint32_t slot = core_.TakeForInline();
+  if (slot == kNoSlot) return;
+  TaskRecord& record = *core_.At(slot).task;
+  model::FrameHeader header = record.header;
+  header.body_bytes = static_cast<uint32_t>(record.body.size());
+  std::vector<std::byte> body = record.body;
+  // Others may poll meanwhile: this thread is in user code.
+  polling_ = false;
+  others_.notify_one();
+  executor_->RunHere(lock, header, std::move(body), [&](model::FrameHeader& reply, std::span<const std::byte> results) {
+    core_.OnMessage(reply, results, Now());
+  });
+  while (polling_) others_.wait_for(lock, kSecondWaiterLook);
+  polling_ = true;
+}
+
+// --- references ----------------------------------------------------------------------------------
+
+void ClusterClient::Retain(const detail::RawRef& ref) noexcept {
+  std::lock_guard lock(mutex_);
+  if (const uint32_t slot = core_.Find(IdOf(ref)); slot != kNoSlot) {
+    core_.At(slot).holds.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+void ClusterClient::Release(const detail::RawRef& ref) noexcept {
+  if (mutex_.try_lock()) {
+    std::lock_guard lock(mutex_, std::adopt_lock);
+    if (const uint32_t slot = core_.Find(IdOf(ref)); slot != kNoSlot) core_.ReleaseHold(slot);
+    return;
+  }
+  std::lock_guard lock(released_mutex_);
+  released_.push_back(IdOf(ref));
+  has_released_ = true;
+}
+
+void ClusterClient::Adopt(const detail::RawRef& ref) noexcept {
+  std::lock_guard lock(mutex_);
+  core_.Adopt(IdOf(ref));
+}
+
+void ClusterClient::MarkEscaped(const std::vector<detail::RawRef>& references) {
+  if (references.empty()) return;
+  std::lock_guard lock(mutex_);
+  for (const detail::RawRef& ref : references) {
+    if (const uint32_t slot = core_.Find(IdOf(ref)); slot != kNoSlot) core_.MarkEscaped(slot);
+  }
+}
+
+uint32_t ClusterClient::Need(const detail::RawRef& ref) {
+  const model::ObjectId id = IdOf(ref);
+  if (!id) Throw(ErrorCode::kInvalidOption, "an empty ObjectRef was given: it refers to no object");
+  const uint32_t slot = core_.Find(id);
+  if (slot == kNoSlot) {
+    Throw(ErrorCode::kObjectLost, "object " + model::ToString(id) + " is not known in this process: its " +
+                                      "last reference was dropped, or it is of an earlier connection");
+  }
+  core_.Want(slot);
+  return slot;
+}
+
+// --- objects -------------------------------------------------------------------------------------
+
+detail::RawRef ClusterClient::Put(const detail::Packed& value) {
+  MarkEscaped(value.references);
+  const size_t bytes = value.EncodedBytes();
+  std::string encoded;
+  if (bytes <= model::kInlineValueBytesMax) encoded = Encode(value);
+  model::ObjectId id;
+  uint32_t slot;
+  {
+    std::lock_guard lock(mutex_);
+    slot = core_.NewObject();
+    if (slot == kNoSlot) Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
+    id = core_.At(slot).id;
+    if (bytes <= model::kInlineValueBytesMax) {
+      core_.ResolveValue(slot, std::as_bytes(std::span(encoded)));
+      return RawOf(id);
+    }
+  }
+  try {
+    const model::StoredLocation location = StoreValue(id, job_, value);
+    std::lock_guard lock(mutex_);
+    core_.ResolveStored(slot, location);
+  } catch (...) {
+    std::lock_guard lock(mutex_);
+    core_.ResolveError(slot, EncodeError(ErrorCode::kObjectLost, "its Put failed"));
+    core_.ReleaseHold(slot);
+    throw;
+  }
+  return RawOf(id);
+}
+
+model::StoredLocation ClusterClient::StoreValue(const model::ObjectId& object, model::JobId job,
+                                                const detail::Packed& value) {
+  const size_t bytes = value.EncodedBytes();
+  Answer answer;
+  {
+    std::unique_lock lock(mutex_);
+    EnsureSegment(job, lock);
+    const uint64_t request = NewRequest();
+    proto::ClientMessage message;
+    auto* allocate = message.mutable_allocate();
+    allocate->set_request_id(request);
+    allocate->mutable_object()->set_owner(object.owner.value);
+    allocate->mutable_object()->set_sequence(object.sequence);
+    allocate->set_job(job.value);
+    allocate->set_bytes(bytes);
+    answers_.emplace(request, &answer);
+    daemon_.Send(message);
+    WaitUntil(lock, [&] { return answer.done; }, model::kNever);
+    answers_.erase(request);
+  }
+  if (!answer.done) Throw(ErrorCode::kHeadUnavailable, "the cluster was lost while a value was stored");
+  if (answer.error.code() != 0) detail::ThrowError(ToRecord(answer.error));
+  const proto::Allocated& extent = answer.allocated;
+  model::StoredLocation location;
+  location.object = object;
+  location.node = self_.node();
+  location.job = job;
+  location.entry = extent.entry();
+  location.generation = extent.generation();
+  location.offset = extent.offset();
+  location.size = bytes;
+  auto writable = segments_.MapWritable(location);
+  base::Status status = writable.status();
+  if (status.ok()) {
+    value.EncodeTo(writable->bytes().data());
+    status = writable->Seal();
+  }
+  if (!status.ok()) {
+    std::lock_guard lock(mutex_);
+    FreeStored(location);
+    Throw(ErrorCode::kObjectLost, "object " + model::ToString(object) + " could not be written", status);
+  }
+  return location;
+}
+
+detail::Fetched ClusterClient::FetchStored(const model::StoredLocation& location, model::TimePoint deadline) {
+  model::StoredLocation here = location;
+  if (location.node != self_.node()) {
+    std::unique_lock lock(mutex_);
+    if (auto it = pulled_.find(location.object); it != pulled_.end()) {
+      here = it->second;
+    } else {
+      Answer answer;
+      const uint64_t request = NewRequest();
+      proto::ClientMessage message;
+      auto* pull = message.mutable_pull();
+      pull->set_request_id(request);
+      auto* source = pull->mutable_source();
+      source->mutable_object()->set_owner(location.object.owner.value);
+      source->mutable_object()->set_sequence(location.object.sequence);
+      source->set_node(location.node.value);
+      source->set_job(location.job.value);
+      source->set_entry(location.entry);
+      source->set_generation(location.generation);
+      source->set_offset(location.offset);
+      source->set_bytes(location.size);
+      answers_.emplace(request, &answer);
+      daemon_.Send(message);
+      const bool done = WaitUntil(lock, [&] { return answer.done; }, deadline);
+      answers_.erase(request);
+      if (!done) {
+        proto::ClientMessage cancel;
+        cancel.mutable_pull_cancel()->set_request_id(request);
+        daemon_.Send(cancel);
+        if (ending_) Throw(ErrorCode::kHeadUnavailable, "the cluster was lost during a transfer");
+        Throw(ErrorCode::kTimeout, "object " + model::ToString(location.object) + " is still on its way from node " +
+                                       std::to_string(location.node.value));
+      }
+      if (answer.error.code() != 0) detail::ThrowError(ToRecord(answer.error));
+      here.node = model::NodeNumber{answer.location.node()};
+      here.job = model::JobId{answer.location.job()};
+      here.entry = answer.location.entry();
+      here.generation = answer.location.generation();
+      here.offset = answer.location.offset();
+      here.size = answer.location.bytes();
+      pulled_[location.object] = here;
+    }
+  }
+  {
+    std::unique_lock lock(mutex_);
+    EnsureSegment(here.job, lock);
+  }
+  auto pinned = segments_.Pin(here);
+  if (!pinned.ok() && here.node != location.node) {  // the copy was dropped meanwhile: fetch it again
+    {
+      std::lock_guard lock(mutex_);
+      pulled_.erase(location.object);
+    }
+    if (Now() < deadline) return FetchStored(location, deadline);
+  }
+  if (!pinned.ok()) {
+    Throw(ErrorCode::kObjectLost, "object " + model::ToString(location.object), pinned.status());
+  }
+  detail::Fetched fetched;
+  auto pin = std::make_shared<const shm::PinnedObject>(*std::move(pinned));
+  fetched.data = pin->bytes().data();
+  fetched.bytes = pin->bytes().size();
+  fetched.pin = std::move(pin);
+  fetched.read_only_pages = true;
+  return fetched;
+}
+
+void ClusterClient::ThrowIfError(uint32_t slot) const {
+  const Entry& entry = const_cast<ClusterClient*>(this)->core_.At(slot);
+  if (entry.kind == ValueKind::kError) detail::ThrowError(DecodeError(entry.bytes()));
+}
+
+// An actor that serves one call at a time and waits for a call to itself would wait for ever.
+void ClusterClient::CheckSelfWait(uint32_t slot) const {
+  const ExecutionContext* context = CurrentContext();
+  if (context == nullptr || !context->actor || context->actor_concurrency != 1) return;
+  const Entry& entry = const_cast<ClusterClient*>(this)->core_.At(slot);
+  if (entry.task && entry.task->header.kind == model::FrameKind::kActorCall &&
+      entry.task->header.actor == context->actor) {
+    Throw(ErrorCode::kWouldDeadlock, "actor " + model::ToString(context->actor) + " waits in " +
+                                         context->task_name + " for its own call " + entry.task->name +
+                                         ", which can only run after it");
+  }
+}
+
+void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Milliseconds timeout,
+                        detail::Fetched* values) {
+  const model::TimePoint deadline = timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
+  std::vector<model::StoredLocation> stored;
+  std::vector<size_t> stored_index;
+  {
+    std::unique_lock lock(mutex_);
+    std::vector<uint32_t> slots(count);
+    for (size_t i = 0; i < count; ++i) {
+      slots[i] = Need(refs[i]);
+      if (!core_.IsReady(slots[i])) CheckSelfWait(slots[i]);
+    }
+    AfterCall();
+    size_t ready = 0;
+    // Waits in order; the first error ends it, whatever comes behind.
+    auto done = [&] {
+      while (ready < count && core_.IsReady(slots[ready]) && core_.At(slots[ready]).kind != ValueKind::kError) ++ready;
+      return ready == count || core_.IsReady(slots[ready]);
+    };
+    model::TimePoint say = Now() + kSayWhatIsAwaited;
+    while (!WaitUntil(lock, done, std::min(deadline, say))) {
+      if (ending_) Throw(ErrorCode::kHeadUnavailable, "RayX was shut down while a Get waited");
+      if (Now() >= deadline) {
+        Throw(ErrorCode::kTimeout, "Get: " + std::to_string(count - ready) + " of " + std::to_string(count) +
+                                       " objects are missing; first: " + core_.Describe(slots[ready]));
+      }
+      RAYX_LOG(kWarning) << "Get has waited " << std::chrono::seconds(kSayWhatIsAwaited).count()
+                         << " s more for " << core_.Describe(slots[ready]);
+      say = Now() + kSayWhatIsAwaited;
+    }
+    if (ready < count) ThrowIfError(slots[ready]);
+    for (size_t i = 0; i < count; ++i) {
+      const Entry& entry = core_.At(slots[i]);
+      if (entry.kind == ValueKind::kStored) {
+        stored.push_back(*entry.stored);
+        stored_index.push_back(i);
+      } else {
+        values[i].data = entry.bytes().data();
+        values[i].bytes = entry.bytes().size();
+      }
+    }
+  }
+  for (size_t i = 0; i < stored.size(); ++i) values[stored_index[i]] = FetchStored(stored[i], deadline);
+}
+
+void ClusterClient::Wait(const detail::RawRef* refs, size_t count, size_t num_ready,
+                         detail::Milliseconds timeout, std::vector<bool>& ready) {
+  const model::TimePoint deadline = timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
+  std::unique_lock lock(mutex_);
+  std::vector<uint32_t> slots(count);
+  for (size_t i = 0; i < count; ++i) slots[i] = Need(refs[i]);
+  AfterCall();
+  uint64_t counted_at = UINT64_MAX;
+  size_t counted = 0;
+  auto done = [&] {
+    if (counted_at != core_.resolved_count()) {  // count again only when something resolved
+      counted_at = core_.resolved_count();
+      counted = static_cast<size_t>(std::count_if(slots.begin(), slots.end(), [&](uint32_t s) { return core_.IsReady(s); }));
+    }
+    return counted >= std::min(num_ready, count);
+  };
+  WaitUntil(lock, done, deadline);
+  ready.assign(count, false);
+  for (size_t i = 0; i < count; ++i) ready[i] = core_.IsReady(slots[i]);
+}
+
+void ClusterClient::SendReply(model::FrameHeader& header, std::span<const std::byte> body) {
+  links_.SendMessage(header, body, /*urgent=*/false);
+  if (links_.RingAll()) rang_somebody_ = true;
+}
+
+// --- a worker's life -----------------------------------------------------------------------------
+
+void ClusterClient::ServeCalls() {
+  std::unique_lock lock(mutex_);
+  while (WaitUntil(lock, [&] { return executor_->FindCall(); }, model::kNever, /*lane_of_calls=*/true)) {
+    executor_->RunOne(lock);
+    if (executor_->exit_asked()) break;
+  }
+}
+
+void ClusterClient::ExitActor() {
+  const ExecutionContext* context = CurrentContext();
+  if (context == nullptr || !context->actor) {
+    Throw(ErrorCode::kInvalidOption, "ExitActor was called outside an actor");
+  }
+  std::lock_guard lock(mutex_);
+  executor_->AskToExit();
+}
+
+}  // namespace rayx::client

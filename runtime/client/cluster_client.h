@@ -1,0 +1,212 @@
+// A process of the cluster: driver or worker.
+//
+// Purpose:  the shell around ClientCore: carries its effects out over rings and the daemon's socket, and
+//           events back in; blocks user threads until what they wait for is there.
+// Owner:    the process (ConnectCluster, or worker mode).
+// Threads:  every public method of RuntimeInterface: any user thread. One state lock, the baton (mutex_):
+//           whoever holds it drains the rings and runs the core. A waiting user thread polls, then sleeps
+//           on the doorbell; others that wait meanwhile sleep on a condition. One attendant thread sleeps
+//           on the daemon's socket and the eventfd and takes the baton when no user thread polls.
+// Promises: every wait ends: by its value, its typed error, its timeout, or the loss of the cluster.
+//           User code (deserialisers, destructors of values) never runs under the baton.
+#ifndef RAYX_CLIENT_CLUSTER_CLIENT_H_
+#define RAYX_CLIENT_CLUSTER_CLIENT_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "client/core/client_core.h"
+#include "client/daemon_link.h"
+#include "client/peer_links.h"
+#include "io/clock.h"
+#include "rayx/detail/runtime_interface.h"
+#include "shm/client_segments.h"
+#include "shm/waiting.h"
+
+namespace rayx::client {
+
+class Executor;
+
+// Where the calling thread runs; null in a driver's threads.
+struct ExecutionContext {
+  std::string task_name;
+  model::TaskId task;
+  uint32_t attempt = 1;
+  model::ActorId actor;
+  uint32_t actor_concurrency = 0;
+  uint32_t incarnation = 0;
+};
+
+class ClusterClient final : public detail::RuntimeInterface {
+ public:
+  // The link has said Hello and got Welcome with its descriptors. `keep` lives as long as the client (the
+  // embedded cluster that it is connected to).
+  static base::StatusOr<std::unique_ptr<ClusterClient>> Create(DaemonLink link, WelcomePacket welcome,
+                                                               bool is_worker,
+                                                               std::shared_ptr<void> keep);
+  ~ClusterClient() override;
+
+  // --- RuntimeInterface ---
+  void Stop() override;
+  void Retain(const detail::RawRef& ref) noexcept override;
+  void Release(const detail::RawRef& ref) noexcept override;
+  void Adopt(const detail::RawRef& ref) noexcept override;
+  detail::RawRef Put(const detail::Packed& value) override;
+  void SubmitTask(uint64_t function, const detail::CallOptions& options,
+                  const std::vector<detail::Argument>& arguments, detail::RawRef* results,
+                  size_t result_count) override;
+  detail::RawActor CreateActor(uint64_t factory, const detail::CallOptions& options,
+                               const std::vector<detail::Argument>& arguments) override;
+  void CallActor(const detail::RawActor& actor, uint64_t method, const detail::CallOptions& options,
+                 const std::vector<detail::Argument>& arguments, detail::RawRef* results,
+                 size_t result_count) override;
+  void KillActor(const detail::RawActor& actor, bool no_restart) override;
+  bool FindActor(const std::string& name, const std::string& actor_namespace,
+                 detail::RawActor& actor) override;
+  void Get(const detail::RawRef* refs, size_t count, detail::Milliseconds timeout,
+           detail::Fetched* values) override;
+  void Wait(const detail::RawRef* refs, size_t count, size_t num_ready, detail::Milliseconds timeout,
+            std::vector<bool>& ready) override;
+  bool KvPut(const std::string& key, const std::string& value, bool only_if_absent) override;
+  bool KvGet(const std::string& key, std::string& value) override;
+  bool KvWait(const std::vector<std::string>& keys, detail::Milliseconds timeout) override;
+  bool KvDelete(const std::string& key) override;
+  int64_t KvAdd(const std::string& key, int64_t amount) override;
+  size_t KvCount() override;
+  detail::ContextDescription Context() override;
+  std::vector<detail::NodeDescription> Nodes() override;
+  void ExitActor() override;
+
+  // --- for the executor and worker mode ---
+  // Runs until the daemon says Exit or is gone; on the task thread of a worker.
+  void ServeCalls();
+  // Waits under the baton until `done`; false at the deadline. Polls, then sleeps.
+  // `lane_of_calls`: also wakes for call frames, as only the thread that serves them may.
+  bool WaitUntil(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
+                 model::TimePoint deadline, bool lane_of_calls = false);
+  // Writes a value into a store segment of this VM. Throws ObjectStoreFull and the like.
+  model::StoredLocation StoreValue(const model::ObjectId& object, model::JobId job,
+                                   const detail::Packed& value);
+  // Pins a stored value, pulling it to this VM first if need be. Throws its typed error.
+  detail::Fetched FetchStored(const model::StoredLocation& location, model::TimePoint deadline);
+  void MarkEscaped(const std::vector<detail::RawRef>& references);
+  void SendReply(model::FrameHeader& header, std::span<const std::byte> body);
+
+  std::mutex& baton() { return mutex_; }
+  PeerLinks& links() { return links_; }
+  const WelcomePacket& welcome() const { return welcome_; }
+  model::ProcessId self() const { return self_; }
+  model::TimePoint Now() const { return clock_.Now(); }
+  bool ending() const { return ending_; }
+  static ExecutionContext*& CurrentContext();  // of this thread
+
+  // --- the core's sink ---
+  bool SendCall(model::FrameHeader& header, std::span<const std::byte> body);
+  void SendMessage(const model::FrameHeader& header, std::span<const std::byte> body, bool urgent);
+  Revocation TryRevoke(const model::FrameHeader& header);
+  bool MayHaveStarted(const model::FrameHeader& header);
+  void RequestLease(uint64_t request, const proto::SchedulingClass& description, uint32_t backlog,
+                    std::span<const uint32_t> argument_nodes);
+  void CancelLease(uint64_t request);
+  void ReturnLease(model::LeaseId lease, bool worker_failed);
+  void CreateActor(const proto::ActorSpec& spec);
+  void WatchActor(model::ActorId actor, uint64_t known_version);
+  void ConnectPeer(model::ProcessId process);
+  void FreeStored(const model::StoredLocation& location);
+  void Resolved(uint32_t) { resolved_any_ = true; }
+
+ private:
+  // What a request to the daemon is answered with.
+  struct Answer {
+    bool done = false;
+    proto::ErrorInfo error;
+    proto::HeadResponse head;
+    proto::Allocated allocated;
+    proto::Location location;
+  };
+  struct Watched {
+    model::ActorId actor;
+    bool creation = false;
+  };
+
+  ClusterClient(DaemonLink link, WelcomePacket welcome, bool is_worker, std::shared_ptr<void> keep);
+  base::Status Start();
+
+  // Under the baton.
+  bool PollUntil(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
+                 model::TimePoint deadline, bool lane_of_calls);
+  void SetBlocked(bool blocked);
+  bool Drain();                           // rings; true if anything came
+  void AfterCall();                       // rings peers, wakes the attendant if it must tick
+  void HandleDaemonPackets();
+  void Handle(proto::DaemonMessage& message, std::vector<base::UniqueFd>& fds);
+  void HandleHeadResponse(const proto::HeadResponse& response);
+  void HandlePeerConnected(const proto::PeerConnected& message, std::vector<base::UniqueFd>& fds);
+  void HandleSegment(const proto::SegmentAttached& message, std::vector<base::UniqueFd>& fds);
+  void OnDaemonLost(const std::string& why);
+  void LoseCluster(const std::string& error);
+  void PrintLogLines(const proto::LogLines& lines);
+  uint32_t Need(const detail::RawRef& ref);   // its slot, wanted; throws for a released or foreign-made ref
+  void RunInline(std::unique_lock<std::mutex>& lock);
+  std::unique_ptr<TaskRecord> MakeRecord(uint64_t function, const detail::CallOptions& options,
+                                         const std::vector<detail::Argument>& arguments,
+                                         std::unique_lock<std::mutex>& lock, const char* kind);
+  proto::SchedulingClass ClassOf(const detail::CallOptions& options, double default_cpus) const;
+  uint32_t DefaultClass();
+  proto::HeadResponse CallHead(proto::HeadRequest request, detail::Milliseconds timeout);
+  uint64_t NewRequest() { return ++next_request_; }
+  void EnsureSegment(model::JobId job, std::unique_lock<std::mutex>& lock);
+  void ThrowIfError(uint32_t slot) const;
+  void CheckSelfWait(uint32_t slot) const;
+
+  // The attendant (attendant.cc).
+  void AttendantLoop();
+  bool AttendantStep(bool urgent);        // true: tick again soon
+
+  const WelcomePacket welcome_;
+  const model::ProcessId self_;
+  const model::JobId job_;
+  const bool is_worker_;
+  std::shared_ptr<void> keep_;
+  const io::PosixClock clock_;
+
+  std::mutex mutex_;                      // the baton; guards all below but where noted
+  std::condition_variable others_;        // user threads that wait while another polls
+  bool polling_ = false;
+  bool resolved_any_ = false;
+  DaemonLink daemon_;
+  PeerLinks links_;
+  std::optional<shm::ProcessPage> page_;
+  base::UniqueFd eventfd_;
+  std::unique_ptr<shm::DoorbellConsumer> doorbell_;
+  std::unique_ptr<shm::Waiting> waiting_;
+  ClientCore<ClusterClient> core_;
+  shm::ClientSegments segments_;          // thread-safe
+  absl::flat_hash_map<uint64_t, Answer*> answers_;      // a user thread waits for each
+  absl::flat_hash_map<uint64_t, Watched> watches_;      // head requests of the core
+  absl::flat_hash_map<model::ObjectId, model::StoredLocation> pulled_;
+  std::vector<uint32_t> segments_asked_;
+  uint64_t next_request_ = 0;
+  uint32_t default_class_ = kNoSlot;
+  bool rang_somebody_ = false;
+  std::atomic<bool> ending_{false};       // Shutdown, or the daemon said Exit, or is gone
+  std::atomic<uint64_t> last_poll_ns_{0}; // by a user thread
+  std::mutex released_mutex_;
+  std::vector<model::ObjectId> released_; // guarded by released_mutex_: holds dropped while the baton was taken
+  std::atomic<bool> has_released_{false};
+  std::unique_ptr<Executor> executor_;    // workers
+  std::thread attendant_;
+};
+
+}  // namespace rayx::client
+
+#endif  // RAYX_CLIENT_CLUSTER_CLIENT_H_

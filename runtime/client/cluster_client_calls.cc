@@ -1,0 +1,346 @@
+// ClusterClient: tasks, actors, key-value and queries, as the public API asks for them.
+#include <algorithm>
+
+#include "client/cluster_client.h"
+#include "client/error_bridge.h"
+#include "model/resources.h"
+
+namespace rayx::client {
+namespace {
+
+constexpr auto kHeadAway = std::chrono::seconds(30);
+constexpr auto kKvWaitStep = std::chrono::milliseconds(5000);
+constexpr size_t kNameBytesMax = 256;
+
+model::ActorId IdOf(const detail::RawActor& actor) {
+  return model::ActorId{model::ProcessId{actor.creator}, actor.sequence};
+}
+
+// Appends a value's encoded form to an argument list. Out-of-band buffers lie at multiples of 64 of the
+// value's start, so the copy is made where the start is aligned.
+void AppendInline(std::vector<std::byte>& out, const detail::Packed& value, size_t bytes) {
+  const size_t at = out.size();
+  out.resize(at + bytes);
+  if (value.buffers.empty()) {
+    value.EncodeTo(out.data() + at);
+    return;
+  }
+  std::unique_ptr<std::byte, void (*)(std::byte*)> aligned(
+      static_cast<std::byte*>(::operator new(bytes, std::align_val_t{detail::kBufferAlignment})),
+      [](std::byte* p) { ::operator delete(p, std::align_val_t{detail::kBufferAlignment}); });
+  value.EncodeTo(aligned.get());
+  std::memcpy(out.data() + at, aligned.get(), bytes);
+}
+
+void SetResources(const std::map<std::string, double>& amounts, proto::Resources& out) {
+  model::ResourceSet set;
+  for (const auto& [name, amount] : amounts) {
+    if (base::Status status = set.SetDouble(name, amount); !status.ok()) {
+      Throw(ErrorCode::kInvalidOption, "SetResource", status);
+    }
+  }
+  for (const auto& [name, units] : set.units()) {
+    auto* entry = out.add_amounts();
+    entry->set_name(name);
+    entry->set_units(units);
+  }
+}
+
+}  // namespace
+
+proto::SchedulingClass ClusterClient::ClassOf(const detail::CallOptions& options, double default_cpus) const {
+  proto::SchedulingClass description;
+  description.set_job(job_.value);
+  std::map<std::string, double> amounts = options.resources;
+  amounts.emplace(model::kCpu, default_cpus);  // only when it is not named
+  SetResources(amounts, *description.mutable_resources());
+  auto* strategy = description.mutable_strategy();
+  if (options.affinity_node != 0) {
+    strategy->set_kind(proto::Strategy::NODE_AFFINITY);
+    strategy->set_node(options.affinity_node);
+    strategy->set_soft(options.affinity_soft);
+  } else if (options.spread) {
+    strategy->set_kind(proto::Strategy::SPREAD);
+  }
+  for (const auto& [key, value] : options.labels) {
+    auto* label = strategy->add_labels();
+    label->set_key(key);
+    label->set_value(value);
+  }
+  description.set_wait_if_infeasible(options.wait_if_infeasible);
+  return description;
+}
+
+uint32_t ClusterClient::DefaultClass() {
+  if (default_class_ == kNoSlot) default_class_ = core_.ClassIndex(ClassOf({}, 1));
+  return default_class_;
+}
+
+std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(uint64_t function, const detail::CallOptions& options,
+                                                      const std::vector<detail::Argument>& arguments,
+                                                      std::unique_lock<std::mutex>& lock, const char* kind) {
+  if (arguments.size() > model::kItemsMax) {
+    Throw(ErrorCode::kInvalidOption, std::string(kind) + " with " + std::to_string(arguments.size()) +
+                                         " arguments: at most 4096 are possible");
+  }
+  if (options.name.size() > kNameBytesMax) {
+    Throw(ErrorCode::kInvalidOption, "SetName: the name is longer than 256 bytes");
+  }
+  auto record = std::make_unique<TaskRecord>();
+  record->header.function = model::FunctionId{function};
+  if (options.name.empty()) {
+    const detail::FunctionEntry* entry = detail::FindFunction(function);
+    record->name = entry != nullptr ? entry->name : kind;
+  } else {
+    record->name = options.name;
+  }
+  record->retries_left = options.max_retries;
+  // Large values become objects first; `owned` holds them until the record does.
+  std::vector<detail::RawRef> owned(arguments.size());
+  bool by_reference = false;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const detail::Argument& argument = arguments[i];
+    if (argument.is_reference) {
+      by_reference = true;
+    } else if (argument.value->EncodedBytes() > model::kInlineValueBytesMax) {
+      owned[i] = Put(*argument.value);
+      by_reference = true;
+    } else {
+      MarkEscaped(argument.value->references);
+    }
+  }
+  if (!by_reference) {
+    model::BodyWriter writer(record->body);
+    for (const detail::Argument& argument : arguments) {
+      const size_t bytes = argument.value->EncodedBytes();
+      if (argument.value->buffers.empty()) {
+        argument.value->EncodeTo(writer.AddInlineSpace(bytes).data());
+      } else {
+        std::vector<std::byte> value;
+        AppendInline(value, *argument.value, bytes);
+        writer.AddInline(value);
+      }
+    }
+    record->header.item_count = writer.item_count();
+    lock.lock();
+    return record;
+  }
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    TaskArgument& slot = record->arguments.emplace_back();
+    if (arguments[i].is_reference || owned[i].owner != 0) continue;
+    slot.offset = static_cast<uint32_t>(record->inline_values.size());
+    slot.bytes = static_cast<uint32_t>(arguments[i].value->EncodedBytes());
+    AppendInline(record->inline_values, *arguments[i].value, slot.bytes);
+  }
+  lock.lock();
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (!arguments[i].is_reference && owned[i].owner == 0) continue;
+    const bool is_ours = owned[i].owner != 0;
+    record->arguments[i].slot = Need(is_ours ? owned[i] : arguments[i].reference);
+    // An object made here already has its one hold, which the record takes over.
+    if (!is_ours) core_.At(record->arguments[i].slot).holds.fetch_add(1, std::memory_order_relaxed);
+  }
+  return record;
+}
+
+void ClusterClient::SubmitTask(uint64_t function, const detail::CallOptions& options,
+                               const std::vector<detail::Argument>& arguments, detail::RawRef* results,
+                               size_t result_count) {
+  RAYX_CHECK(result_count == 1, "several results a task are not part of this release");
+  const bool is_default = options.resources.empty() && options.labels.empty() && !options.spread &&
+                          options.affinity_node == 0 && !options.wait_if_infeasible;
+  proto::SchedulingClass description;
+  if (!is_default) description = ClassOf(options, 1);
+  std::unique_lock lock(mutex_, std::defer_lock);
+  std::unique_ptr<TaskRecord> record = MakeRecord(function, options, arguments, lock, "task");
+  record->class_index = is_default ? DefaultClass() : core_.ClassIndex(description);
+  const uint32_t slot = core_.SubmitTask(std::move(record), Now());
+  if (slot == kNoSlot) Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
+  const model::ObjectId id = core_.At(slot).id;
+  results[0] = {id.owner.value, id.sequence};
+  // Replies are taken in every so often, else the workers' reply rings fill up and stall them.
+  if (id.sequence >> PendingSlab::kSlotBits & 63) {
+    AfterCall();
+  } else {
+    Drain();
+    AfterCall();
+  }
+}
+
+detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::CallOptions& options,
+                                            const std::vector<detail::Argument>& arguments) {
+  proto::ActorSpec spec;
+  spec.set_job(job_.value);
+  spec.set_owner(self_.value);
+  spec.set_name(options.name);
+  spec.set_class_name(options.actor_class);
+  // An actor takes 1 CPU to be placed and 0 while it lives, unless told otherwise.
+  *spec.mutable_placement() = ClassOf(options, 1);
+  SetResources(options.resources, *spec.mutable_lifetime_resources());
+  spec.set_max_restarts(options.max_restarts);
+  spec.set_max_concurrency(static_cast<uint32_t>(std::max(options.max_concurrency, 1)));
+  spec.set_detached(options.detached);
+  std::unique_lock lock(mutex_, std::defer_lock);
+  std::unique_ptr<TaskRecord> record = MakeRecord(factory, options, arguments, lock, "actor");
+  if (spec.class_name().empty()) spec.set_class_name(record->name);
+  record->header.result_count = static_cast<uint16_t>(spec.max_concurrency());
+  const uint32_t index = core_.CreateActor(std::move(record), std::move(spec), Now());
+  const model::ActorId id = core_.Actor(index).id;
+  AfterCall();
+  return {id.creator.value, id.sequence};
+}
+
+void ClusterClient::CallActor(const detail::RawActor& actor, uint64_t method, const detail::CallOptions& options,
+                              const std::vector<detail::Argument>& arguments, detail::RawRef* results,
+                              size_t result_count) {
+  RAYX_CHECK(result_count == 1, "several results a call are not part of this release");
+  std::unique_lock lock(mutex_, std::defer_lock);
+  std::unique_ptr<TaskRecord> record = MakeRecord(method, options, arguments, lock, "actor call");
+  const uint32_t index = core_.ActorIndex(IdOf(actor), "");
+  const uint32_t slot = core_.SubmitActorCall(index, std::move(record), Now());
+  if (slot == kNoSlot) Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
+  const model::ObjectId id = core_.At(slot).id;
+  results[0] = {id.owner.value, id.sequence};
+  if ((id.sequence >> PendingSlab::kSlotBits & 63) == 0) Drain();
+  AfterCall();
+}
+
+// --- the head ------------------------------------------------------------------------------------
+
+proto::HeadResponse ClusterClient::CallHead(proto::HeadRequest request, detail::Milliseconds timeout) {
+  Answer answer;
+  std::unique_lock lock(mutex_);
+  const uint64_t id = NewRequest();
+  request.set_request_id(id);
+  proto::ClientMessage message;
+  *message.mutable_head_request() = std::move(request);
+  if (message.ByteSizeLong() > io::kPacketBytesMax) {
+    Throw(ErrorCode::kInvalidOption, "a request of " + std::to_string(message.ByteSizeLong()) +
+                                         " bytes to the head: at most 128 KiB are possible");
+  }
+  answers_.emplace(id, &answer);
+  const bool sent = !ending_ && daemon_.Send(message);
+  if (sent) WaitUntil(lock, [&] { return answer.done; }, Now() + timeout);
+  answers_.erase(id);
+  if (!answer.done) {
+    Throw(ErrorCode::kHeadUnavailable,
+          ending_ ? "the connection to the cluster is lost" : "the head did not answer in time");
+  }
+  if (answer.error.code() != 0) detail::ThrowError(ToRecord(answer.error));
+  return std::move(answer.head);
+}
+
+void ClusterClient::KillActor(const detail::RawActor& actor, bool no_restart) {
+  proto::HeadRequest request;
+  auto* kill = request.mutable_kill_actor();
+  kill->mutable_id()->set_creator(actor.creator);
+  kill->mutable_id()->set_sequence(actor.sequence);
+  kill->set_no_restart(no_restart);
+  kill->set_reason("killed by Kill()");
+  CallHead(std::move(request), kHeadAway);
+}
+
+bool ClusterClient::FindActor(const std::string& name, const std::string&, detail::RawActor& actor) {
+  proto::HeadRequest request;
+  request.mutable_find_actor()->set_name(name);
+  const proto::HeadResponse response = CallHead(std::move(request), kHeadAway);
+  if (!response.find_actor().found()) return false;
+  actor.creator = response.find_actor().actor().id().creator();
+  actor.sequence = response.find_actor().actor().id().sequence();
+  std::lock_guard lock(mutex_);
+  core_.ActorIndex(IdOf(actor), name);
+  return true;
+}
+
+bool ClusterClient::KvPut(const std::string& key, const std::string& value, bool only_if_absent) {
+  proto::HeadRequest request;
+  request.mutable_kv_put()->set_key(key);
+  request.mutable_kv_put()->set_value(value);
+  request.mutable_kv_put()->set_only_if_absent(only_if_absent);
+  return CallHead(std::move(request), kHeadAway).kv_put().stored();
+}
+
+bool ClusterClient::KvGet(const std::string& key, std::string& value) {
+  proto::HeadRequest request;
+  request.mutable_kv_get()->set_key(key);
+  const proto::HeadResponse response = CallHead(std::move(request), kHeadAway);
+  if (!response.kv_get().found()) return false;
+  value = response.kv_get().value();
+  return true;
+}
+
+bool ClusterClient::KvWait(const std::vector<std::string>& keys, detail::Milliseconds timeout) {
+  const model::TimePoint deadline = timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
+  while (true) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Now());
+    const auto step = std::clamp<std::chrono::milliseconds>(left, std::chrono::milliseconds(0), kKvWaitStep);
+    proto::HeadRequest request;
+    for (const std::string& key : keys) request.mutable_kv_wait()->add_keys(key);
+    request.mutable_kv_wait()->set_timeout_ms(static_cast<uint32_t>(step.count()));
+    if (CallHead(std::move(request), kHeadAway + kKvWaitStep).kv_wait().all_present()) return true;
+    if (Now() >= deadline) return false;
+  }
+}
+
+bool ClusterClient::KvDelete(const std::string& key) {
+  proto::HeadRequest request;
+  request.mutable_kv_delete()->set_key(key);
+  return CallHead(std::move(request), kHeadAway).kv_delete().deleted();
+}
+
+int64_t ClusterClient::KvAdd(const std::string& key, int64_t amount) {
+  proto::HeadRequest request;
+  request.mutable_kv_add()->set_key(key);
+  request.mutable_kv_add()->set_amount(amount);
+  return CallHead(std::move(request), kHeadAway).kv_add().value();
+}
+
+size_t ClusterClient::KvCount() {
+  proto::HeadRequest request;
+  request.mutable_kv_count();
+  return CallHead(std::move(request), kHeadAway).kv_count().keys();
+}
+
+std::vector<detail::NodeDescription> ClusterClient::Nodes() {
+  proto::HeadRequest request;
+  request.mutable_list_nodes();
+  std::vector<detail::NodeDescription> nodes;
+  const auto amounts = [](const proto::Resources& resources) {
+    std::map<std::string, double> map;
+    for (const auto& each : resources.amounts()) map[each.name()] = static_cast<double>(each.units()) / model::kResourceUnit;
+    return map;
+  };
+  const proto::HeadResponse response = CallHead(std::move(request), kHeadAway);
+  for (const proto::NodeInfo& info : response.list_nodes().nodes()) {
+    detail::NodeDescription& node = nodes.emplace_back();
+    node.number = info.number();
+    node.host_name = info.host_name();
+    node.address = info.address();
+    node.alive = info.alive();
+    node.total = amounts(info.total());
+    node.available = amounts(info.available());
+    for (const proto::Label& label : info.labels()) node.labels[label.key()] = label.value();
+  }
+  return nodes;
+}
+
+detail::ContextDescription ClusterClient::Context() {
+  detail::ContextDescription description;
+  description.job = job_.value;
+  description.node = self_.node().value;
+  description.process = self_.value;
+  description.host_name = welcome_.welcome.host_name();
+  description.node_ip = welcome_.welcome.node_ip();
+  description.job_namespace = welcome_.welcome.job_namespace();
+  if (const ExecutionContext* context = CurrentContext()) {
+    description.task_name = context->task_name;
+    description.task = {context->task.owner.value, context->task.sequence};
+    description.attempt = context->attempt;
+    description.actor = {context->actor.creator.value, context->actor.sequence};
+    description.was_actor_restarted = context->incarnation > 1;
+    description.leased_cpus = 1;
+  }
+  return description;
+}
+
+}  // namespace rayx::client

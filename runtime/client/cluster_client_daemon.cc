@@ -1,0 +1,322 @@
+// ClusterClient: the core's effects going out, and the daemon's messages coming in.
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/log.h"
+#include "client/cluster_client.h"
+#include "client/error_bridge.h"
+
+namespace rayx::client {
+namespace {
+
+constexpr uint32_t kWatchTimeoutMs = 10'000;
+
+model::ActorId IdOf(const proto::ActorId& id) {
+  return model::ActorId{model::ProcessId{id.creator()}, id.sequence()};
+}
+
+}  // namespace
+
+// --- the sink ------------------------------------------------------------------------------------
+
+bool ClusterClient::SendCall(model::FrameHeader& header, std::span<const std::byte> body) {
+  return links_.SendCall(header, body);
+}
+
+void ClusterClient::SendMessage(const model::FrameHeader& header, std::span<const std::byte> body, bool urgent) {
+  if (header.destination == self_) {  // to ourselves: an actor's caller that owns what it asks for
+    model::FrameHeader own = header;
+    own.source = self_;
+    core_.OnMessage(own, body, Now());
+    return;
+  }
+  links_.SendMessage(header, body, urgent);
+}
+
+Revocation ClusterClient::TryRevoke(const model::FrameHeader& header) {
+  if (links_.HasDirect(header.destination)) {
+    Peer* peer = links_.Route(header.destination);
+    return peer->channel->TryRevoke(header.claim_slot, header.cookie_sequence) ? Revocation::kRevoked
+                                                                              : Revocation::kTooLate;
+  }
+  model::FrameHeader ask = header;
+  ask.kind = model::FrameKind::kRevoke;
+  ask.item_count = 0;
+  ask.flags = 0;
+  SendMessage(ask, {}, /*urgent=*/true);
+  return Revocation::kAsked;
+}
+
+bool ClusterClient::MayHaveStarted(const model::FrameHeader& header) {
+  if (!links_.HasDirect(header.destination)) return true;
+  Peer* peer = links_.Route(header.destination);
+  return !peer->channel->TryRevoke(header.claim_slot, header.cookie_sequence);
+}
+
+void ClusterClient::RequestLease(uint64_t request, const proto::SchedulingClass& description,
+                                 uint32_t backlog, std::span<const uint32_t> argument_nodes) {
+  proto::ClientMessage message;
+  auto* lease = message.mutable_lease_request();
+  lease->set_request_id(request);
+  *lease->mutable_scheduling_class() = description;
+  lease->set_backlog(backlog);
+  for (uint32_t node : argument_nodes) lease->add_argument_nodes(node);
+  daemon_.Send(message);
+}
+
+void ClusterClient::CancelLease(uint64_t request) {
+  proto::ClientMessage message;
+  message.mutable_lease_cancel()->set_request_id(request);
+  daemon_.Send(message);
+}
+
+void ClusterClient::ReturnLease(model::LeaseId lease, bool worker_failed) {
+  proto::ClientMessage message;
+  message.mutable_lease_return()->set_lease(lease.value);
+  message.mutable_lease_return()->set_worker_failed(worker_failed);
+  daemon_.Send(message);
+}
+
+void ClusterClient::CreateActor(const proto::ActorSpec& spec) {
+  const uint64_t id = NewRequest();
+  proto::ClientMessage message;
+  message.mutable_head_request()->set_request_id(id);
+  *message.mutable_head_request()->mutable_create_actor()->mutable_spec() = spec;
+  watches_[id] = {IdOf(spec.id()), /*creation=*/true};
+  daemon_.Send(message);
+}
+
+void ClusterClient::WatchActor(model::ActorId actor, uint64_t known_version) {
+  const uint64_t id = NewRequest();
+  proto::ClientMessage message;
+  message.mutable_head_request()->set_request_id(id);
+  auto* watch = message.mutable_head_request()->mutable_watch_actor();
+  watch->mutable_id()->set_creator(actor.creator.value);
+  watch->mutable_id()->set_sequence(actor.sequence);
+  watch->set_known_version(known_version);
+  watch->set_timeout_ms(kWatchTimeoutMs);
+  watches_[id] = {actor, /*creation=*/false};
+  daemon_.Send(message);
+}
+
+void ClusterClient::ConnectPeer(model::ProcessId process) {
+  if (process == self_ || links_.HasDirect(process)) {
+    core_.OnPeerConnected(process, Now());
+    return;
+  }
+  proto::ClientMessage message;
+  message.mutable_connect_peer()->set_process(process.value);
+  daemon_.Send(message);
+}
+
+void ClusterClient::FreeStored(const model::StoredLocation& location) {
+  proto::ClientMessage message;
+  auto* free = message.mutable_free()->mutable_location();
+  free->mutable_object()->set_owner(location.object.owner.value);
+  free->mutable_object()->set_sequence(location.object.sequence);
+  free->set_node(location.node.value);
+  free->set_job(location.job.value);
+  free->set_entry(location.entry);
+  free->set_generation(location.generation);
+  free->set_offset(location.offset);
+  free->set_bytes(location.size);
+  pulled_.erase(location.object);
+  daemon_.Send(message);
+}
+
+// --- events --------------------------------------------------------------------------------------
+
+void ClusterClient::HandleDaemonPackets() {
+  daemon_.Flush();
+  proto::DaemonMessage message;
+  std::vector<base::UniqueFd> fds;
+  std::string why;
+  bool any = false;
+  while (true) {
+    const DaemonLink::Result result = daemon_.Receive(message, fds, why);
+    if (result == DaemonLink::Result::kNothing) break;
+    if (result == DaemonLink::Result::kGone) {
+      OnDaemonLost(why);
+      break;
+    }
+    any = true;
+    Handle(message, fds);
+    fds.clear();
+  }
+  if (any && links_.RingAll()) rang_somebody_ = true;
+}
+
+void ClusterClient::Handle(proto::DaemonMessage& message, std::vector<base::UniqueFd>& fds) {
+  const model::TimePoint now = Now();
+  switch (message.message_case()) {
+    case proto::DaemonMessage::kLeaseGranted: {
+      const auto& granted = message.lease_granted();
+      core_.OnLeaseGranted(granted.request_id(), model::LeaseId{granted.lease()},
+                           model::ProcessId{granted.worker()}, now);
+      break;
+    }
+    case proto::DaemonMessage::kLeaseFailed: {
+      const auto& failed = message.lease_failed();
+      core_.OnLeaseFailed(failed.request_id(), failed.error(), failed.worker_limit(), now);
+      break;
+    }
+    case proto::DaemonMessage::kLeaseRecall:
+      core_.OnLeaseRecalled(model::LeaseId{message.lease_recall().lease()}, now);
+      break;
+    case proto::DaemonMessage::kPeerConnected:
+      HandlePeerConnected(message.peer_connected(), fds);
+      break;
+    case proto::DaemonMessage::kPeerRefused: {
+      proto::DeathCause cause;
+      cause.set_reason(message.peer_refused().error().message());
+      core_.OnProcessDied(model::ProcessId{message.peer_refused().process()}, cause, now);
+      break;
+    }
+    case proto::DaemonMessage::kProcessDied: {
+      // Its replies first: what it finished before it died is finished.
+      Drain();
+      const model::ProcessId process{message.process_died().process()};
+      core_.OnProcessDied(process, message.process_died().cause(), now);
+      links_.MarkDead(process);
+      links_.RemovePeer(process);
+      break;
+    }
+    case proto::DaemonMessage::kNodeDied:
+      core_.OnNodeDied(model::NodeNumber{message.node_died().node()}, message.node_died().reason(), now);
+      break;
+    case proto::DaemonMessage::kAllocated:
+      if (auto it = answers_.find(message.allocated().request_id()); it != answers_.end()) {
+        it->second->error = message.allocated().error();
+        it->second->allocated = message.allocated();
+        it->second->done = true;
+      }
+      break;
+    case proto::DaemonMessage::kPulled:
+      if (auto it = answers_.find(message.pulled().request_id()); it != answers_.end()) {
+        it->second->error = message.pulled().error();
+        it->second->location = message.pulled().copy();
+        it->second->done = true;
+      }
+      break;
+    case proto::DaemonMessage::kSegmentAttached:
+      HandleSegment(message.segment_attached(), fds);
+      break;
+    case proto::DaemonMessage::kHeadResponse:
+      HandleHeadResponse(message.head_response());
+      break;
+    case proto::DaemonMessage::kLogLines:
+      PrintLogLines(message.log_lines());
+      break;
+    case proto::DaemonMessage::kHeadLost:
+      LoseCluster(message.head_lost().error().SerializeAsString());
+      break;
+    case proto::DaemonMessage::kExit:
+      // A worker that owns objects which others know of outlives its idle time.
+      if (is_worker_ && core_.has_escaped() && message.exit().reason() == "idle") break;
+      ending_ = true;
+      resolved_any_ = true;
+      break;
+    default:
+      break;
+  }
+  resolved_any_ = true;
+}
+
+void ClusterClient::HandleHeadResponse(const proto::HeadResponse& response) {
+  if (auto it = answers_.find(response.request_id()); it != answers_.end() && it->second != nullptr) {
+    it->second->error = response.error();
+    it->second->head = response;
+    it->second->done = true;
+    return;
+  }
+  auto it = watches_.find(response.request_id());
+  if (it == watches_.end()) return;
+  const Watched watched = it->second;
+  watches_.erase(it);
+  const model::TimePoint now = Now();
+  if (watched.creation) {
+    if (response.error().code() != 0) {
+      core_.OnActorRefused(watched.actor, response.error(), now);
+    } else {
+      core_.OnActorAccepted(watched.actor, now);
+    }
+  } else if (response.error().code() != 0) {
+    core_.OnWatchFailed(watched.actor, response.error(), now);
+  } else {
+    core_.OnActorView(response.watch_actor(), now);
+  }
+}
+
+void ClusterClient::HandlePeerConnected(const proto::PeerConnected& message, std::vector<base::UniqueFd>& fds) {
+  const model::ProcessId process{message.process()};
+  if (fds.size() != 4) {
+    RAYX_LOG(kWarning) << "a channel to " << model::ToString(process) << " came without its descriptors";
+    return;
+  }
+  base::Status status = links_.AddPeer(process, message.first_side(), std::move(fds[0]), std::move(fds[1]),
+                                       std::move(fds[2]), std::move(fds[3]));
+  if (!status.ok()) {
+    RAYX_LOG(kWarning) << "channel to " << model::ToString(process) << ": " << base::Message(status);
+    return;
+  }
+  core_.OnPeerConnected(process, Now());
+}
+
+void ClusterClient::HandleSegment(const proto::SegmentAttached& message, std::vector<base::UniqueFd>& fds) {
+  if (fds.size() != 2) {
+    RAYX_LOG(kWarning) << "the store's segment of job " << message.job() << " came without its descriptors";
+    return;
+  }
+  base::Status status =
+      segments_.AddSegment(model::JobId{message.job()}, std::move(fds[0]), std::move(fds[1]),
+                           message.segment_bytes(), message.control_bytes(), message.ledger());
+  if (!status.ok()) RAYX_LOG(kWarning) << "store segment of job " << message.job() << ": " << base::Message(status);
+}
+
+void ClusterClient::EnsureSegment(model::JobId job, std::unique_lock<std::mutex>& lock) {
+  if (segments_.HasSegment(job)) return;
+  proto::ClientMessage message;
+  message.mutable_attach_segment()->set_job(job.value);
+  daemon_.Send(message);
+  Answer* never = nullptr;
+  answers_.emplace(UINT64_MAX - job.value, never);  // so that a polling thread reads the socket
+  const bool attached = WaitUntil(lock, [&] { return segments_.HasSegment(job); }, Now() + std::chrono::seconds(10));
+  answers_.erase(UINT64_MAX - job.value);
+  if (!attached) Throw(ErrorCode::kObjectLost, "the store of job " + std::to_string(job.value) + " could not be mapped");
+}
+
+void ClusterClient::OnDaemonLost(const std::string& why) {
+  daemon_.Close();
+  if (is_worker_) {
+    ending_ = true;
+    resolved_any_ = true;
+    return;
+  }
+  LoseCluster(EncodeError(ErrorCode::kNodeDied, "the node daemon of this VM is gone: " + why));
+}
+
+void ClusterClient::LoseCluster(const std::string& error) {
+  core_.OnClusterLost(error);
+  proto::ErrorInfo info;
+  info.ParseFromString(error);
+  for (auto& [request, answer] : answers_) {
+    if (answer == nullptr) continue;
+    answer->error = info;
+    answer->done = true;
+  }
+  resolved_any_ = true;
+  if (is_worker_) ending_ = true;
+}
+
+void ClusterClient::PrintLogLines(const proto::LogLines& lines) {
+  if (!welcome_.welcome.print_worker_output()) return;
+  const std::string prefix = "(" + lines.title() + ", pid=" + std::to_string(lines.pid()) + ", " + lines.host() + ") ";
+  std::string text;
+  for (const std::string& line : lines.lines()) text += prefix + line + "\n";
+  std::FILE* out = lines.is_stderr() ? stderr : stdout;
+  std::fwrite(text.data(), 1, text.size(), out);
+  std::fflush(out);
+}
+
+}  // namespace rayx::client

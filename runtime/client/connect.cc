@@ -1,0 +1,93 @@
+#include "client/connect.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+#include <string>
+
+#include "client/cluster_client.h"
+#include "client/embedded_cluster.h"
+#include "client/error_bridge.h"
+#include "client/executor/process_title.h"
+#include "client/versions.h"
+#include "io/session_folder.h"
+
+namespace rayx::client {
+namespace {
+
+// Variables that belong to a terminal or to RayX itself and must not make two drivers' workers differ.
+bool IsDenied(const std::string& name) {
+  static const std::set<std::string> denied = {"_", "SHLVL", "PWD", "OLDPWD", "WINDOWID", "DISPLAY"};
+  if (denied.contains(name)) return true;
+  for (const char* prefix : {"TERM", "SSH_", "XDG_SESSION_", "DBUS_", "RAYX_"}) {
+    if (name.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
+proto::Program OwnProgram(const Options& options) {
+  proto::Program program;
+  program.set_executable(ProgramPath());
+  for (const std::string& library : options.preload_libraries) program.add_preload_libraries(library);
+  std::error_code ignored;
+  program.set_working_folder(options.working_folder.empty() ? std::filesystem::current_path(ignored).string()
+                                                            : options.working_folder);
+  std::set<std::string> variables;  // in one order, so that equal environments have equal keys
+  for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
+    const std::string variable = *at;
+    const std::string name = variable.substr(0, variable.find('='));
+    if (!IsDenied(name) && !options.env.contains(name)) variables.insert(variable);
+  }
+  for (const auto& [name, value] : options.env) variables.insert(name + "=" + value);
+  for (const std::string& variable : variables) program.add_environment(variable);
+  return program;
+}
+
+// In the form "ip:port" that sessions are found by; "auto" as it is.
+struct Place {
+  std::string socket_path;
+  std::string head_address;
+  std::shared_ptr<void> keep;
+};
+
+Place FindCluster(const Options& options) {
+  if (options.address.empty()) {
+    auto embedded = EmbeddedCluster::Start(options);
+    if (!embedded.ok()) Throw(ErrorCode::kHeadUnavailable, "Init", embedded.status());
+    return {(*embedded)->session_folder() + "/node.sock", (*embedded)->head_address(), *embedded};
+  }
+  auto session = io::FindSession(options.address);
+  if (!session.ok()) {
+    const ErrorCode code = session.status().code() == absl::StatusCode::kInvalidArgument ? ErrorCode::kInvalidOption
+                                                                                         : ErrorCode::kHeadUnavailable;
+    Throw(code, "Init, address '" + options.address + "'", session.status());
+  }
+  return {session->socket_path(), session->head_address, nullptr};
+}
+
+}  // namespace
+
+std::unique_ptr<detail::RuntimeInterface> ConnectCluster(const Options& options) {
+  const Place place = FindCluster(options);
+  auto socket = io::PacketSocket::Connect(place.socket_path);
+  if (!socket.ok()) Throw(ErrorCode::kHeadUnavailable, "Init: the node daemon of this VM", socket.status());
+  DaemonLink link(*std::move(socket));
+  proto::Hello hello;
+  *hello.mutable_versions() = OwnVersions();
+  hello.set_role(proto::DRIVER);
+  hello.set_pid(::getpid());
+  *hello.mutable_program() = OwnProgram(options);
+  hello.set_job_namespace(options.job_namespace);
+  hello.set_head_address(place.head_address);
+  proto::ErrorInfo refused;
+  auto welcome = link.Handshake(hello, refused);
+  if (refused.code() != 0) detail::ThrowError(ToRecord(refused));
+  if (!welcome.ok()) Throw(ErrorCode::kHeadUnavailable, "Init: the node daemon of this VM", welcome.status());
+  welcome->welcome.set_print_worker_output(options.print_worker_output);
+  auto client = ClusterClient::Create(std::move(link), *std::move(welcome), /*is_worker=*/false, place.keep);
+  if (!client.ok()) Throw(ErrorCode::kHeadUnavailable, "Init", client.status());
+  return *std::move(client);
+}
+
+}  // namespace rayx::client

@@ -1,0 +1,227 @@
+// Decides everything about a process's own objects, tasks, actors and leases.
+//
+// Purpose:  the owner's side of RayX: which task is sent where and when, which result belongs to which
+//           object, what is retried, what fails and with which cause.
+// Owner:    ClusterClient, one a process.     Threads: the baton's holder only.
+// Inputs:   On*() and the calls of the public API, each with `now`.
+// Outputs:  calls of the effect sink, a template parameter (static dispatch, no allocation): the product
+//           and the simulator run this same code.
+// Promises: every object resolves once, to a value or an error; a task is executed at most
+//           1 + max_retries times and a reply of a superseded attempt is dropped; calls of one actor are
+//           sent in the order they were made; nothing here reads a clock, locks, or does I/O.
+// Limits:   PendingSlab's; kLeaseRequestsMax lease requests at a time a class; kPipelineMax frames a lease.
+//
+// The sink:
+//   bool SendCall(FrameHeader&, span<const byte> body)       false: no room now; try again at OnRoom
+//   void SendMessage(FrameHeader&, span body, bool urgent)   kept until it can be sent
+//   Revocation TryRevoke(const FrameHeader&)              takes a sent call back if it has not started
+//   bool MayHaveStarted(const FrameHeader&)              of a call sent to a process that has died
+//   void RequestLease(uint64_t request, const proto::SchedulingClass&, uint32_t backlog,
+//                     std::span<const uint32_t> argument_nodes)
+//   void CancelLease(uint64_t request);  void ReturnLease(LeaseId, bool worker_failed)
+//   void CreateActor(const proto::ActorSpec&);  void WatchActor(ActorId, uint64_t known_version)
+//   void ConnectPeer(ProcessId);  void FreeStored(const StoredLocation&);  void Resolved(uint32_t slot)
+#ifndef RAYX_CLIENT_CORE_CLIENT_CORE_H_
+#define RAYX_CLIENT_CORE_CLIENT_CORE_H_
+
+#include <deque>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/check.h"
+#include "client/core/entry.h"
+#include "client/core/error_info.h"
+#include "client/core/pending_slab.h"
+#include "proto/cluster.pb.h"
+#include "proto/local.pb.h"
+
+namespace rayx::client {
+
+inline constexpr size_t kLeaseRequestsMax = 64;
+inline constexpr size_t kPipelineMax = 512;
+
+enum class Revocation { kRevoked, kTooLate, kAsked };  // kAsked: a kRevoke frame is on its way
+
+// What the core knows of a lease that it holds.
+struct HeldLease {
+  model::LeaseId id;
+  model::ProcessId worker;
+  uint32_t class_index = 0;
+  bool live = false;
+  bool recalled = false;
+  std::deque<uint32_t> in_flight;  // slots, in the order sent
+  model::TimePoint idle_since{};
+  model::TimePoint progress{};     // the last send to an idle worker, or the last reply
+};
+
+struct TaskClass {
+  proto::SchedulingClass description;
+  std::deque<uint32_t> queued;
+  std::vector<uint32_t> leases;
+  std::set<uint64_t> requests;       // outstanding
+  double mean_run_us = -1;           // of the tasks seen so far; negative: none yet
+  bool worker_limit = false;         // the daemon will start no more workers for now
+  model::TimePoint ask_again{};      // then
+};
+
+struct ActorRecord {
+  model::ActorId id;
+  proto::ActorState state = proto::ACTOR_PENDING;
+  uint64_t version = 0;
+  model::ProcessId process;
+  uint32_t incarnation = 0;
+  bool connected = false;            // calls may be sent
+  bool watching = false;
+  bool announced = false;            // the head knows it, or is believed to
+  model::TimePoint watch_again{};    // after a failed watch
+  model::TimePoint unknown_since{};  // first failed watch in a row
+  uint64_t calls = 0;                // numbers given, of this incarnation
+  std::deque<uint32_t> queued;       // not yet sent, in order
+  std::deque<uint32_t> in_flight;
+  uint32_t creation_slot = kNoSlot;  // the creator keeps the creation's arguments
+  proto::ActorSpec spec;             // until it was created
+  std::string name;
+  std::string death;                 // encoded error, once dead
+};
+
+template <class Sink>
+class ClientCore {
+ public:
+  struct Options {
+    model::ProcessId self;
+    model::JobId job;
+    model::Duration idle_lease = std::chrono::milliseconds(500);
+    model::Duration stuck_after = std::chrono::milliseconds(5);
+  };
+  ClientCore(Options options, Sink& sink) : options_(options), sink_(sink), slab_(options.self) {}
+
+  // --- objects ---
+  // A new own object with one hold; kNoSlot when the table is full.
+  uint32_t NewObject();
+  void ResolveValue(uint32_t slot, std::span<const std::byte> value);
+  void ResolveStored(uint32_t slot, const model::StoredLocation& location);
+  void ResolveError(uint32_t slot, const std::string& error);
+  uint32_t Find(const model::ObjectId& id) const;
+  // A hold on an object; a foreign one gets an entry when it has none. kNoSlot: a released own object.
+  uint32_t Adopt(const model::ObjectId& id);
+  void ReleaseHold(uint32_t slot);       // one hold less; frees what nobody needs
+  void MarkEscaped(uint32_t slot);
+  // Asks the owner of a foreign object for its value, once.
+  void Want(uint32_t slot);
+  Entry& At(uint32_t slot) { return slab_.At(slot); }
+  bool IsReady(uint32_t slot) const { return slab_.At(slot).state == EntryState::kReady; }
+
+  // --- tasks ---
+  uint32_t ClassIndex(const proto::SchedulingClass& description);
+  // The record's header has function, item and result counts; its arguments' slots carry a hold each.
+  // Returns the first result's slot (one hold each).
+  uint32_t SubmitTask(std::unique_ptr<TaskRecord> record, model::TimePoint now);
+  // A queued own task that this process may run on its own stack instead (its worker limit is reached);
+  // kNoSlot if there is none. The caller runs it and hands the reply to OnMessage, its own id as source.
+  uint32_t TakeForInline();
+  bool HasInlineWork() const;
+
+  // --- actors ---
+  uint32_t CreateActor(std::unique_ptr<TaskRecord> record, proto::ActorSpec spec, model::TimePoint now);
+  uint32_t ActorIndex(const model::ActorId& id, const std::string& name);  // makes a record when new
+  uint32_t SubmitActorCall(uint32_t actor_index, std::unique_ptr<TaskRecord> record, model::TimePoint now);
+  ActorRecord& Actor(uint32_t index) { return *actors_[index]; }
+  model::ActorId NewActorId() { return model::ActorId{options_.self, ++actor_count_}; }
+
+  // --- events ---
+  void OnMessage(const model::FrameHeader& header, std::span<const std::byte> body, model::TimePoint now);
+  void OnRoom(model::TimePoint now);  // a ring has room again
+  void OnLeaseGranted(uint64_t request, model::LeaseId lease, model::ProcessId worker, model::TimePoint now);
+  void OnLeaseFailed(uint64_t request, const proto::ErrorInfo& error, bool worker_limit, model::TimePoint now);
+  void OnLeaseRecalled(model::LeaseId lease, model::TimePoint now);
+  void OnPeerConnected(model::ProcessId process, model::TimePoint now);
+  void OnProcessDied(model::ProcessId process, const proto::DeathCause& cause, model::TimePoint now);
+  void OnNodeDied(model::NodeNumber node, const std::string& reason, model::TimePoint now);
+  void OnActorView(const proto::ActorView& view, model::TimePoint now);
+  void OnActorRefused(const model::ActorId& id, const proto::ErrorInfo& error, model::TimePoint now);
+  void OnActorAccepted(const model::ActorId& id, model::TimePoint now);
+  void OnWatchFailed(const model::ActorId& id, const proto::ErrorInfo& error, model::TimePoint now);
+  // Everything unresolved fails with this, and so does whatever is submitted later.
+  void OnClusterLost(const std::string& error);
+  void OnTick(model::TimePoint now);
+
+  bool HasPending() const { return unresolved_ > 0 || leases_live_ > 0; }
+  bool has_escaped() const { return escaped_ > 0; }
+  uint64_t resolved_count() const { return resolved_; }
+  // "task square: queued, waits for a lease of {CPU: 1}": what a long Get logs.
+  std::string Describe(uint32_t slot) const;
+  void CheckInvariants() const;
+
+ private:
+  // objects
+  void Finish(uint32_t slot);          // state kReady: wake waiters
+  void TryFree(uint32_t slot);
+  void DropValue(Entry& entry);
+  void AnswerFetch(const Waiter& waiter, uint32_t slot);
+  void AddValueItem(model::BodyWriter& writer, const Entry& entry);
+  void OnFetchValue(const model::FrameHeader& header);
+  void OnValue(const model::FrameHeader& header, std::span<const std::byte> body);
+  void ResolveItem(uint32_t slot, const model::Item& item);
+  // tasks
+  void CountArguments(uint32_t slot);
+  void Ready(uint32_t slot, model::TimePoint now);   // all arguments are resolved
+  bool BuildBody(uint32_t slot);
+  void Pump(TaskClass& task_class, model::TimePoint now);
+  uint32_t PickLease(const TaskClass& task_class, model::TimePoint now) const;
+  bool SendOn(uint32_t lease_index, uint32_t slot, model::TimePoint now);
+  size_t Depth(const TaskClass& task_class) const;
+  void AskForLeases(uint32_t class_index);
+  void ReturnLease(uint32_t lease_index, bool worker_failed);
+  void RemoveFromLease(uint32_t lease_index, uint32_t slot, model::TimePoint now);
+  void OnReply(const model::FrameHeader& header, std::span<const std::byte> body, model::TimePoint now);
+  void CompleteTask(uint32_t slot, const model::FrameHeader& header, std::span<const std::byte> body);
+  void FailTask(uint32_t slot, const std::string& error);
+  void ReleaseArguments(TaskRecord& record);
+  void OnAttemptLost(uint32_t slot, const proto::DeathCause& cause, bool started, model::TimePoint now);
+  void OnRevokeReply(const model::FrameHeader& header, model::TimePoint now);
+  void Requeue(uint32_t slot, model::TimePoint now);
+  void RevokeStuck(uint32_t lease_index, model::TimePoint now);
+  void OnUndeliverable(const model::FrameHeader& header, std::span<const std::byte> body, model::TimePoint now);
+  uint32_t CookieSlot(const model::FrameHeader& header) const;  // checked; kNoSlot if it is not ours
+  // actors
+  void PumpActor(ActorRecord& actor, model::TimePoint now);
+  void FailCalls(std::deque<uint32_t>& slots, const std::string& error);
+  void SendCreation(uint32_t slot);
+  void EndCreation(ActorRecord& actor, const std::string& error);
+  void Watch(ActorRecord& actor);
+
+  const Options options_;
+  Sink& sink_;
+  PendingSlab slab_;
+  absl::flat_hash_map<model::ObjectId, uint32_t> foreign_;
+  absl::flat_hash_map<std::string, uint32_t> class_by_key_;
+  std::deque<TaskClass> classes_;
+  std::deque<HeldLease> leases_;
+  std::vector<uint32_t> free_leases_;
+  absl::flat_hash_map<uint64_t, uint32_t> class_by_request_;
+  std::deque<std::unique_ptr<ActorRecord>> actors_;
+  absl::flat_hash_map<model::ActorId, uint32_t> actor_by_id_;
+  std::vector<uint32_t> delayed_;          // kQueued with not_before in the future
+  std::vector<uint32_t> finished_;         // worklist of Finish
+  bool finishing_ = false;
+  std::string lost_;                       // encoded error once the cluster is lost
+  uint64_t next_request_ = 0;
+  uint64_t actor_count_ = 0;
+  uint64_t unresolved_ = 0;                // own tasks and fetches that have not ended
+  uint64_t resolved_ = 0;
+  uint64_t escaped_ = 0;
+  uint32_t leases_live_ = 0;
+  model::TimePoint now_{};                 // of the running step, for what a worklist starts
+};
+
+}  // namespace rayx::client
+
+#include "client/core/client_core_actors.inl.h"
+#include "client/core/client_core_objects.inl.h"
+#include "client/core/client_core_tasks.inl.h"
+
+#endif  // RAYX_CLIENT_CORE_CLIENT_CORE_H_

@@ -1,0 +1,243 @@
+// ClientCore: actors and calls of them. Part of client_core.h.
+#ifndef RAYX_CLIENT_CORE_CLIENT_CORE_ACTORS_INL_H_
+#define RAYX_CLIENT_CORE_CLIENT_CORE_ACTORS_INL_H_
+
+#include "client/core/client_core.h"
+
+namespace rayx::client {
+
+// A creation frame travels in one packet to the daemon.
+inline constexpr size_t kCreationBytesMax = 112 * 1024;
+
+template <class Sink>
+uint32_t ClientCore<Sink>::ActorIndex(const model::ActorId& id, const std::string& name) {
+  auto [it, is_new] = actor_by_id_.emplace(id, static_cast<uint32_t>(actors_.size()));
+  if (is_new) {
+    auto& actor = actors_.emplace_back(std::make_unique<ActorRecord>());
+    actor->id = id;
+    actor->name = name.empty() ? model::ToString(id) : name;
+    actor->announced = true;
+    if (lost_.empty()) {
+      Watch(*actor);
+    } else {
+      actor->state = proto::ACTOR_DEAD;
+      actor->death = lost_;
+    }
+  }
+  return it->second;
+}
+
+template <class Sink>
+void ClientCore<Sink>::Watch(ActorRecord& actor) {
+  actor.watching = true;
+  sink_.WatchActor(actor.id, actor.version);
+}
+
+template <class Sink>
+uint32_t ClientCore<Sink>::CreateActor(std::unique_ptr<TaskRecord> record, proto::ActorSpec spec,
+                                       model::TimePoint now) {
+  now_ = now;
+  const model::ActorId id = NewActorId();
+  const auto index = static_cast<uint32_t>(actors_.size());
+  actor_by_id_.emplace(id, index);
+  auto& actor = actors_.emplace_back(std::make_unique<ActorRecord>());
+  actor->id = id;
+  actor->name = spec.name().empty() ? spec.class_name() : spec.name();
+  actor->spec = std::move(spec);
+  actor->spec.mutable_id()->set_creator(id.creator.value);
+  actor->spec.mutable_id()->set_sequence(id.sequence);
+  const uint32_t slot = NewObject();
+  if (slot == kNoSlot) {
+    actor->state = proto::ACTOR_DEAD;
+    actor->death = EncodeError(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
+    return index;
+  }
+  actor->creation_slot = slot;
+  record->header.kind = model::FrameKind::kActorCreate;
+  record->header.task = slab_.At(slot).id;
+  record->header.actor = id;
+  record->header.job = options_.job;
+  record->header.source = options_.self;
+  record->actor_index = index;
+  record->submitted = now;
+  slab_.At(slot).task = std::move(record);
+  CountArguments(slot);
+  return index;
+}
+
+template <class Sink>
+void ClientCore<Sink>::SendCreation(uint32_t slot) {
+  TaskRecord& record = *slab_.At(slot).task;
+  ActorRecord& actor = *actors_[record.actor_index];
+  slab_.At(slot).state = EntryState::kSent;
+  record.header.body_bytes = static_cast<uint32_t>(record.body.size());
+  std::string frame(reinterpret_cast<const char*>(&record.header), sizeof record.header);
+  frame.append(reinterpret_cast<const char*>(record.body.data()), record.body.size());
+  if (frame.size() > kCreationBytesMax) {
+    EndCreation(actor, EncodeError(ErrorCode::kInvalidOption,
+                                   "actor " + actor.name + ": its constructor's arguments exceed 112 KiB in " +
+                                       "all; Put the large ones and pass references"));
+    return;
+  }
+  actor.spec.set_creation_frame(std::move(frame));
+  sink_.CreateActor(actor.spec);
+  actor.spec.clear_creation_frame();
+}
+
+// Watching begins only now, because a watch may overtake a creation on its way to the head.
+template <class Sink>
+void ClientCore<Sink>::OnActorAccepted(const model::ActorId& id, model::TimePoint now) {
+  now_ = now;
+  auto it = actor_by_id_.find(id);
+  if (it == actor_by_id_.end() || actors_[it->second]->announced) return;
+  actors_[it->second]->announced = true;
+  Watch(*actors_[it->second]);
+}
+
+// Fails everything that waits for an actor that will not come or come back.
+template <class Sink>
+void ClientCore<Sink>::EndCreation(ActorRecord& actor, const std::string& error) {
+  actor.state = proto::ACTOR_DEAD;
+  actor.connected = false;
+  actor.death = error;
+  FailCalls(actor.in_flight, error);
+  FailCalls(actor.queued, error);
+  if (actor.creation_slot == kNoSlot) return;
+  const uint32_t slot = actor.creation_slot;
+  actor.creation_slot = kNoSlot;
+  if (slab_.At(slot).task) slab_.At(slot).task->actor_index = kNoSlot;
+  FailTask(slot, error);
+  ReleaseHold(slot);
+}
+
+template <class Sink>
+void ClientCore<Sink>::FailCalls(std::deque<uint32_t>& slots, const std::string& error) {
+  std::deque<uint32_t> failed = std::move(slots);
+  slots.clear();
+  for (uint32_t slot : failed) FailTask(slot, error);
+}
+
+template <class Sink>
+uint32_t ClientCore<Sink>::SubmitActorCall(uint32_t actor_index, std::unique_ptr<TaskRecord> record,
+                                           model::TimePoint now) {
+  now_ = now;
+  const uint32_t slot = NewObject();
+  if (slot == kNoSlot) return kNoSlot;
+  ActorRecord& actor = *actors_[actor_index];
+  Entry& entry = slab_.At(slot);
+  record->header.kind = model::FrameKind::kActorCall;
+  record->header.task = entry.id;
+  record->header.actor = actor.id;
+  record->header.job = options_.job;
+  record->actor_index = actor_index;
+  record->submitted = now;
+  entry.task = std::move(record);
+  if (actor.state == proto::ACTOR_DEAD) {
+    FailTask(slot, actor.death);
+    return slot;
+  }
+  actor.queued.push_back(slot);  // in the order of the calls, whichever argument comes first
+  CountArguments(slot);
+  return slot;
+}
+
+template <class Sink>
+void ClientCore<Sink>::PumpActor(ActorRecord& actor, model::TimePoint) {
+  if (!actor.connected) return;
+  while (!actor.queued.empty()) {
+    const uint32_t slot = actor.queued.front();
+    Entry& entry = slab_.At(slot);
+    if (entry.state != EntryState::kQueued) return;  // its arguments are not there yet
+    model::FrameHeader& header = entry.task->header;
+    header.destination = actor.process;
+    header.source = options_.self;
+    header.incarnation = actor.incarnation;
+    header.call_number = actor.calls + 1;
+    header.cookie_slot = slot;
+    header.cookie_sequence = PendingSlab::CookieSequence(entry.id);
+    if (!sink_.SendCall(header, entry.task->body)) return;
+    ++actor.calls;
+    entry.state = EntryState::kSent;
+    actor.queued.pop_front();
+    actor.in_flight.push_back(slot);
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnPeerConnected(model::ProcessId process, model::TimePoint now) {
+  now_ = now;
+  for (auto& actor : actors_) {
+    if (actor->process != process || actor->state != proto::ACTOR_ALIVE) continue;
+    actor->connected = true;
+    PumpActor(*actor, now);
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoint now) {
+  now_ = now;
+  const model::ActorId id{model::ProcessId{view.id().creator()}, view.id().sequence()};
+  auto it = actor_by_id_.find(id);
+  if (it == actor_by_id_.end()) return;
+  ActorRecord& actor = *actors_[it->second];
+  actor.watching = false;
+  actor.unknown_since = {};
+  if (actor.state == proto::ACTOR_DEAD) return;
+  if (view.version() > actor.version) {
+    actor.version = view.version();
+    if (view.state() == proto::ACTOR_DEAD) {
+      EndCreation(actor, view.cause().SerializeAsString());
+      return;
+    }
+    if (view.state() == proto::ACTOR_ALIVE && view.incarnation() > actor.incarnation) {
+      const bool first = actor.incarnation == 0;
+      actor.state = proto::ACTOR_ALIVE;
+      actor.incarnation = view.incarnation();
+      actor.process = model::ProcessId{view.process()};
+      actor.calls = 0;
+      actor.connected = actor.process.node() != options_.self.node();
+      if (!actor.connected) sink_.ConnectPeer(actor.process);
+      if (first && actor.creation_slot != kNoSlot && actor.spec.max_restarts() == 0) {
+        const uint32_t slot = actor.creation_slot;
+        actor.creation_slot = kNoSlot;
+        std::unique_ptr<TaskRecord> record = std::move(slab_.At(slot).task);
+        ResolveValue(slot, {});
+        if (record) ReleaseArguments(*record);
+        ReleaseHold(slot);
+      }
+      PumpActor(actor, now);
+    } else if (view.state() == proto::ACTOR_RESTARTING) {
+      actor.state = proto::ACTOR_RESTARTING;
+      actor.connected = false;
+    }
+  }
+  Watch(actor);
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnActorRefused(const model::ActorId& id, const proto::ErrorInfo& error,
+                                      model::TimePoint now) {
+  now_ = now;
+  auto it = actor_by_id_.find(id);
+  if (it == actor_by_id_.end() || actors_[it->second]->state == proto::ACTOR_DEAD) return;
+  EndCreation(*actors_[it->second], error.SerializeAsString());
+}
+
+// The head could not be asked, or does not know the actor (yet: a handle may overtake its creation).
+template <class Sink>
+void ClientCore<Sink>::OnWatchFailed(const model::ActorId& id, const proto::ErrorInfo& error,
+                                     model::TimePoint now) {
+  now_ = now;
+  auto it = actor_by_id_.find(id);
+  if (it == actor_by_id_.end()) return;
+  ActorRecord& actor = *actors_[it->second];
+  actor.watching = false;
+  if (actor.state == proto::ACTOR_DEAD) return;
+  actor.watch_again = now + std::chrono::milliseconds(100);
+  if (actor.unknown_since == model::TimePoint{}) actor.unknown_since = now;
+  if (now - actor.unknown_since > std::chrono::seconds(10)) EndCreation(actor, error.SerializeAsString());
+}
+
+}  // namespace rayx::client
+
+#endif  // RAYX_CLIENT_CORE_CLIENT_CORE_ACTORS_INL_H_

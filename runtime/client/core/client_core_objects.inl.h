@@ -1,0 +1,315 @@
+// ClientCore: objects, holds and values. Part of client_core.h.
+#ifndef RAYX_CLIENT_CORE_CLIENT_CORE_OBJECTS_INL_H_
+#define RAYX_CLIENT_CORE_CLIENT_CORE_OBJECTS_INL_H_
+
+#include "client/core/client_core.h"
+
+namespace rayx::client {
+
+template <class Sink>
+uint32_t ClientCore<Sink>::NewObject() {
+  const uint32_t slot = slab_.Allocate(1);
+  if (slot == kNoSlot) return kNoSlot;
+  Entry& entry = slab_.At(slot);
+  entry.state = EntryState::kWaiting;
+  entry.holds.store(1, std::memory_order_relaxed);
+  ++unresolved_;
+  return slot;
+}
+
+template <class Sink>
+uint32_t ClientCore<Sink>::Find(const model::ObjectId& id) const {
+  if (id.owner == options_.self) return slab_.FindOwn(id);
+  auto it = foreign_.find(id);
+  return it == foreign_.end() ? kNoSlot : it->second;
+}
+
+template <class Sink>
+uint32_t ClientCore<Sink>::Adopt(const model::ObjectId& id) {
+  uint32_t slot = Find(id);
+  if (slot == kNoSlot) {
+    if (id.owner == options_.self || !id) return kNoSlot;
+    slot = slab_.Allocate(1);
+    if (slot == kNoSlot) return kNoSlot;
+    Entry& entry = slab_.At(slot);
+    entry.id = id;
+    entry.state = EntryState::kForeign;
+    entry.holds.store(0, std::memory_order_relaxed);
+    foreign_.emplace(id, slot);
+  }
+  slab_.At(slot).holds.fetch_add(1, std::memory_order_relaxed);
+  return slot;
+}
+
+template <class Sink>
+void ClientCore<Sink>::MarkEscaped(uint32_t slot) {
+  Entry& entry = slab_.At(slot);
+  if (entry.escaped) return;
+  entry.escaped = true;
+  if (entry.id.owner == options_.self) ++escaped_;
+}
+
+template <class Sink>
+void ClientCore<Sink>::ReleaseHold(uint32_t slot) {
+  Entry& entry = slab_.At(slot);
+  if (entry.holds.fetch_sub(1, std::memory_order_acq_rel) == 1) TryFree(slot);
+}
+
+template <class Sink>
+void ClientCore<Sink>::TryFree(uint32_t slot) {
+  Entry& entry = slab_.At(slot);
+  if (entry.holds.load(std::memory_order_acquire) != 0 || entry.escaped || !entry.waiters.empty()) return;
+  const bool idle = entry.state == EntryState::kReady || entry.state == EntryState::kForeign;
+  if (!idle || entry.task) return;
+  if (entry.id.owner == options_.self) {
+    if (entry.kind == ValueKind::kStored) sink_.FreeStored(*entry.stored);
+  } else {
+    foreign_.erase(entry.id);
+  }
+  DropValue(entry);
+  slab_.Free(slot);
+}
+
+template <class Sink>
+void ClientCore<Sink>::DropValue(Entry& entry) {
+  entry.kind = ValueKind::kNone;
+  entry.value_bytes = 0;
+  entry.heap.reset();
+  entry.stored.reset();
+  entry.escaped = false;
+}
+
+template <class Sink>
+void ClientCore<Sink>::ResolveValue(uint32_t slot, std::span<const std::byte> value) {
+  Entry& entry = slab_.At(slot);
+  if (entry.state == EntryState::kReady) return;
+  entry.value_bytes = static_cast<uint32_t>(value.size());
+  if (value.size() <= kEntryInlineBytes) {
+    entry.kind = ValueKind::kInline;
+    if (!value.empty()) std::memcpy(entry.inline_value.data(), value.data(), value.size());
+  } else {
+    entry.kind = ValueKind::kHeap;
+    // 64-byte alignment of out-of-band buffers is relative to the value's start; the reader copies
+    // small tensors, so that operator new's alignment is enough here.
+    entry.heap = std::make_unique_for_overwrite<std::byte[]>(value.size());
+    std::memcpy(entry.heap.get(), value.data(), value.size());
+  }
+  Finish(slot);
+}
+
+template <class Sink>
+void ClientCore<Sink>::ResolveStored(uint32_t slot, const model::StoredLocation& location) {
+  Entry& entry = slab_.At(slot);
+  if (entry.state == EntryState::kReady) return;
+  entry.kind = ValueKind::kStored;
+  entry.stored = std::make_unique<model::StoredLocation>(location);
+  Finish(slot);
+}
+
+template <class Sink>
+void ClientCore<Sink>::ResolveError(uint32_t slot, const std::string& error) {
+  Entry& entry = slab_.At(slot);
+  if (entry.state == EntryState::kReady) return;
+  entry.kind = ValueKind::kError;
+  entry.value_bytes = static_cast<uint32_t>(error.size());
+  entry.heap = std::make_unique_for_overwrite<std::byte[]>(error.size() + 1);
+  std::memcpy(entry.heap.get(), error.data(), error.size());
+  Finish(slot);
+}
+
+template <class Sink>
+void ClientCore<Sink>::ResolveItem(uint32_t slot, const model::Item& item) {
+  switch (item.kind) {
+    case model::ItemKind::kInline:
+      ResolveValue(slot, item.bytes);
+      break;
+    case model::ItemKind::kStored: {
+      model::StoredLocation location = item.stored;
+      location.object = slab_.At(slot).id;
+      ResolveStored(slot, location);
+      break;
+    }
+    case model::ItemKind::kError:
+      ResolveError(slot, std::string(reinterpret_cast<const char*>(item.bytes.data()), item.bytes.size()));
+      break;
+  }
+}
+
+// Waiters are served from a worklist, not by recursion: a chain of dependants may be long.
+template <class Sink>
+void ClientCore<Sink>::Finish(uint32_t slot) {
+  Entry& resolved = slab_.At(slot);
+  resolved.state = EntryState::kReady;
+  --unresolved_;
+  ++resolved_;
+  sink_.Resolved(slot);
+  if (resolved.waiters.empty()) {
+    TryFree(slot);
+    return;
+  }
+  finished_.push_back(slot);
+  if (finishing_) return;
+  finishing_ = true;
+  while (!finished_.empty()) {
+    const uint32_t at = finished_.back();
+    finished_.pop_back();
+    slab_.At(at).holds.fetch_add(1, std::memory_order_relaxed);  // a failing dependant drops its own
+    std::vector<Waiter> waiters = std::move(slab_.At(at).waiters);
+    slab_.At(at).waiters.clear();
+    for (const Waiter& waiter : waiters) {
+      if (waiter.task_slot == kNoSlot) {
+        AnswerFetch(waiter, at);
+        continue;
+      }
+      Entry& dependant = slab_.At(waiter.task_slot);
+      if (!dependant.task) continue;
+      if (slab_.At(at).kind == ValueKind::kError) {
+        const auto bytes = slab_.At(at).bytes();
+        FailTask(waiter.task_slot, std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+      } else if (--dependant.task->unresolved == 0) {
+        Ready(waiter.task_slot, now_);
+      }
+    }
+    ReleaseHold(at);
+  }
+  finishing_ = false;
+}
+
+template <class Sink>
+void ClientCore<Sink>::AddValueItem(model::BodyWriter& writer, const Entry& entry) {
+  switch (entry.kind) {
+    case ValueKind::kStored:
+      writer.AddStored(*entry.stored);
+      break;
+    case ValueKind::kError:
+      writer.AddError(entry.bytes());
+      break;
+    default:
+      writer.AddInline(entry.bytes(), entry.id.sequence);
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::AnswerFetch(const Waiter& waiter, uint32_t slot) {
+  std::vector<std::byte> body;
+  model::BodyWriter writer(body);
+  AddValueItem(writer, slab_.At(slot));
+  model::FrameHeader header;
+  header.kind = model::FrameKind::kValue;
+  header.destination = waiter.peer;
+  header.task = slab_.At(slot).id;
+  header.cookie_slot = waiter.cookie_slot;
+  header.cookie_sequence = waiter.cookie_sequence;
+  header.job = options_.job;
+  header.item_count = writer.item_count();
+  sink_.SendMessage(header, body, /*urgent=*/true);
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnFetchValue(const model::FrameHeader& header) {
+  Waiter waiter;
+  waiter.peer = header.source;
+  waiter.cookie_slot = header.cookie_slot;
+  waiter.cookie_sequence = header.cookie_sequence;
+  const uint32_t slot = slab_.FindOwn(header.task);
+  if (slot != kNoSlot) {
+    if (IsReady(slot)) {
+      AnswerFetch(waiter, slot);
+    } else {
+      slab_.At(slot).waiters.push_back(waiter);
+    }
+    return;
+  }
+  std::vector<std::byte> body;
+  model::BodyWriter writer(body);
+  const std::string error = EncodeError(
+      ErrorCode::kObjectLost, "object " + model::ToString(header.task) + " was released by its owner");
+  writer.AddError(std::as_bytes(std::span(error)));
+  model::FrameHeader answer;
+  answer.kind = model::FrameKind::kValue;
+  answer.destination = header.source;
+  answer.task = header.task;
+  answer.cookie_slot = header.cookie_slot;
+  answer.cookie_sequence = header.cookie_sequence;
+  answer.item_count = 1;
+  sink_.SendMessage(answer, body, /*urgent=*/true);
+}
+
+template <class Sink>
+void ClientCore<Sink>::Want(uint32_t slot) {
+  Entry& entry = slab_.At(slot);
+  if (entry.state != EntryState::kForeign) return;
+  entry.state = EntryState::kFetching;
+  ++unresolved_;
+  if (!lost_.empty()) {
+    ResolveError(slot, lost_);
+    return;
+  }
+  model::FrameHeader header;
+  header.kind = model::FrameKind::kFetchValue;
+  header.destination = entry.id.owner;
+  header.task = entry.id;
+  header.job = options_.job;
+  header.cookie_slot = slot;
+  header.cookie_sequence = PendingSlab::CookieSequence(entry.id);
+  sink_.SendMessage(header, {}, /*urgent=*/true);
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnValue(const model::FrameHeader& header, std::span<const std::byte> body) {
+  const uint32_t slot = Find(header.task);
+  if (slot == kNoSlot || slot != header.cookie_slot || slab_.At(slot).state != EntryState::kFetching) return;
+  if (header.source != slab_.At(slot).id.owner && !header.source.is_daemon()) return;
+  model::BodyReader reader(body, header.item_count);
+  model::Item item;
+  if (reader.Next(item)) {
+    ResolveItem(slot, item);
+  } else {
+    ResolveError(slot, EncodeError(ErrorCode::kObjectLost, "malformed answer from the owner of object " +
+                                                               model::ToString(header.task)));
+  }
+}
+
+template <class Sink>
+std::string ClientCore<Sink>::Describe(uint32_t slot) const {
+  const Entry& entry = slab_.At(slot);
+  std::string text = "object " + model::ToString(entry.id);
+  if (entry.task) text = "task " + entry.task->name + " (" + model::ToString(entry.id) + ")";
+  switch (entry.state) {
+    case EntryState::kWaiting:
+      return text + ": waits for " + std::to_string(entry.task ? entry.task->unresolved : 0) + " arguments";
+    case EntryState::kQueued:
+      if (entry.task && entry.task->actor_index != kNoSlot) return text + ": waits for its actor";
+      return text + ": queued, waits for a worker";
+    case EntryState::kSent:
+      return text + ": sent to " + model::ToString(entry.task->header.destination) + ", attempt " +
+             std::to_string(entry.task->header.attempt);
+    case EntryState::kForeign:
+    case EntryState::kFetching:
+      return text + ": asked for at its owner " + model::ToString(entry.id.owner);
+    default:
+      return text + ": ready";
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::CheckInvariants() const {
+  uint64_t unresolved = 0;
+  for (uint32_t slot = 0; slot < slab_.used(); ++slot) {
+    const Entry& entry = slab_.At(slot);
+    if (entry.state == EntryState::kFree) continue;
+    if (entry.state != EntryState::kReady && entry.state != EntryState::kForeign) ++unresolved;
+    RAYX_CHECK(entry.state == EntryState::kReady || entry.kind == ValueKind::kNone);
+    RAYX_CHECK(entry.state != EntryState::kSent || entry.task != nullptr);
+    if (entry.id.owner != options_.self) RAYX_CHECK(foreign_.contains(entry.id));
+  }
+  RAYX_CHECK(unresolved == unresolved_);
+  for (const HeldLease& lease : leases_) {
+    if (!lease.live) continue;
+    for (uint32_t slot : lease.in_flight) RAYX_CHECK(slab_.At(slot).state == EntryState::kSent);
+  }
+}
+
+}  // namespace rayx::client
+
+#endif  // RAYX_CLIENT_CORE_CLIENT_CORE_OBJECTS_INL_H_

@@ -1,0 +1,650 @@
+// ClientCore: tasks and leases. Part of client_core.h.
+#ifndef RAYX_CLIENT_CORE_CLIENT_CORE_TASKS_INL_H_
+#define RAYX_CLIENT_CORE_CLIENT_CORE_TASKS_INL_H_
+
+#include <algorithm>
+
+#include "client/core/client_core.h"
+
+namespace rayx::client {
+
+template <class Sink>
+uint32_t ClientCore<Sink>::ClassIndex(const proto::SchedulingClass& description) {
+  const std::string key = description.SerializeAsString();
+  auto [it, is_new] = class_by_key_.emplace(key, static_cast<uint32_t>(classes_.size()));
+  if (is_new) classes_.emplace_back().description = description;
+  return it->second;
+}
+
+template <class Sink>
+uint32_t ClientCore<Sink>::SubmitTask(std::unique_ptr<TaskRecord> record, model::TimePoint now) {
+  now_ = now;
+  const uint32_t slot = NewObject();
+  if (slot == kNoSlot) return kNoSlot;
+  Entry& entry = slab_.At(slot);
+  record->header.kind = model::FrameKind::kTask;
+  record->header.task = entry.id;
+  record->header.job = options_.job;
+  record->submitted = now;
+  entry.task = std::move(record);
+  CountArguments(slot);
+  return slot;
+}
+
+// Registers the task with each unresolved argument; goes on at once when there is none.
+template <class Sink>
+void ClientCore<Sink>::CountArguments(uint32_t slot) {
+  TaskRecord& record = *slab_.At(slot).task;
+  if (!lost_.empty()) {
+    FailTask(slot, lost_);
+    return;
+  }
+  for (const TaskArgument& argument : record.arguments) {
+    if (argument.slot == kNoSlot) continue;
+    Entry& object = slab_.At(argument.slot);
+    if (object.state != EntryState::kReady) {
+      ++record.unresolved;
+      Waiter waiter;
+      waiter.task_slot = slot;
+      object.waiters.push_back(waiter);
+      Want(argument.slot);
+      continue;
+    }
+    if (object.kind == ValueKind::kError) {
+      const auto bytes = object.bytes();
+      FailTask(slot, std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+      return;
+    }
+  }
+  if (record.unresolved == 0) Ready(slot, now_);
+}
+
+template <class Sink>
+void ClientCore<Sink>::Ready(uint32_t slot, model::TimePoint now) {
+  Entry& entry = slab_.At(slot);
+  if (!BuildBody(slot)) {
+    FailTask(slot, EncodeError(ErrorCode::kInvalidOption,
+                               "task " + entry.task->name + ": its arguments by value exceed 512 KiB in all; " +
+                                   "Put the large ones"));
+    return;
+  }
+  entry.state = EntryState::kQueued;
+  switch (entry.task->header.kind) {
+    case model::FrameKind::kActorCreate:
+      SendCreation(slot);
+      break;
+    case model::FrameKind::kActorCall:
+      PumpActor(*actors_[entry.task->actor_index], now);
+      break;
+    default: {
+      TaskClass& task_class = classes_[entry.task->class_index];
+      task_class.queued.push_back(slot);
+      Pump(task_class, now);
+    }
+  }
+}
+
+template <class Sink>
+bool ClientCore<Sink>::BuildBody(uint32_t slot) {
+  TaskRecord& record = *slab_.At(slot).task;
+  if (!record.arguments.empty()) {
+    record.body.clear();
+    model::BodyWriter writer(record.body);
+    for (const TaskArgument& argument : record.arguments) {
+      if (argument.slot == kNoSlot) {
+        writer.AddInline(std::span(record.inline_values).subspan(argument.offset, argument.bytes));
+      } else {
+        AddValueItem(writer, slab_.At(argument.slot));
+      }
+      if (record.body.size() > model::kBodyBytesMax) return false;
+    }
+    record.header.item_count = writer.item_count();
+  }
+  return record.body.size() <= model::kBodyBytesMax;
+}
+
+// Short tasks are pipelined so that a worker finds the next one in its ring; long ones are not, so that
+// none waits behind another while a worker elsewhere is free.
+template <class Sink>
+size_t ClientCore<Sink>::Depth(const TaskClass& task_class) const {
+  if (task_class.mean_run_us < 0) return 1;
+  const double depth = 1000.0 / std::max(task_class.mean_run_us, 1.0);
+  return std::clamp<size_t>(static_cast<size_t>(depth), 1, kPipelineMax);
+}
+
+// The least loaded lease with room; one whose worker has been at a frame for long gets no more.
+template <class Sink>
+uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, model::TimePoint now) const {
+  const size_t depth = Depth(task_class);
+  uint32_t best = kNoSlot;
+  for (uint32_t index : task_class.leases) {
+    const HeldLease& lease = leases_[index];
+    const size_t load = lease.in_flight.size();
+    if (lease.recalled || load >= depth) continue;
+    if (load > 0 && now - lease.progress > options_.stuck_after) continue;
+    if (best == kNoSlot || load < leases_[best].in_flight.size()) best = index;
+  }
+  return best;
+}
+
+template <class Sink>
+bool ClientCore<Sink>::SendOn(uint32_t lease_index, uint32_t slot, model::TimePoint now) {
+  HeldLease& lease = leases_[lease_index];
+  Entry& entry = slab_.At(slot);
+  model::FrameHeader& header = entry.task->header;
+  header.destination = lease.worker;
+  header.source = options_.self;
+  header.cookie_slot = slot;
+  header.cookie_sequence = PendingSlab::CookieSequence(entry.id);
+  if (!sink_.SendCall(header, entry.task->body)) return false;
+  entry.state = EntryState::kSent;
+  entry.task->lease_index = lease_index;
+  if (lease.in_flight.empty()) lease.progress = now;
+  lease.in_flight.push_back(slot);
+  return true;
+}
+
+template <class Sink>
+void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
+  while (!task_class.queued.empty()) {
+    const uint32_t slot = task_class.queued.front();
+    if (slab_.At(slot).task->not_before > now) {
+      task_class.queued.pop_front();
+      delayed_.push_back(slot);
+      continue;
+    }
+    const uint32_t lease = PickLease(task_class, now);
+    if (lease == kNoSlot || !SendOn(lease, slot, now)) break;
+    task_class.queued.pop_front();
+  }
+  if (task_class.queued.empty()) {
+    for (uint64_t request : task_class.requests) {
+      class_by_request_.erase(request);
+      sink_.CancelLease(request);
+    }
+    task_class.requests.clear();
+  } else if (now >= task_class.ask_again) {
+    AskForLeases(static_cast<uint32_t>(
+        class_by_key_.find(task_class.description.SerializeAsString())->second));
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::AskForLeases(uint32_t class_index) {
+  TaskClass& task_class = classes_[class_index];
+  const size_t wanted = std::min(task_class.queued.size(), kLeaseRequestsMax);
+  while (task_class.requests.size() < wanted) {
+    const uint64_t request = ++next_request_;
+    task_class.requests.insert(request);
+    class_by_request_.emplace(request, class_index);
+    // Where the first waiting task's largest stored arguments lie.
+    std::vector<uint32_t> nodes;
+    for (const TaskArgument& argument : slab_.At(task_class.queued.front()).task->arguments) {
+      if (argument.slot == kNoSlot) continue;
+      const Entry& object = slab_.At(argument.slot);
+      if (object.kind == ValueKind::kStored) nodes.push_back(object.stored->node.value);
+    }
+    sink_.RequestLease(request, task_class.description,
+                       static_cast<uint32_t>(task_class.queued.size()), nodes);
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnLeaseGranted(uint64_t request, model::LeaseId id, model::ProcessId worker,
+                                      model::TimePoint now) {
+  now_ = now;
+  auto it = class_by_request_.find(request);
+  if (it == class_by_request_.end()) {  // cancelled meanwhile
+    sink_.ReturnLease(id, false);
+    return;
+  }
+  const uint32_t class_index = it->second;
+  class_by_request_.erase(it);
+  TaskClass& task_class = classes_[class_index];
+  task_class.requests.erase(request);
+  task_class.worker_limit = false;
+  uint32_t index;
+  if (free_leases_.empty()) {
+    index = static_cast<uint32_t>(leases_.size());
+    leases_.emplace_back();
+  } else {
+    index = free_leases_.back();
+    free_leases_.pop_back();
+  }
+  HeldLease& lease = leases_[index];
+  lease = HeldLease{};
+  lease.id = id;
+  lease.worker = worker;
+  lease.class_index = class_index;
+  lease.live = true;
+  lease.idle_since = now;
+  task_class.leases.push_back(index);
+  ++leases_live_;
+  Pump(task_class, now);
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnLeaseFailed(uint64_t request, const proto::ErrorInfo& error, bool worker_limit,
+                                     model::TimePoint now) {
+  now_ = now;
+  auto it = class_by_request_.find(request);
+  if (it == class_by_request_.end()) return;
+  TaskClass& task_class = classes_[it->second];
+  class_by_request_.erase(it);
+  task_class.requests.erase(request);
+  if (worker_limit) {
+    task_class.worker_limit = true;
+    task_class.ask_again = now + std::chrono::milliseconds(50);
+    return;
+  }
+  std::deque<uint32_t> queued = std::move(task_class.queued);
+  task_class.queued.clear();
+  const std::string bytes = error.SerializeAsString();
+  for (uint32_t slot : queued) FailTask(slot, bytes);
+  Pump(task_class, now);
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnLeaseRecalled(model::LeaseId id, model::TimePoint now) {
+  now_ = now;
+  for (uint32_t index = 0; index < leases_.size(); ++index) {
+    HeldLease& lease = leases_[index];
+    if (!lease.live || lease.id != id) continue;
+    lease.recalled = true;
+    RevokeStuck(index, now);
+    if (lease.in_flight.empty()) ReturnLease(index, false);
+    return;
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::ReturnLease(uint32_t lease_index, bool worker_failed) {
+  HeldLease& lease = leases_[lease_index];
+  std::erase(classes_[lease.class_index].leases, lease_index);
+  sink_.ReturnLease(lease.id, worker_failed);
+  lease.live = false;
+  free_leases_.push_back(lease_index);
+  --leases_live_;
+}
+
+template <class Sink>
+void ClientCore<Sink>::RemoveFromLease(uint32_t lease_index, uint32_t slot, model::TimePoint now) {
+  HeldLease& lease = leases_[lease_index];
+  lease.progress = now;
+  if (!lease.in_flight.empty() && lease.in_flight.front() == slot) {
+    lease.in_flight.pop_front();
+  } else {
+    std::erase(lease.in_flight, slot);
+  }
+  if (lease.in_flight.empty()) {
+    lease.idle_since = now;
+    if (lease.recalled) ReturnLease(lease_index, false);
+  }
+}
+
+template <class Sink>
+uint32_t ClientCore<Sink>::CookieSlot(const model::FrameHeader& header) const {
+  const uint32_t slot = header.cookie_slot;
+  if (slot >= slab_.used()) return kNoSlot;
+  const Entry& entry = slab_.At(slot);
+  if (entry.state != EntryState::kSent || !entry.task || entry.id != header.task) return kNoSlot;
+  if (entry.task->header.attempt != header.attempt) return kNoSlot;
+  if (PendingSlab::CookieSequence(entry.id) != header.cookie_sequence) return kNoSlot;
+  return slot;
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnMessage(const model::FrameHeader& header, std::span<const std::byte> body,
+                                 model::TimePoint now) {
+  now_ = now;
+  switch (header.kind) {
+    case model::FrameKind::kReply:
+      OnReply(header, body, now);
+      break;
+    case model::FrameKind::kFetchValue:
+      OnFetchValue(header);
+      break;
+    case model::FrameKind::kValue:
+      OnValue(header, body);
+      break;
+    case model::FrameKind::kRevokeReply:
+      OnRevokeReply(header, now);
+      break;
+    case model::FrameKind::kUndeliverable:
+      OnUndeliverable(header, body, now);
+      break;
+    default:
+      break;  // kinds that later versions send; refused by doing nothing
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnReply(const model::FrameHeader& header, std::span<const std::byte> body,
+                               model::TimePoint now) {
+  const uint32_t slot = CookieSlot(header);
+  if (slot == kNoSlot || slab_.At(slot).task->header.destination != header.source) return;
+  TaskRecord& record = *slab_.At(slot).task;
+  const uint32_t lease_index = record.lease_index;
+  const uint32_t actor_index = record.actor_index;
+  if (lease_index != kNoSlot) {
+    TaskClass& task_class = classes_[record.class_index];
+    const double run = header.run_micros;
+    task_class.mean_run_us = task_class.mean_run_us < 0 ? run : task_class.mean_run_us * 0.9 + run * 0.1;
+    RemoveFromLease(lease_index, slot, now);
+    CompleteTask(slot, header, body);
+    if (!task_class.queued.empty()) Pump(task_class, now);
+  } else {
+    if (actor_index != kNoSlot) {
+      auto& in_flight = actors_[actor_index]->in_flight;
+      if (!in_flight.empty() && in_flight.front() == slot) {
+        in_flight.pop_front();
+      } else {
+        std::erase(in_flight, slot);
+      }
+    }
+    CompleteTask(slot, header, body);
+    if (actor_index != kNoSlot && !actors_[actor_index]->queued.empty()) PumpActor(*actors_[actor_index], now);
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::CompleteTask(uint32_t slot, const model::FrameHeader& header,
+                                    std::span<const std::byte> body) {
+  std::unique_ptr<TaskRecord> record = std::move(slab_.At(slot).task);
+  model::BodyReader reader(body, header.item_count);
+  model::Item item;
+  if (reader.Next(item)) {
+    ResolveItem(slot, item);
+  } else {
+    ResolveError(slot, EncodeError(ErrorCode::kSerializationError,
+                                   "malformed reply to task " + record->name + ": " +
+                                       model::ToString(reader.error())));
+  }
+  ReleaseArguments(*record);
+}
+
+template <class Sink>
+void ClientCore<Sink>::FailTask(uint32_t slot, const std::string& error) {
+  std::unique_ptr<TaskRecord> record = std::move(slab_.At(slot).task);
+  if (!record) return;
+  if (record->header.kind == model::FrameKind::kActorCall) {
+    std::erase(actors_[record->actor_index]->queued, slot);
+  } else if (record->header.kind == model::FrameKind::kActorCreate && record->actor_index != kNoSlot) {
+    ActorRecord& actor = *actors_[record->actor_index];  // an argument failed: there will be no actor
+    slab_.At(slot).task = std::move(record);
+    EndCreation(actor, error);
+    return;
+  }
+  // Registered with an argument that is still unresolved: it must not find the slot's next tenant.
+  for (const TaskArgument& argument : record->arguments) {
+    if (argument.slot == kNoSlot || record->unresolved == 0) continue;
+    std::erase_if(slab_.At(argument.slot).waiters,
+                  [slot](const Waiter& waiter) { return waiter.task_slot == slot; });
+  }
+  ResolveError(slot, error);
+  ReleaseArguments(*record);
+}
+
+template <class Sink>
+void ClientCore<Sink>::ReleaseArguments(TaskRecord& record) {
+  for (const TaskArgument& argument : record.arguments) {
+    if (argument.slot != kNoSlot) ReleaseHold(argument.slot);
+  }
+  record.arguments.clear();
+}
+
+template <class Sink>
+void ClientCore<Sink>::Requeue(uint32_t slot, model::TimePoint now) {
+  Entry& entry = slab_.At(slot);
+  entry.state = EntryState::kQueued;
+  entry.task->lease_index = kNoSlot;
+  if (entry.task->not_before > now) {
+    delayed_.push_back(slot);
+  } else {
+    classes_[entry.task->class_index].queued.push_front(slot);
+  }
+}
+
+// `started`: the attempt may have had effects, so it is used up.
+template <class Sink>
+void ClientCore<Sink>::OnAttemptLost(uint32_t slot, const proto::DeathCause& cause, bool started,
+                                     model::TimePoint now) {
+  TaskRecord& record = *slab_.At(slot).task;
+  if (!started) {
+    Requeue(slot, now);
+    return;
+  }
+  const auto code = cause.code() != 0 ? static_cast<ErrorCode>(cause.code()) : ErrorCode::kWorkerDied;
+  if (code == ErrorCode::kWorkerDied) ++record.deaths;
+  if (record.retries_left > 0) {
+    --record.retries_left;
+    // 0 for the first retry, then 100 ms doubling to 2 s: a crash loop does not burn the machine.
+    const uint32_t retry = record.header.attempt;
+    ++record.header.attempt;
+    if (retry > 1) record.not_before = now + std::chrono::milliseconds(std::min(100u << std::min(retry - 2, 5u), 2000u));
+    Requeue(slot, now);
+    return;
+  }
+  const bool poisoned = record.header.attempt > 1 && record.deaths == record.header.attempt;
+  FailTask(slot, EncodeDeath(poisoned ? ErrorCode::kTaskPoisoned : code,
+                             "task " + record.name + ", attempt " + std::to_string(record.header.attempt),
+                             cause, record.header.attempt));
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnProcessDied(model::ProcessId process, const proto::DeathCause& cause,
+                                     model::TimePoint now) {
+  now_ = now;
+  std::vector<uint32_t> lost;
+  for (uint32_t index = 0; index < leases_.size(); ++index) {
+    HeldLease& lease = leases_[index];
+    if (!lease.live || lease.worker != process) continue;
+    // Newest first, because Requeue puts each at the front.
+    lost.insert(lost.end(), lease.in_flight.rbegin(), lease.in_flight.rend());
+    lease.in_flight.clear();
+    ReturnLease(index, true);
+  }
+  for (uint32_t slot : lost) {
+    OnAttemptLost(slot, cause, sink_.MayHaveStarted(slab_.At(slot).task->header), now);
+  }
+  for (auto& actor : actors_) {
+    if (actor->process != process || actor->state != proto::ACTOR_ALIVE) continue;
+    actor->connected = false;
+    actor->process = {};
+    FailCalls(actor->in_flight, EncodeDeath(ErrorCode::kActorDied, "actor " + actor->name, cause));
+  }
+  std::vector<uint32_t> orphans;
+  for (const auto& [id, slot] : foreign_) {
+    if (id.owner == process && slab_.At(slot).state == EntryState::kFetching) orphans.push_back(slot);
+  }
+  for (uint32_t slot : orphans) {
+    ResolveError(slot, EncodeDeath(ErrorCode::kOwnerDied,
+                                   "owner of object " + model::ToString(slab_.At(slot).id), cause));
+  }
+  for (TaskClass& task_class : classes_) {
+    if (!task_class.queued.empty()) Pump(task_class, now);
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnNodeDied(model::NodeNumber node, const std::string& reason, model::TimePoint now) {
+  std::set<model::ProcessId> gone;
+  for (const HeldLease& lease : leases_) {
+    if (lease.live && lease.worker.node() == node) gone.insert(lease.worker);
+  }
+  for (const auto& actor : actors_) {
+    if (actor->process.node() == node) gone.insert(actor->process);
+  }
+  for (const auto& [id, slot] : foreign_) {
+    if (id.owner.node() == node && slab_.At(slot).state == EntryState::kFetching) gone.insert(id.owner);
+  }
+  proto::DeathCause cause;
+  cause.set_code(static_cast<int>(ErrorCode::kNodeDied));
+  cause.set_reason(reason);
+  for (model::ProcessId process : gone) OnProcessDied(process, cause, now);
+  // Its objects are lost. (They are rebuilt by lineage where the owner kept the task.)
+  for (uint32_t slot = 0; slot < slab_.used(); ++slot) {
+    Entry& entry = slab_.At(slot);
+    if (entry.kind != ValueKind::kStored || entry.stored->node != node) continue;
+    const std::string error = EncodeError(
+        ErrorCode::kObjectLost, "object " + model::ToString(entry.id) + " lay on node " +
+                                    std::to_string(node.value) + ", which died: " + reason);
+    entry.stored.reset();
+    entry.kind = ValueKind::kError;
+    entry.value_bytes = static_cast<uint32_t>(error.size());
+    entry.heap = std::make_unique_for_overwrite<std::byte[]>(error.size() + 1);
+    std::memcpy(entry.heap.get(), error.data(), error.size());
+    ++resolved_;
+    sink_.Resolved(slot);
+  }
+}
+
+// A daemon could not deliver a frame of ours: its destination is gone.
+template <class Sink>
+void ClientCore<Sink>::OnUndeliverable(const model::FrameHeader& header, std::span<const std::byte> body,
+                                       model::TimePoint now) {
+  proto::DeathCause cause;
+  cause.set_reason("its process is gone");
+  model::BodyReader reader(body, header.item_count);
+  model::Item item;
+  proto::ErrorInfo info;
+  if (reader.Next(item) && item.kind == model::ItemKind::kError &&
+      info.ParseFromArray(item.bytes.data(), static_cast<int>(item.bytes.size()))) {
+    cause.set_code(info.code());
+    cause.set_reason(info.message());
+    cause.set_signal(info.signal());
+    cause.set_exit_code(info.exit_code());
+  }
+  const uint32_t foreign = Find(header.task);
+  if (foreign != kNoSlot && slab_.At(foreign).state == EntryState::kFetching) {
+    ResolveError(foreign, EncodeDeath(ErrorCode::kOwnerDied,
+                                      "owner of object " + model::ToString(header.task), cause));
+    return;
+  }
+  const uint32_t slot = CookieSlot(header);
+  if (slot == kNoSlot) return;
+  OnProcessDied(slab_.At(slot).task->header.destination, cause, now);
+}
+
+// Takes back what a blocked or long-running worker has not started, newest first.
+template <class Sink>
+void ClientCore<Sink>::RevokeStuck(uint32_t lease_index, model::TimePoint now) {
+  HeldLease& lease = leases_[lease_index];
+  std::vector<uint32_t> revoked;
+  for (auto it = lease.in_flight.rbegin(); it != lease.in_flight.rend(); ++it) {
+    const Revocation outcome = sink_.TryRevoke(slab_.At(*it).task->header);
+    if (outcome == Revocation::kTooLate) break;  // frames start in order
+    if (outcome == Revocation::kRevoked) revoked.push_back(*it);
+  }
+  for (uint32_t slot : revoked) {
+    std::erase(lease.in_flight, slot);
+    Requeue(slot, now);
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnRevokeReply(const model::FrameHeader& header, model::TimePoint now) {
+  const uint32_t slot = CookieSlot(header);
+  if (slot == kNoSlot || (header.flags & model::kFlagTooLate) != 0) return;
+  const uint32_t lease_index = slab_.At(slot).task->lease_index;
+  if (lease_index == kNoSlot) return;
+  RemoveFromLease(lease_index, slot, now);
+  Requeue(slot, now);
+  Pump(classes_[slab_.At(slot).task->class_index], now);
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnRoom(model::TimePoint now) {
+  now_ = now;
+  for (TaskClass& task_class : classes_) {
+    if (!task_class.queued.empty()) Pump(task_class, now);
+  }
+  for (auto& actor : actors_) {
+    if (!actor->queued.empty()) PumpActor(*actor, now);
+  }
+}
+
+template <class Sink>
+bool ClientCore<Sink>::HasInlineWork() const {
+  for (const TaskClass& task_class : classes_) {
+    if (task_class.worker_limit && !task_class.queued.empty()) return true;
+  }
+  return false;
+}
+
+template <class Sink>
+uint32_t ClientCore<Sink>::TakeForInline() {
+  for (TaskClass& task_class : classes_) {
+    if (!task_class.worker_limit || task_class.queued.empty()) continue;
+    const uint32_t slot = task_class.queued.back();  // the newest: most likely what is waited for
+    task_class.queued.pop_back();
+    Entry& entry = slab_.At(slot);
+    entry.state = EntryState::kSent;
+    entry.task->lease_index = kNoSlot;
+    entry.task->header.destination = options_.self;
+    entry.task->header.source = options_.self;
+    entry.task->header.cookie_slot = slot;
+    entry.task->header.cookie_sequence = PendingSlab::CookieSequence(entry.id);
+    return slot;
+  }
+  return kNoSlot;
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnClusterLost(const std::string& error) {
+  lost_ = error;
+  for (uint32_t slot = 0; slot < slab_.used(); ++slot) {
+    const Entry& entry = slab_.At(slot);
+    if (entry.state == EntryState::kFree || entry.state == EntryState::kReady ||
+        entry.state == EntryState::kForeign) {
+      continue;
+    }
+    if (entry.task) {
+      FailTask(slot, error);
+    } else {
+      ResolveError(slot, error);
+    }
+  }
+  for (TaskClass& task_class : classes_) {
+    task_class.queued.clear();
+    task_class.requests.clear();
+  }
+  class_by_request_.clear();
+  delayed_.clear();
+  for (HeldLease& lease : leases_) lease.in_flight.clear();
+  for (auto& actor : actors_) {
+    actor->queued.clear();
+    actor->in_flight.clear();
+  }
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnTick(model::TimePoint now) {
+  now_ = now;
+  std::vector<uint32_t> waiting = std::move(delayed_);
+  delayed_.clear();
+  for (uint32_t slot : waiting) Requeue(slot, now);
+  for (uint32_t index = 0; index < leases_.size(); ++index) {
+    HeldLease& lease = leases_[index];
+    if (!lease.live) continue;
+    if (lease.in_flight.empty()) {
+      if (now - lease.idle_since > options_.idle_lease) ReturnLease(index, false);
+    } else if (lease.in_flight.size() > 1 && now - lease.progress > options_.stuck_after) {
+      RevokeStuck(index, now);
+    }
+  }
+  for (TaskClass& task_class : classes_) {
+    if (!task_class.queued.empty()) Pump(task_class, now);
+  }
+  for (auto& actor : actors_) {
+    if (!actor->watching && actor->announced && actor->state != proto::ACTOR_DEAD &&
+        now >= actor->watch_again) {
+      Watch(*actor);
+    }
+    if (!actor->queued.empty()) PumpActor(*actor, now);
+  }
+}
+
+}  // namespace rayx::client
+
+#endif  // RAYX_CLIENT_CORE_CLIENT_CORE_TASKS_INL_H_

@@ -1,0 +1,93 @@
+// What the client core keeps for one object and, until it has run, for the task that makes it.
+//
+// Purpose:  one entry an object; a task is the record hanging from its first result's entry. There is one
+//           pending table, not two: the entry's slot is the cookie that a call carries and its reply
+//           brings back.
+// Owner:    PendingSlab.      Threads: the baton's holder, but for `holds` (atomic) and, while a hold is
+//           kept, the value of a resolved entry, which no longer changes.
+#ifndef RAYX_CLIENT_CORE_ENTRY_H_
+#define RAYX_CLIENT_CORE_ENTRY_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/frame.h"
+#include "model/ids.h"
+#include "model/time.h"
+
+namespace rayx::client {
+
+inline constexpr uint32_t kNoSlot = UINT32_MAX;
+inline constexpr size_t kEntryInlineBytes = 24;
+
+enum class EntryState : uint8_t {
+  kFree,
+  kWaiting,   // an own object: arguments of its task are unresolved, or a Put is being written
+  kQueued,    // its task waits for a lease, for its actor or for a retry
+  kSent,      // its task is with a worker or actor
+  kForeign,   // another process owns it; its value has not been asked for
+  kFetching,  // asked for at its owner
+  kReady,     // value or error is here
+};
+
+enum class ValueKind : uint8_t { kNone, kInline, kHeap, kStored, kError };
+
+// Somebody who waits for an entry: an own task, or a process that sent kFetchValue.
+struct Waiter {
+  uint32_t task_slot = kNoSlot;
+  model::ProcessId peer;
+  uint32_t cookie_slot = 0;
+  uint32_t cookie_sequence = 0;
+};
+
+struct TaskArgument {
+  uint32_t slot = kNoSlot;  // of the referenced object's entry (one hold kept); kNoSlot: inline
+  uint32_t offset = 0;      // inline: in TaskRecord::inline_values
+  uint32_t bytes = 0;
+};
+
+// A task that has not ended: what is needed to send it, and to send it again.
+struct TaskRecord {
+  model::FrameHeader header;
+  std::vector<std::byte> body;           // as sent last
+  std::vector<std::byte> inline_values;  // used when there are references, to build the body at dispatch
+  std::vector<TaskArgument> arguments;   // empty: the body was built at submission
+  std::string name;
+  uint32_t unresolved = 0;               // arguments
+  int32_t retries_left = 0;
+  uint32_t deaths = 0;                   // attempts that ended with their worker's own death
+  uint32_t class_index = 0;              // of a kTask
+  uint32_t lease_index = kNoSlot;        // kSent, kTask
+  uint32_t actor_index = kNoSlot;        // kActorCall, kActorCreate
+  model::TimePoint not_before{};         // a retry's back-off
+  model::TimePoint submitted{};
+};
+
+struct Entry {
+  std::atomic<uint32_t> holds{0};
+  EntryState state = EntryState::kFree;
+  ValueKind kind = ValueKind::kNone;
+  bool escaped = false;      // its reference left this process inside a value: kept until the process ends
+  uint32_t next = kNoSlot;   // of the free list
+  uint32_t value_bytes = 0;
+  model::ObjectId id;
+  std::array<std::byte, kEntryInlineBytes> inline_value{};
+  std::unique_ptr<std::byte[]> heap;                // kHeap: the encoded value; kError: an ErrorInfo
+  std::unique_ptr<model::StoredLocation> stored;    // kStored
+  std::unique_ptr<TaskRecord> task;
+  std::vector<Waiter> waiters;
+
+  std::span<const std::byte> bytes() const {
+    return {kind == ValueKind::kInline ? inline_value.data() : heap.get(), value_bytes};
+  }
+};
+
+}  // namespace rayx::client
+
+#endif  // RAYX_CLIENT_CORE_ENTRY_H_

@@ -1,0 +1,23 @@
+// Errors as the core carries them: encoded proto ErrorInfo.
+//
+// Purpose:  build the encoded errors that entries and frames hold.
+// Owner:    no state.      Threads: any.
+#ifndef RAYX_CLIENT_CORE_ERROR_INFO_H_
+#define RAYX_CLIENT_CORE_ERROR_INFO_H_
+
+#include <cstdint>
+#include <string>
+
+#include "proto/types.pb.h"
+#include "rayx/errors.h"
+
+namespace rayx::client {
+
+std::string EncodeError(ErrorCode code, const std::string& message);
+// A death told by a daemon, as the error of what was running there.
+std::string EncodeDeath(ErrorCode code, const std::string& what, const proto::DeathCause& cause,
+                        uint32_t attempt = 0);
+
+}  // namespace rayx::client
+
+#endif  // RAYX_CLIENT_CORE_ERROR_INFO_H_

@@ -1,0 +1,28 @@
+// Between errors as they travel (proto ErrorInfo) and as the public API throws them (ErrorRecord).
+//
+// Purpose:  the one place that knows both forms.
+// Owner:    no state.     Threads: any.
+#ifndef RAYX_CLIENT_ERROR_BRIDGE_H_
+#define RAYX_CLIENT_ERROR_BRIDGE_H_
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "base/status.h"
+#include "proto/types.pb.h"
+#include "rayx/errors.h"
+
+namespace rayx::client {
+
+detail::ErrorRecord ToRecord(const proto::ErrorInfo& info);
+proto::ErrorInfo ToInfo(const detail::ErrorRecord& record);
+// Of bytes that may be malformed: then a SerializationError that says so.
+detail::ErrorRecord DecodeError(std::span<const std::byte> bytes);
+[[noreturn]] void Throw(ErrorCode code, const std::string& message);
+// What a failed system call or a refused descriptor becomes at the API.
+[[noreturn]] void Throw(ErrorCode code, const std::string& what, const base::Status& status);
+
+}  // namespace rayx::client
+
+#endif  // RAYX_CLIENT_ERROR_BRIDGE_H_

@@ -1,0 +1,239 @@
+#include "client/executor/executor.h"
+
+#include <unistd.h>
+
+#include <cstring>
+
+#include "client/cluster_client.h"
+#include "client/error_bridge.h"
+#include "client/executor/process_title.h"
+
+namespace rayx::client {
+namespace {
+
+constexpr auto kTitleAfter = std::chrono::milliseconds(1);
+
+// Writes results as reply items; large ones go to the store first.
+class ReplySink final : public detail::ResultSink {
+ public:
+  ReplySink(ClusterClient& client, const model::FrameHeader& call, std::vector<std::byte>& body)
+      : client_(client), call_(call), writer_(body) {}
+
+  void Emit(size_t index, const detail::Packed& value) override {
+    if (index != writer_.item_count()) {
+      Throw(ErrorCode::kSerializationError, "results were emitted out of order");
+    }
+    client_.MarkEscaped(value.references);
+    const size_t bytes = value.EncodedBytes();
+    if (bytes <= model::kInlineValueBytesMax) {
+      std::unique_ptr<std::byte, void (*)(std::byte*)> aligned(
+          static_cast<std::byte*>(::operator new(bytes + 1, std::align_val_t{detail::kBufferAlignment})),
+          [](std::byte* p) { ::operator delete(p, std::align_val_t{detail::kBufferAlignment}); });
+      value.EncodeTo(aligned.get());
+      writer_.AddInline({aligned.get(), bytes});
+      return;
+    }
+    model::ObjectId object = call_.task;
+    object.sequence += index;
+    writer_.AddStored(client_.StoreValue(object, call_.job, value));
+  }
+  uint16_t count() const { return writer_.item_count(); }
+
+ private:
+  ClusterClient& client_;
+  const model::FrameHeader& call_;
+  model::BodyWriter writer_;
+};
+
+}  // namespace
+
+bool Executor::FindCall() {
+  if (has_next_) return true;
+  const auto& peers = client_.links().peers();
+  for (size_t i = 0; i < peers.size(); ++i) {
+    Peer& peer = *peers[(next_peer_ + i) % peers.size()];
+    shm::ReceivedFrame frame;
+    while (!peer.dead && peer.channel->Peek(shm::Lane::kCalls, frame) == shm::ReadResult::kFrame) {
+      const bool theirs = peer.process.is_daemon() || frame.header.source == peer.process;
+      if (!theirs || !peer.channel->TryClaim(frame)) {
+        peer.channel->Pop(shm::Lane::kCalls);
+        continue;
+      }
+      next_.header = frame.header;
+      next_.body.assign(frame.body.begin(), frame.body.end());
+      next_.peer = peer.process;
+      peer.channel->Pop(shm::Lane::kCalls);
+      has_next_ = true;
+      next_peer_ = (next_peer_ + i + 1) % peers.size();
+      return true;
+    }
+  }
+  return false;
+}
+
+void Executor::RunOne(std::unique_lock<std::mutex>& lock) {
+  Call call = std::move(next_);
+  has_next_ = false;
+  Run(lock, call, [&](model::FrameHeader& reply, std::span<const std::byte> results) {
+    client_.SendReply(reply, results);
+    if (Peer* peer = client_.links().Route(call.peer); peer != nullptr && peer->process == call.peer) {
+      peer->channel->MarkDone(call.header.claim_slot, call.header.cookie_sequence);
+    }
+  });
+}
+
+void Executor::RunHere(std::unique_lock<std::mutex>& lock, const model::FrameHeader& header,
+                       std::vector<std::byte> body, const Deliver& deliver) {
+  Call call{header, std::move(body), {}};
+  Run(lock, call, deliver);
+}
+
+void Executor::Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver& deliver) {
+  const detail::FunctionEntry* entry = detail::FindFunction(call.header.function.value);
+  ExecutionContext context;
+  context.task_name = entry != nullptr ? entry->name : "unknown function";
+  context.task = call.header.task;
+  context.attempt = call.header.attempt;
+  context.actor = call.header.kind == model::FrameKind::kTask ? model::ActorId{} : call.header.actor;
+  context.actor_concurrency = concurrency_;
+  context.incarnation = incarnation_;
+  // A task that runs inside another one's Get: the outer one's state comes back afterwards.
+  const bool outer_running = running_;
+  std::string outer_name = std::move(running_name_);
+  const bool outer_shown = title_shown_;
+  const model::TimePoint start = client_.Now();
+  running_ = true;
+  title_shown_ = false;
+  running_name_ = context.task_name;
+  running_since_ = start;
+  lock.unlock();
+
+  ExecutionContext* const outer = ClusterClient::CurrentContext();
+  ClusterClient::CurrentContext() = &context;
+  std::vector<std::byte> results;
+  uint16_t items = 0;
+  const bool succeeded = Execute(call, results, items);
+  ClusterClient::CurrentContext() = outer;
+
+  lock.lock();
+  model::FrameHeader reply = call.header;
+  reply.kind = model::FrameKind::kReply;
+  reply.flags = succeeded ? 0 : model::kFlagFailed;
+  reply.destination = call.header.source;
+  reply.source = client_.self();
+  reply.item_count = items;
+  const auto ran = std::chrono::duration_cast<std::chrono::microseconds>(client_.Now() - start);
+  reply.run_micros = static_cast<uint32_t>(std::min<int64_t>(ran.count(), UINT32_MAX));
+  deliver(reply, results);
+  if (title_shown_) SetProcessTitle("rayx worker:idle");
+  running_ = outer_running;
+  running_name_ = std::move(outer_name);
+  title_shown_ = outer_shown;
+}
+
+bool Executor::Execute(const Call& call, std::vector<std::byte>& results, uint16_t& items) {
+  try {
+    const detail::Arguments arguments = FetchArguments(call);
+    ReplySink sink(client_, call.header, results);
+    RunFunction(call, arguments, sink);
+    items = sink.count();
+    if (results.size() > model::kBodyBytesMax) {
+      Throw(ErrorCode::kSerializationError, "the results exceed 512 KiB by value in all");
+    }
+    return true;
+  } catch (...) {
+    proto::ErrorInfo info = ToInfo(detail::CaptureException(std::current_exception()));
+    if (info.node() == 0) {
+      info.set_node(client_.self().node().value);
+      info.set_pid(::getpid());
+      info.set_host(client_.welcome().welcome.host_name());
+    }
+    if (info.attempt() == 0) info.set_attempt(call.header.attempt);
+    results.clear();
+    model::BodyWriter writer(results);
+    std::string bytes = info.SerializeAsString();
+    if (bytes.size() > model::kInlineValueBytesMax) {  // a what() without bounds
+      info.set_what(info.what().substr(0, 16 * 1024));
+      info.set_message(info.message().substr(0, 16 * 1024));
+      bytes = info.SerializeAsString();
+    }
+    writer.AddError(std::as_bytes(std::span(bytes)));
+    items = 1;
+    return false;
+  }
+}
+
+detail::Arguments Executor::FetchArguments(const Call& call) {
+  auto buffer = std::make_shared<std::vector<std::byte>>(call.body);
+  detail::Arguments arguments;
+  model::BodyReader reader(*buffer, call.header.item_count);
+  model::Item item;
+  while (reader.Next(item)) {
+    detail::Fetched& argument = arguments.emplace_back();
+    switch (item.kind) {
+      case model::ItemKind::kInline:
+        argument.data = item.bytes.data();
+        argument.bytes = item.bytes.size();
+        argument.pin = buffer;
+        break;
+      case model::ItemKind::kStored:
+        argument = client_.FetchStored(item.stored, model::kNever);
+        break;
+      case model::ItemKind::kError:
+        detail::ThrowError(DecodeError(item.bytes));
+    }
+  }
+  if (reader.error() != model::FrameError::kNone) {
+    Throw(ErrorCode::kSerializationError, std::string("malformed call: ") + model::ToString(reader.error()));
+  }
+  return arguments;
+}
+
+void Executor::RunFunction(const Call& call, const detail::Arguments& arguments, detail::ResultSink& sink) {
+  const detail::FunctionEntry* entry = detail::FindFunction(call.header.function.value);
+  if (entry == nullptr) {
+    char id[32];
+    std::snprintf(id, sizeof id, "%016lx", static_cast<unsigned long>(call.header.function.value));
+    Throw(ErrorCode::kUnknownFunction,
+          std::string("function ") + id + " is not registered in program " + ProgramPath() +
+              ": name it with RAYX_REMOTE where it is defined; if it stands in a static library, link that with " +
+              "rayx_link_whole");
+  }
+  switch (call.header.kind) {
+    case model::FrameKind::kTask:
+      if (entry->task == nullptr) break;
+      entry->task(arguments, sink);
+      return;
+    case model::FrameKind::kActorCreate:
+      if (entry->factory == nullptr) break;
+      actor_ = entry->factory(arguments);
+      actor_id_ = call.header.actor;
+      incarnation_ = call.header.incarnation;
+      concurrency_ = call.header.result_count;
+      return;
+    case model::FrameKind::kActorCall:
+      if (entry->method == nullptr) break;
+      if (!actor_ || call.header.actor != actor_id_) {
+        Throw(ErrorCode::kActorDied, "actor " + model::ToString(call.header.actor) + " is not in this process");
+      }
+      entry->method(actor_.get(), arguments, sink);
+      return;
+    default:
+      break;
+  }
+  Throw(ErrorCode::kUnknownFunction, entry->name + " was called as something that it is not");
+}
+
+bool Executor::HasStackLeft() const {
+  const char here = 0;
+  return stack_lowest_ == nullptr ||
+         &here - static_cast<const char*>(stack_lowest_) > static_cast<ptrdiff_t>(kStackReserveBytes);
+}
+
+void Executor::OnTick(model::TimePoint now) {
+  if (!running_ || title_shown_ || now - running_since_ < kTitleAfter) return;
+  title_shown_ = true;
+  SetProcessTitle("rayx worker:" + running_name_);
+}
+
+}  // namespace rayx::client

@@ -1,0 +1,149 @@
+#include "client/peer_links.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace rayx::client {
+
+base::Status PeerLinks::AddPeer(model::ProcessId process, bool first_side, base::UniqueFd channel,
+                                base::UniqueFd page, base::UniqueFd eventfd, base::UniqueFd pidfd) {
+  if (peers_by_id_.contains(process)) return absl::OkStatus();  // told twice
+  RAYX_ASSIGN_OR_RETURN(
+      std::unique_ptr<shm::Channel> opened,
+      shm::Channel::Open(channel.get(), first_side ? shm::Side::kFirst : shm::Side::kSecond));
+  RAYX_ASSIGN_OR_RETURN(shm::ProcessPage peer_page, shm::ProcessPage::Open(page.get()));
+  auto peer = std::make_unique<Peer>(process, std::move(opened), std::move(peer_page),
+                                     std::move(eventfd), std::move(pidfd));
+  if (process.is_daemon() && process.node() == self_.node()) daemon_ = peer.get();
+  peers_by_id_.emplace(process, peer.get());
+  // The daemon never spins, so that its page does not matter to the waiting policy.
+  if (!process.is_daemon()) pages_.push_back(&peer->page);
+  peers_.push_back(std::move(peer));
+  return absl::OkStatus();
+}
+
+void PeerLinks::RemovePeer(model::ProcessId process) {
+  auto it = peers_by_id_.find(process);
+  if (it == peers_by_id_.end()) return;
+  Peer* peer = it->second;
+  peers_by_id_.erase(it);
+  queued_messages_ -= peer->queued.size();
+  std::erase(to_ring_, peer);
+  std::erase(pages_, &peer->page);
+  auto at = std::find_if(peers_.begin(), peers_.end(), [peer](const auto& each) { return each.get() == peer; });
+  retired_.push_back(std::move(*at));
+  peers_.erase(at);
+}
+
+void PeerLinks::MarkDead(model::ProcessId process) {
+  auto it = peers_by_id_.find(process);
+  if (it != peers_by_id_.end()) it->second->dead = true;
+}
+
+Peer* PeerLinks::Route(model::ProcessId destination) {
+  auto it = peers_by_id_.find(destination);
+  return it == peers_by_id_.end() ? daemon_ : it->second;
+}
+
+bool PeerLinks::SendCall(model::FrameHeader& header, std::span<const std::byte> body) {
+  Peer* peer = Route(header.destination);
+  if (peer == nullptr || peer->dead) return false;
+  header.body_bytes = static_cast<uint32_t>(body.size());
+  if (!peer->channel->TryWrite(header, body)) return false;
+  peer->channel->Publish();
+  if (!peer->rung_late) {
+    peer->rung_late = true;
+    to_ring_.push_back(peer);
+  }
+  return true;
+}
+
+void PeerLinks::SendMessage(const model::FrameHeader& header, std::span<const std::byte> body,
+                            bool urgent) {
+  Peer* peer = Route(header.destination);
+  if (peer == nullptr || peer->dead) return;  // its death is told separately
+  QueuedMessage message{header, {}, urgent};
+  message.header.source = self_;
+  message.header.body_bytes = static_cast<uint32_t>(body.size());
+  if (urgent) message.header.flags |= model::kFlagUrgent;
+  if (peer->queued.empty() && peer->channel->TryWrite(message.header, body)) {
+    peer->channel->Publish();
+    if (urgent) {
+      peer->doorbell.RingUrgent();
+    } else if (!peer->rung_late) {
+      peer->rung_late = true;
+      to_ring_.push_back(peer);
+    }
+    return;
+  }
+  message.body.assign(body.begin(), body.end());
+  peer->queued_bytes += sizeof message + message.body.size();
+  peer->queued.push_back(std::move(message));
+  ++queued_messages_;
+  if (peer->queued_bytes > kQueuedBytesMax) {
+    RAYX_LOG(kWarning) << "process " << model::ToString(peer->process)
+                       << " does not read its ring: 256 MiB of messages wait; it is cut off";
+    peer->dead = true;
+  }
+}
+
+bool PeerLinks::TryWriteQueued(Peer& peer) {
+  bool any = false;
+  bool urgent = false;
+  while (!peer.queued.empty()) {
+    QueuedMessage& message = peer.queued.front();
+    if (!peer.dead && !peer.channel->TryWrite(message.header, message.body)) break;
+    urgent = urgent || message.urgent;
+    peer.queued_bytes -= sizeof message + message.body.size();
+    peer.queued.pop_front();
+    --queued_messages_;
+    any = true;
+  }
+  if (any && !peer.dead) {
+    peer.channel->Publish();
+    if (urgent) {
+      peer.doorbell.RingUrgent();
+    } else {
+      peer.doorbell.Ring();
+    }
+  }
+  return any;
+}
+
+bool PeerLinks::FlushQueued() {
+  if (queued_messages_ == 0) return false;
+  bool any = false;
+  for (auto& peer : peers_) {
+    if (!peer->queued.empty() && TryWriteQueued(*peer)) any = true;
+  }
+  return any;
+}
+
+bool PeerLinks::RingAll() {
+  bool slept = false;
+  for (Peer* peer : to_ring_) {
+    peer->rung_late = false;
+    if (peer->doorbell.Ring()) slept = true;
+  }
+  to_ring_.clear();
+  return slept;
+}
+
+bool PeerLinks::HasWork(bool lane_of_calls) const {
+  for (const auto& peer : peers_) {
+    if (peer->dead) continue;
+    if (peer->channel->HasWork(shm::Lane::kReplies)) return true;
+    if (lane_of_calls && peer->channel->HasWork(shm::Lane::kCalls)) return true;
+  }
+  return false;
+}
+
+void PeerLinks::OnCorrupt(Peer& peer) {
+  if (peer.dead) return;
+  RAYX_LOG(kWarning) << "channel to process " << model::ToString(peer.process)
+                     << " is cut: " << peer.channel->corruption();
+  peer.dead = true;
+}
+
+}  // namespace rayx::client

@@ -1,0 +1,135 @@
+// The channels of this process to its peers and to its daemon.
+//
+// Purpose:  carries frames out of and into shared memory; finds the way to a destination (a direct
+//           channel, else the daemon's).
+// Owner:    ClusterClient.       Threads: the baton's holder only.
+// Inputs:   frames from peers, checked by shm::Channel; a corrupt channel is cut and told once.
+// Promises: messages of the replies lane are kept in order until their ring has room; a call that finds
+//           no room stays with the caller. Destructors unmap.
+// Limits:   kQueuedBytesMax of messages a peer; beyond it the peer counts as hung and is cut.
+#ifndef RAYX_CLIENT_PEER_LINKS_H_
+#define RAYX_CLIENT_PEER_LINKS_H_
+
+#include <deque>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/fd.h"
+#include "base/status.h"
+#include "model/frame.h"
+#include "model/ids.h"
+#include "shm/channel.h"
+#include "shm/doorbell.h"
+#include "shm/process_page.h"
+
+namespace rayx::client {
+
+inline constexpr size_t kQueuedBytesMax = 256u << 20;
+
+struct QueuedMessage {
+  model::FrameHeader header;
+  std::vector<std::byte> body;
+  bool urgent = false;
+};
+
+struct Peer {
+  Peer(model::ProcessId process_id, std::unique_ptr<shm::Channel> its_channel, shm::ProcessPage its_page,
+       base::UniqueFd its_eventfd, base::UniqueFd its_pidfd)
+      : process(process_id),
+        channel(std::move(its_channel)),
+        page(std::move(its_page)),
+        eventfd(std::move(its_eventfd)),
+        pidfd(std::move(its_pidfd)),
+        doorbell(page, eventfd.get()) {}
+
+  model::ProcessId process;
+  std::unique_ptr<shm::Channel> channel;
+  shm::ProcessPage page;
+  base::UniqueFd eventfd;
+  base::UniqueFd pidfd;
+  shm::DoorbellProducer doorbell;
+  std::deque<QueuedMessage> queued;  // of the replies lane
+  size_t queued_bytes = 0;
+  bool dead = false;
+  bool rung_late = false;            // published since the last Ring
+};
+
+class PeerLinks {
+ public:
+  explicit PeerLinks(model::ProcessId self) : self_(self) {}
+
+  // Descriptors as PeerConnected brings them; the pidfd may be invalid for the daemon.
+  base::Status AddPeer(model::ProcessId process, bool first_side, base::UniqueFd channel,
+                       base::UniqueFd page, base::UniqueFd eventfd, base::UniqueFd pidfd);
+  // Drops the channel. Claim words of frames sent to it stay readable until then.
+  void RemovePeer(model::ProcessId process);
+  void MarkDead(model::ProcessId process);
+
+  // A call. False: no room now. header.claim_slot is set.
+  bool SendCall(model::FrameHeader& header, std::span<const std::byte> body);
+  void SendMessage(const model::FrameHeader& header, std::span<const std::byte> body, bool urgent);
+  // Sends what waited; true if anything moved.
+  bool FlushQueued();
+  // Rings every peer that was written to since the last call; true if one slept.
+  bool RingAll();
+
+  bool HasDirect(model::ProcessId process) const { return peers_by_id_.contains(process); }
+  // The direct peer, else the daemon; null before the daemon is connected.
+  Peer* Route(model::ProcessId destination);
+  bool HasWork(bool lane_of_calls) const;  // a frame in a lane of replies, or also in one of calls
+  // Frees removed peers. Only while no thread uses pages() without the baton.
+  void Reap() { retired_.clear(); }
+  bool HasQueued() const { return queued_messages_ > 0; }
+  const std::vector<std::unique_ptr<Peer>>& peers() const { return peers_; }
+  const std::vector<const shm::ProcessPage*>& pages() const { return pages_; }
+
+  // Calls `handle(header, body)` for each message of the replies lanes; true if there was one. The body
+  // lies in shared memory and is valid during the call only.
+  template <typename Handle>
+  bool DrainReplies(Handle&& handle) {
+    bool any = false;
+    for (size_t i = 0; i < peers_.size(); ++i) {
+      Peer& peer = *peers_[i];
+      shm::ReceivedFrame frame;
+      while (true) {
+        const shm::ReadResult result = peer.channel->Peek(shm::Lane::kReplies, frame);
+        if (result == shm::ReadResult::kEmpty) break;
+        if (result == shm::ReadResult::kCorrupt) {
+          OnCorrupt(peer);
+          break;
+        }
+        any = true;
+        // A peer speaks for itself; only the daemon forwards for others.
+        if (peer.process.is_daemon() || frame.header.source == peer.process) {
+          // A private copy: the sender could change shared bytes under the reader.
+          scratch_.assign(frame.body.begin(), frame.body.end());
+          peer.channel->Pop(shm::Lane::kReplies);
+          handle(frame.header, std::span<const std::byte>(scratch_));
+        } else {
+          peer.channel->Pop(shm::Lane::kReplies);
+        }
+      }
+    }
+    return any;
+  }
+
+ private:
+  void OnCorrupt(Peer& peer);
+  bool TryWriteQueued(Peer& peer);
+
+  const model::ProcessId self_;
+  std::vector<std::unique_ptr<Peer>> peers_;
+  absl::flat_hash_map<model::ProcessId, Peer*> peers_by_id_;
+  std::vector<std::unique_ptr<Peer>> retired_;
+  std::vector<const shm::ProcessPage*> pages_;
+  Peer* daemon_ = nullptr;
+  std::vector<Peer*> to_ring_;
+  size_t queued_messages_ = 0;
+  std::vector<std::byte> scratch_;
+};
+
+}  // namespace rayx::client
+
+#endif  // RAYX_CLIENT_PEER_LINKS_H_

@@ -1,0 +1,436 @@
+// Goal: the owner's decisions: dispatch, pipelining, retries, revocation, failure propagation, actor order.
+// Method: ClientCore over a fake sink that records effects; replies and deaths are delivered by hand, every
+// reply twice.
+#include "client/core/client_core.h"
+
+#include <catch2/catch.hpp>
+
+namespace rayx::client {
+namespace {
+
+using model::FrameHeader;
+using model::FrameKind;
+using model::ProcessId;
+using std::chrono::milliseconds;
+
+const ProcessId kSelf = ProcessId::Make(model::NodeNumber{1}, 1);
+const ProcessId kWorkerA = ProcessId::Make(model::NodeNumber{1}, 2);
+const ProcessId kWorkerB = ProcessId::Make(model::NodeNumber{2}, 3);
+
+struct FakeSink {
+  struct Sent {
+    FrameHeader header;
+    std::vector<std::byte> body;
+  };
+  std::vector<Sent> calls;
+  std::vector<Sent> messages;
+  std::vector<uint64_t> lease_requests;
+  std::vector<uint64_t> cancelled;
+  std::vector<model::LeaseId> returned;
+  std::vector<proto::ActorSpec> created;
+  std::vector<model::ActorId> watched;
+  std::vector<model::StoredLocation> freed;
+  std::set<model::TaskId> started;  // cannot be revoked
+  size_t room = 1000;
+
+  bool SendCall(FrameHeader& header, std::span<const std::byte> body) {
+    if (room == 0) return false;
+    --room;
+    calls.push_back({header, {body.begin(), body.end()}});
+    return true;
+  }
+  void SendMessage(const FrameHeader& header, std::span<const std::byte> body, bool) {
+    messages.push_back({header, {body.begin(), body.end()}});
+  }
+  Revocation TryRevoke(const FrameHeader& header) {
+    return started.contains(header.task) ? Revocation::kTooLate : Revocation::kRevoked;
+  }
+  bool MayHaveStarted(const FrameHeader& header) { return started.contains(header.task); }
+  void RequestLease(uint64_t request, const proto::SchedulingClass&, uint32_t, std::span<const uint32_t>) {
+    lease_requests.push_back(request);
+  }
+  void CancelLease(uint64_t request) { cancelled.push_back(request); }
+  void ReturnLease(model::LeaseId lease, bool) { returned.push_back(lease); }
+  void CreateActor(const proto::ActorSpec& spec) { created.push_back(spec); }
+  void WatchActor(model::ActorId actor, uint64_t) { watched.push_back(actor); }
+  void ConnectPeer(ProcessId) {}
+  void FreeStored(const model::StoredLocation& location) { freed.push_back(location); }
+  void Resolved(uint32_t) {}
+};
+
+struct Fixture {
+  FakeSink sink;
+  ClientCore<FakeSink> core{{.self = kSelf, .job = model::JobId{1}}, sink};
+  model::TimePoint now{milliseconds(1000)};
+  uint64_t leases = 0;
+
+  uint32_t Class() {
+    proto::SchedulingClass description;
+    description.set_job(1);
+    return core.ClassIndex(description);
+  }
+  // A task whose arguments are these objects.
+  uint32_t Submit(int retries = 3, std::vector<uint32_t> arguments = {}) {
+    auto record = std::make_unique<TaskRecord>();
+    record->name = "t";
+    record->retries_left = retries;
+    record->class_index = Class();
+    for (uint32_t slot : arguments) {
+      record->arguments.push_back({.slot = slot});
+      core.At(slot).holds.fetch_add(1);
+    }
+    return core.SubmitTask(std::move(record), now);
+  }
+  void Grant(ProcessId worker) {
+    REQUIRE_FALSE(sink.lease_requests.empty());
+    const uint64_t request = sink.lease_requests.front();
+    sink.lease_requests.erase(sink.lease_requests.begin());
+    core.OnLeaseGranted(request, model::LeaseId{++leases}, worker, now);
+  }
+  void Reply(const FrameHeader& call, std::string value = "v", bool failed = false, uint32_t micros = 10) {
+    std::vector<std::byte> body;
+    model::BodyWriter writer(body);
+    if (failed) {
+      writer.AddError(std::as_bytes(std::span(value)));
+    } else {
+      writer.AddInline(std::as_bytes(std::span(value)));
+    }
+    FrameHeader reply = call;
+    reply.kind = FrameKind::kReply;
+    reply.source = call.destination;
+    reply.destination = kSelf;
+    reply.item_count = 1;
+    reply.run_micros = micros;
+    core.OnMessage(reply, body, now);
+    core.OnMessage(reply, body, now);  // a repeat changes nothing
+    core.CheckInvariants();
+  }
+  std::string Value(uint32_t slot) {
+    const auto bytes = core.At(slot).bytes();
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+  ErrorCode Error(uint32_t slot) {
+    REQUIRE(core.At(slot).kind == ValueKind::kError);
+    proto::ErrorInfo info;
+    REQUIRE(info.ParseFromString(Value(slot)));
+    return static_cast<ErrorCode>(info.code());
+  }
+  void Die(ProcessId process, int code = 0) {
+    proto::DeathCause cause;
+    cause.set_code(code);
+    cause.set_signal(9);
+    core.OnProcessDied(process, cause, now);
+    core.CheckInvariants();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("ClientCore: a task asks for a lease, is sent when it is granted, resolves by its reply") {
+  Fixture f;
+  const uint32_t slot = f.Submit();
+  REQUIRE(f.sink.lease_requests.size() == 1);
+  CHECK(f.sink.calls.empty());
+  f.Grant(kWorkerA);
+  REQUIRE(f.sink.calls.size() == 1);
+  CHECK(f.sink.calls[0].header.destination == kWorkerA);
+  CHECK(f.sink.calls[0].header.attempt == 1);
+  f.Reply(f.sink.calls[0].header, "42");
+  CHECK(f.core.IsReady(slot));
+  CHECK(f.Value(slot) == "42");
+}
+
+TEST_CASE("ClientCore: a reply with another cookie, attempt or source is dropped") {
+  Fixture f;
+  const uint32_t slot = f.Submit();
+  f.Grant(kWorkerA);
+  FrameHeader call = f.sink.calls[0].header;
+  FrameHeader wrong = call;
+  wrong.attempt = 2;
+  f.Reply(wrong);
+  wrong = call;
+  wrong.cookie_sequence += 1;
+  f.Reply(wrong);
+  wrong = call;
+  wrong.cookie_slot = 12345678;
+  f.Reply(wrong);
+  wrong = call;
+  wrong.destination = kWorkerB;
+  f.Reply(wrong);
+  CHECK_FALSE(f.core.IsReady(slot));
+  f.Reply(call);
+  CHECK(f.core.IsReady(slot));
+}
+
+TEST_CASE("ClientCore: short tasks are pipelined on one lease, long ones are not") {
+  Fixture f;
+  f.Submit();
+  f.Grant(kWorkerA);
+  f.Reply(f.sink.calls[0].header, "v", false, /*micros=*/2);
+  for (int i = 0; i < 10; ++i) f.Submit();
+  CHECK(f.sink.calls.size() == 11);
+  Fixture g;
+  g.Submit();
+  g.Grant(kWorkerA);
+  g.Reply(g.sink.calls[0].header, "v", false, /*micros=*/500'000);
+  for (int i = 0; i < 10; ++i) g.Submit();
+  CHECK(g.sink.calls.size() == 2);
+  CHECK(g.sink.lease_requests.size() == 9);
+}
+
+TEST_CASE("ClientCore: requests that are not needed any more are cancelled, a late grant is given back") {
+  Fixture f;
+  f.Submit();
+  f.Submit();
+  REQUIRE(f.sink.lease_requests.size() == 2);
+  const uint64_t second = f.sink.lease_requests[1];
+  f.Grant(kWorkerA);
+  f.Reply(f.sink.calls[0].header, "v", false, 2);
+  REQUIRE(f.sink.calls.size() == 2);
+  CHECK(f.sink.cancelled == std::vector<uint64_t>{second});
+  f.core.OnLeaseGranted(second, model::LeaseId{99}, kWorkerB, f.now);
+  CHECK(f.sink.returned == std::vector<model::LeaseId>{model::LeaseId{99}});
+}
+
+TEST_CASE("ClientCore: after a worker's death a started task is sent again with a higher attempt") {
+  Fixture f;
+  const uint32_t slot = f.Submit(/*retries=*/1);
+  f.Grant(kWorkerA);
+  f.sink.started.insert(f.core.At(slot).id);
+  const FrameHeader first = f.sink.calls[0].header;
+  f.Die(kWorkerA);
+  f.Grant(kWorkerB);
+  REQUIRE(f.sink.calls.size() == 2);
+  CHECK(f.sink.calls[1].header.attempt == 2);
+  f.Reply(first, "stale");
+  CHECK_FALSE(f.core.IsReady(slot));
+  f.Reply(f.sink.calls[1].header, "second");
+  CHECK(f.Value(slot) == "second");
+}
+
+TEST_CASE("ClientCore: a task that had not started costs no attempt, even with no retries") {
+  Fixture f;
+  const uint32_t slot = f.Submit(/*retries=*/0);
+  f.Grant(kWorkerA);
+  f.Die(kWorkerA);
+  f.Grant(kWorkerB);
+  REQUIRE(f.sink.calls.size() == 2);
+  CHECK(f.sink.calls[1].header.attempt == 1);
+  f.sink.started.insert(f.core.At(slot).id);
+  f.Die(kWorkerB);
+  CHECK(f.Error(slot) == ErrorCode::kWorkerDied);
+}
+
+TEST_CASE("ClientCore: every attempt killing its worker ends as TaskPoisoned, a lost node as NodeDied") {
+  Fixture f;
+  const uint32_t slot = f.Submit(/*retries=*/1);
+  f.sink.started.insert(f.core.At(slot).id);
+  f.Grant(kWorkerA);
+  f.Die(kWorkerA);
+  f.Grant(kWorkerA);
+  f.Die(kWorkerA);
+  CHECK(f.Error(slot) == ErrorCode::kTaskPoisoned);
+  const uint32_t other = f.Submit(/*retries=*/0);
+  f.sink.started.insert(f.core.At(other).id);
+  f.Grant(kWorkerB);
+  f.core.OnNodeDied(kWorkerB.node(), "silent for 10 s", f.now);
+  CHECK(f.Error(other) == ErrorCode::kNodeDied);
+}
+
+TEST_CASE("ClientCore: a dependant waits for its argument and gets the value, or its error") {
+  Fixture f;
+  const uint32_t first = f.Submit();
+  const uint32_t second = f.Submit(3, {first});
+  const uint32_t third = f.Submit(3, {second});
+  f.Grant(kWorkerA);
+  REQUIRE(f.sink.calls.size() == 1);
+  f.Reply(f.sink.calls[0].header, "abc");
+  REQUIRE(f.sink.calls.size() == 2);
+  model::BodyReader reader(f.sink.calls[1].body, f.sink.calls[1].header.item_count);
+  model::Item item;
+  REQUIRE(reader.Next(item));
+  CHECK(std::string(reinterpret_cast<const char*>(item.bytes.data()), item.bytes.size()) == "abc");
+  f.Reply(f.sink.calls[1].header, EncodeError(ErrorCode::kTaskError, "boom"), /*failed=*/true);
+  CHECK(f.Error(second) == ErrorCode::kTaskError);
+  CHECK(f.Error(third) == ErrorCode::kTaskError);
+  CHECK(f.sink.calls.size() == 2);
+}
+
+TEST_CASE("ClientCore: a failed argument of a chain of 100,000 dependants fails them all") {
+  Fixture f;
+  std::vector<uint32_t> slots = {f.Submit()};
+  for (int i = 0; i < 100'000; ++i) slots.push_back(f.Submit(3, {slots.back()}));
+  f.Grant(kWorkerA);
+  f.Reply(f.sink.calls[0].header, EncodeError(ErrorCode::kTaskError, "boom"), /*failed=*/true);
+  CHECK(f.Error(slots.back()) == ErrorCode::kTaskError);
+}
+
+TEST_CASE("ClientCore: frames behind a stuck one are taken back and given to another worker") {
+  Fixture f;
+  f.Submit();
+  f.Grant(kWorkerA);
+  f.Reply(f.sink.calls[0].header, "v", false, 2);
+  const uint32_t stuck = f.Submit();
+  const uint32_t behind = f.Submit();
+  f.sink.started.insert(f.core.At(stuck).id);
+  REQUIRE(f.sink.calls.size() == 3);
+  f.now += milliseconds(20);
+  f.core.OnTick(f.now);
+  REQUIRE_FALSE(f.sink.lease_requests.empty());
+  f.Grant(kWorkerB);
+  REQUIRE(f.sink.calls.size() == 4);
+  CHECK(f.sink.calls[3].header.destination == kWorkerB);
+  CHECK(f.sink.calls[3].header.task == f.core.At(behind).id);
+  f.Reply(f.sink.calls[3].header);
+  CHECK(f.core.IsReady(behind));
+  CHECK_FALSE(f.core.IsReady(stuck));
+}
+
+TEST_CASE("ClientCore: idle leases are given back; a recalled one when it has run dry") {
+  Fixture f;
+  f.Submit();
+  f.Grant(kWorkerA);
+  f.Reply(f.sink.calls[0].header);
+  f.now += milliseconds(600);
+  f.core.OnTick(f.now);
+  CHECK(f.sink.returned.size() == 1);
+  CHECK_FALSE(f.core.HasPending());
+  const uint32_t slot = f.Submit();
+  f.Grant(kWorkerA);
+  f.sink.started.insert(f.core.At(slot).id);
+  f.core.OnLeaseRecalled(model::LeaseId{2}, f.now);
+  CHECK(f.sink.returned.size() == 1);
+  f.Reply(f.sink.calls[1].header);
+  CHECK(f.sink.returned.size() == 2);
+}
+
+TEST_CASE("ClientCore: infeasible work fails with what the daemon said") {
+  Fixture f;
+  const uint32_t slot = f.Submit();
+  proto::ErrorInfo error;
+  error.set_code(static_cast<int>(ErrorCode::kInfeasible));
+  f.core.OnLeaseFailed(f.sink.lease_requests[0], error, false, f.now);
+  CHECK(f.Error(slot) == ErrorCode::kInfeasible);
+}
+
+TEST_CASE("ClientCore: values are kept while held, then freed") {
+  Fixture f;
+  const uint32_t slot = f.Submit();
+  f.Grant(kWorkerA);
+  std::vector<std::byte> body;
+  model::BodyWriter writer(body);
+  writer.AddStored(model::StoredLocation{});
+  FrameHeader reply = f.sink.calls[0].header;
+  reply.kind = FrameKind::kReply;
+  reply.source = kWorkerA;
+  reply.item_count = 1;
+  f.core.OnMessage(reply, body, f.now);
+  REQUIRE(f.core.At(slot).kind == ValueKind::kStored);
+  const model::ObjectId id = f.core.At(slot).id;
+  f.core.At(slot).holds.fetch_add(1);
+  f.core.ReleaseHold(slot);
+  CHECK(f.sink.freed.empty());
+  f.core.ReleaseHold(slot);
+  CHECK(f.sink.freed.size() == 1);
+  CHECK(f.core.Find(id) == kNoSlot);
+}
+
+TEST_CASE("ClientCore: another process's fetch is answered now, later, or with ObjectLost") {
+  Fixture f;
+  const uint32_t slot = f.Submit();
+  FrameHeader fetch;
+  fetch.kind = FrameKind::kFetchValue;
+  fetch.source = kWorkerB;
+  fetch.task = f.core.At(slot).id;
+  fetch.cookie_slot = 7;
+  f.core.OnMessage(fetch, {}, f.now);
+  CHECK(f.sink.messages.empty());
+  f.Grant(kWorkerA);
+  f.Reply(f.sink.calls[0].header, "x");
+  REQUIRE(f.sink.messages.size() == 1);
+  CHECK(f.sink.messages[0].header.kind == FrameKind::kValue);
+  CHECK(f.sink.messages[0].header.cookie_slot == 7);
+  fetch.task.sequence += 1u << 24;
+  f.core.OnMessage(fetch, {}, f.now);
+  REQUIRE(f.sink.messages.size() == 2);
+}
+
+TEST_CASE("ClientCore: the death of an owner fails what was asked for there") {
+  Fixture f;
+  const model::ObjectId foreign{kWorkerB, 1u << 24};
+  const uint32_t slot = f.core.Adopt(foreign);
+  f.core.Want(slot);
+  f.core.Want(slot);
+  REQUIRE(f.sink.messages.size() == 1);
+  f.Die(kWorkerB);
+  CHECK(f.Error(slot) == ErrorCode::kOwnerDied);
+}
+
+TEST_CASE("ClientCore: actor calls go out in call order, also when an argument is late") {
+  Fixture f;
+  auto record = std::make_unique<TaskRecord>();
+  record->name = "A";
+  const uint32_t actor = f.core.CreateActor(std::move(record), {}, f.now);
+  REQUIRE(f.sink.created.size() == 1);
+  const uint32_t late = f.Submit();
+  auto call = [&](std::vector<uint32_t> arguments) {
+    auto each = std::make_unique<TaskRecord>();
+    for (uint32_t slot : arguments) {
+      each->arguments.push_back({.slot = slot});
+      f.core.At(slot).holds.fetch_add(1);
+    }
+    return f.core.SubmitActorCall(actor, std::move(each), f.now);
+  };
+  const uint32_t one = call({late});
+  const uint32_t two = call({});
+  proto::ActorView view;
+  view.mutable_id()->set_creator(kSelf.value);
+  view.mutable_id()->set_sequence(f.core.Actor(actor).id.sequence);
+  view.set_version(1);
+  view.set_state(proto::ACTOR_ALIVE);
+  view.set_incarnation(1);
+  view.set_process(kWorkerB.value);
+  f.core.OnActorView(view, f.now);
+  CHECK(f.sink.calls.empty());
+  f.Grant(kWorkerA);
+  f.Reply(f.sink.calls[0].header);
+  REQUIRE(f.sink.calls.size() == 3);
+  CHECK(f.sink.calls[1].header.task == f.core.At(one).id);
+  CHECK(f.sink.calls[1].header.call_number == 1);
+  CHECK(f.sink.calls[2].header.task == f.core.At(two).id);
+  CHECK(f.sink.calls[2].header.call_number == 2);
+  f.Die(kWorkerB);
+  CHECK(f.Error(one) == ErrorCode::kActorDied);
+  const uint32_t three = call({});
+  view.set_version(2);
+  view.set_state(proto::ACTOR_DEAD);
+  view.mutable_cause()->set_code(static_cast<int>(ErrorCode::kActorDied));
+  f.core.OnActorView(view, f.now);
+  CHECK(f.Error(three) == ErrorCode::kActorDied);
+  CHECK(f.Error(call({})) == ErrorCode::kActorDied);
+}
+
+TEST_CASE("ClientCore: at the worker limit a queued child may run on its parent's stack") {
+  Fixture f;
+  const uint32_t slot = f.Submit();
+  CHECK_FALSE(f.core.HasInlineWork());
+  f.core.OnLeaseFailed(f.sink.lease_requests[0], {}, /*worker_limit=*/true, f.now);
+  REQUIRE(f.core.HasInlineWork());
+  REQUIRE(f.core.TakeForInline() == slot);
+  FrameHeader header = f.core.At(slot).task->header;
+  f.Reply(header, "inline");
+  CHECK(f.Value(slot) == "inline");
+}
+
+TEST_CASE("ClientCore: the loss of the cluster fails all that is pending and all that follows") {
+  Fixture f;
+  const uint32_t pending = f.Submit();
+  const uint32_t dependant = f.Submit(3, {pending});
+  f.core.OnClusterLost(EncodeError(ErrorCode::kHeadUnavailable, "gone"));
+  f.core.CheckInvariants();
+  CHECK(f.Error(pending) == ErrorCode::kHeadUnavailable);
+  CHECK(f.Error(dependant) == ErrorCode::kHeadUnavailable);
+  CHECK(f.Error(f.Submit()) == ErrorCode::kHeadUnavailable);
+}
+
+}  // namespace rayx::client
