@@ -416,8 +416,8 @@ void ClientCore<Sink>::OnAttemptLost(uint32_t slot, const proto::DeathCause& cau
   }
   const auto code = cause.code() != 0 ? static_cast<ErrorCode>(cause.code()) : ErrorCode::kWorkerDied;
   if (code == ErrorCode::kWorkerDied) ++record.deaths;
-  if (record.retries_left > 0) {
-    --record.retries_left;
+  if (record.retries_left != 0) {  // negative: for ever
+    if (record.retries_left > 0) --record.retries_left;
     // 0 for the first retry, then 100 ms doubling to 2 s: a crash loop does not burn the machine.
     const uint32_t retry = record.header.attempt;
     ++record.header.attempt;
