@@ -30,7 +30,7 @@ base::Status InstallFaultReport(ProcessPage* page, bool say_on_stderr);
 // as long as this object lives. Both outlive it.
 class WatchedSegment {
  public:
-  WatchedSegment(const SegmentReader& reader, const ControlArea& control);
+  WatchedSegment(const ReadView& view, const ControlArea& control);
   ~WatchedSegment();
   WatchedSegment(const WatchedSegment&) = delete;
   WatchedSegment& operator=(const WatchedSegment&) = delete;

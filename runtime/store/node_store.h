@@ -6,7 +6,8 @@
 // Threads:  the node loop only, but for ServedObject. A thread of its own gives and takes memory.
 // Inputs:   requests and locations from processes and nodes: nothing in them is trusted. Callbacks are
 //           called on the loop, some of them before the call that takes them returns.
-// Promises: every callback is called once, if only by Stop. Memory is there before it is granted, so
+// Promises: every callback is called once, if only by Stop, unless its process is gone or has
+//           cancelled: then never. Memory is there before it is granted, so
 //           no process is killed for a page that is missing. What pins are held on is not reused. A
 //           stale or unknown location is answered NotFound.
 // Limits:   NodeStoreOptions. Errors: ResourceExhausted = ObjectStoreFull, NotFound = ObjectLost,
@@ -17,7 +18,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -29,6 +29,8 @@
 #include "store/chunk_source.h"
 #include "store/core/pull_core.h"
 #include "store/core/store_core.h"
+#include "store/inbox.h"
+#include "store/memory_thread.h"
 
 namespace rayx::store {
 
@@ -99,7 +101,7 @@ class NodeStore {
   };
   base::StatusOr<Attachment> Attach(model::JobId job, model::ProcessId process);
   // All threads of a process of this node are gone (its pidfd is readable), or an owner on another
-  // node has died: its pins, grants, waiting requests and objects go.
+  // node has died: its pins, grants, waiting requests and objects go. Its callbacks are dropped.
   void ProcessGone(model::ProcessId process);
   void NodeGone(model::NodeNumber node);
 
@@ -132,22 +134,31 @@ class NodeStore {
   void CheckInvariants() const;
 
  private:
-  struct Job;      // segment, control area, granter
-  struct Inbox;    // what other threads have to say
-  class Sink;      // of one fetch
+  struct Job {
+    SharedFd segment;
+    base::UniqueFd control;
+    uint64_t control_bytes = 0;
+    std::shared_ptr<shm::ControlArea> area;
+    std::unique_ptr<shm::ExtentGranter> granter;
+    std::map<model::ProcessId, uint32_t> ledgers;
+  };
+  // A copy being made. The extent is shared with the fetch that writes to it.
+  struct Copying {
+    std::shared_ptr<shm::WritableObject> object;
+    ChunkSource::CancelFetch cancel;
+  };
 
-  base::Status MakeJob(model::JobId job);
+  base::StatusOr<Job> MakeJob(model::JobId job_id);
   void RunEffects();
   void RunStoreEffects();
   void RunPullEffects();
-  void Retire(const std::vector<RetireEffect>& retires);
   void WriteEntry(const GrantEffect& grant);
+  RetireOutcome Retire(const RetireEffect& retire);
   void StartFetch(const PullEffects::Fetch& fetch);
-  void SealCopy(const model::StoredLocation& copy);
+  void Answer(std::map<RequestKey, LocationCallback>& callbacks, RequestKey key,
+              base::StatusOr<model::StoredLocation> result);
   void DrainInbox();
-  void Answer(RequestKey key, base::StatusOr<model::StoredLocation> result);
-  model::StoredLocation LocationOf(EntryName name, model::ObjectId object, ByteRange extent,
-                                   uint64_t bytes) const;
+  model::StoredLocation LocationOf(const PlacedObject& placed) const;
 
   const NodeStoreOptions options_;
   const io::Clock& clock_;
@@ -156,16 +167,20 @@ class NodeStore {
   StoreCore core_;
   PullCore pulls_;
   StoreEffects store_effects_;
+  StoreEffects store_step_;  // the effects that are being run
   PullEffects pull_effects_;
-  bool running_effects_ = false;
-  bool stopped_ = false;
-  std::map<model::JobId, std::unique_ptr<Job>> jobs_;
+  PullEffects pull_step_;
+  bool is_running_effects_ = false;
+  bool is_stopped_ = false;
+  std::map<model::JobId, Job> jobs_;
   std::map<RequestKey, LocationCallback> grants_waited_for_;
   std::map<RequestKey, LocationCallback> copies_waited_for_;
-  std::map<uint64_t, ChunkSource::CancelFetch> fetches_;  // by transfer
-  shm::ClientSegments own_;  // the daemon as a writer and reader
+  std::map<uint64_t, Copying> copying_;  // by transfer
+  shm::ClientSegments own_;              // the daemon as a writer and reader
+  std::vector<StoreEvent> drained_;
+  std::shared_ptr<NodeStore*> alive_;    // null inside once stopped; what is posted looks here
   std::shared_ptr<Inbox> inbox_;
-  std::unique_ptr<class MemoryThread> memory_;
+  MemoryThread memory_;
 };
 
 }  // namespace rayx::store

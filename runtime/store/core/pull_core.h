@@ -92,6 +92,14 @@ struct PullEffects {
     return allocates.empty() && fetches.empty() && cancels.empty() && seals.empty() &&
            discards.empty() && answers.empty();
   }
+  void Clear() {
+    allocates.clear();
+    fetches.clear();
+    cancels.clear();
+    seals.clear();
+    discards.clear();
+    answers.clear();
+  }
 };
 
 class PullCore {

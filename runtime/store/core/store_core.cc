@@ -17,6 +17,10 @@ StoreOptions InWholePages(StoreOptions options) {
   return options;
 }
 
+PlacedObject Placed(EntryName name, const ObjectRecord& record) {
+  return {name, record.object, record.extent.offset, record.bytes};
+}
+
 }  // namespace
 
 StoreCore::StoreCore(StoreOptions options) : options_(InWholePages(options)) {
@@ -139,7 +143,7 @@ void StoreCore::Grant(EntryName name, StoreEffects& effects) {
   record.phase = EntryPhase::kHeld;
   const RequestKey key{record.writer, record.request};
   pending_.erase(key);
-  effects.grants.push_back({key, name, record.object, record.extent, record.bytes});
+  effects.grants.push_back({key, Placed(name, record)});
 }
 
 void StoreCore::OnPrepared(EntryName name, const base::Status& status, TimePoint,
@@ -199,7 +203,7 @@ void StoreCore::Free(EntryName name, ObjectRecord& record, model::ProcessId from
     orphans_.erase(orphan);
   }
   for (const model::NodeNumber node : record.pulled_by) {
-    effects.forwards.push_back({node, name, record.object, record.extent, record.bytes});
+    effects.forwards.push_back({node, Placed(name, record)});
   }
   record.pulled_by.clear();
   effects.retires.push_back({name, by_writer ? RetireIf::kAny : RetireIf::kSealed});
@@ -215,7 +219,7 @@ void StoreCore::OnRetired(EntryName name, RetireOutcome outcome, TimePoint,
       if (record->phase == EntryPhase::kHeld) {
         RAYX_MARK("store: finished object of a dead writer");
         orphans_[record->object] = name;
-        effects.orphans.push_back({name, record->object, record->extent, record->bytes});
+        effects.orphans.push_back({Placed(name, *record)});
       }
       return;
     case RetireOutcome::kPinned:
@@ -241,7 +245,6 @@ void StoreCore::Release(EntryName name, bool has_pages, StoreEffects& effects) {
   live_bytes_ -= extent.bytes;
   slot.record.reset();
   unfinished_.erase(name);
-  if (!was_filling) effects.releases.push_back({name});
   --job.live;
   // A generation counts once it was granted. A slot that has used up its own is never taken again.
   if (!was_filling) ++slot.generation;

@@ -43,13 +43,17 @@ struct PrepareEffect {
   EntryName name;
   std::vector<ByteRange> cold;
 };
+// What lies where.
+struct PlacedObject {
+  EntryName name;
+  model::ObjectId object;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;  // of the object
+};
 // Write the entry (WRITING), then answer the request.
 struct GrantEffect {
   RequestKey key;
-  EntryName name;
-  model::ObjectId object;
-  ByteRange extent;
-  uint64_t bytes = 0;
+  PlacedObject placed;
 };
 struct RefuseEffect {
   RequestKey key;
@@ -71,10 +75,6 @@ enum class RetireOutcome : uint8_t {
   kPinned,    // FREED, and some ledger still names it
   kUnpinned,  // FREED, and nobody can reach it any more
 };
-// Nobody names the entry any more: clear it in the shared table.
-struct ReleaseEffect {
-  EntryName name;
-};
 // Give the pages of a free range back to the system. Before every PrepareEffect of the same step.
 struct PunchEffect {
   model::JobId job;
@@ -83,24 +83,17 @@ struct PunchEffect {
 // A node that pulled a copy of the object shall free it.
 struct ForwardFreeEffect {
   model::NodeNumber node;
-  EntryName name;
-  model::ObjectId object;
-  ByteRange extent;
-  uint64_t bytes = 0;
+  PlacedObject placed;
 };
 // A finished object whose writer died before its owner was sure to know of it: offer it to the owner.
 struct OrphanEffect {
-  EntryName name;
-  model::ObjectId object;
-  ByteRange extent;
-  uint64_t bytes = 0;
+  PlacedObject placed;
 };
 
 // Filled by one step, run in this order by the shell, which owns and reuses it.
 struct StoreEffects {
   std::vector<PunchEffect> punches;
   std::vector<PrepareEffect> prepares;
-  std::vector<ReleaseEffect> releases;
   std::vector<GrantEffect> grants;
   std::vector<RefuseEffect> refusals;
   std::vector<RetireEffect> retires;
@@ -109,9 +102,18 @@ struct StoreEffects {
   std::vector<model::JobId> closes;  // nothing is left in the job's segment: drop it
 
   bool empty() const {
-    return punches.empty() && prepares.empty() && releases.empty() && grants.empty() &&
-           refusals.empty() && retires.empty() && forwards.empty() && orphans.empty() &&
-           closes.empty();
+    return punches.empty() && prepares.empty() && grants.empty() && refusals.empty() &&
+           retires.empty() && forwards.empty() && orphans.empty() && closes.empty();
+  }
+  void Clear() {
+    punches.clear();
+    prepares.clear();
+    grants.clear();
+    refusals.clear();
+    retires.clear();
+    forwards.clear();
+    orphans.clear();
+    closes.clear();
   }
 };
 
