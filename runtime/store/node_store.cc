@@ -199,7 +199,9 @@ void NodeStore::Pull(model::ProcessId process, uint64_t request,
     const ObjectRecord* record = core_.Find(NameOf(source));
     const bool is_here = record != nullptr && record->object == source.object &&
                          record->phase == EntryPhase::kHeld;
-    callback(is_here ? base::StatusOr<model::StoredLocation>(source)
+    callback(is_here ? base::StatusOr<model::StoredLocation>(
+                           LocationOf({NameOf(source), record->object, record->extent.offset,
+                                       record->bytes}))
                      : absl::NotFoundError(base::ToAbsl("object " + ToString(source.object) +
                                                         " is not on this node any more")));
     return;
