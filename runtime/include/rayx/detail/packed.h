@@ -43,6 +43,8 @@ class Packed {
   std::string structure;           // msgpack
   std::vector<OutOfBand> buffers;  // index = the number that the structure's ext value names
   std::vector<RawRef> references;  // ObjectRefs inside the value: the runtime keeps them alive
+  // Owners of buffers that a serializer made for this journey.
+  std::vector<std::shared_ptr<const void>> keeps;
 
   // Size of the encoded form.
   std::size_t EncodedBytes() const;

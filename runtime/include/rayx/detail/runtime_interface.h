@@ -2,7 +2,7 @@
 //
 // Purpose:  what a driver or worker can ask of the runtime, in types without templates. Two things stand
 //           behind it: the cluster client (client/) and local mode (client/local/).
-// Owner:    Init makes one, Shutdown ends it; Runtime() gives it or throws NotInitialized.
+// Owner:    Init makes one, Shutdown stops it; Runtime() gives it or throws NotInitialized.
 // Threads:  every method from any user thread at once.
 // Promises: every failure is thrown as a type of errors.h. Remote calls never throw for what happens at
 //           the other side: that error surfaces at Get.
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "rayx/detail/packed.h"
+#include "rayx/detail/visibility.h"
 
 namespace rayx::detail {
 
@@ -47,12 +48,13 @@ struct FunctionEntry {
   MethodInvoker method = nullptr;
 };
 
-// One registry a process. Add: two different names with one id, or one id twice with different invokers,
-// are remembered and reported when the runtime starts (both are named). Find: null if unknown.
-void RegisterFunction(FunctionEntry entry);
-const FunctionEntry* FindFunction(std::uint64_t id);
+// One registry a process. Add: two different names with one id, or one id twice with different invokers
+// in one program or library, are remembered and reported when the runtime starts (both are named).
+// Find: null if unknown; an entry stays where it is.
+RAYX_PUBLIC void RegisterFunction(FunctionEntry entry);
+RAYX_PUBLIC const FunctionEntry* FindFunction(std::uint64_t id);
 // Throws InvalidOption that names both functions of the first collision, if there was one.
-void CheckRegistry();
+RAYX_PUBLIC void CheckRegistry();
 
 // --- calls -----------------------------------------------------------------------------------------
 
@@ -114,6 +116,10 @@ class RuntimeInterface {
  public:
   virtual ~RuntimeInterface() = default;
 
+  // Shutdown: new calls throw NotInitialized, waiting ones end with an error, then everything that the
+  // runtime started is stopped. Called once. The object itself lives on: another thread may be inside.
+  virtual void Stop() {}
+
   // References: made with one hold; Retain/Release count them. Cheap; never throw.
   virtual void Retain(const RawRef& ref) noexcept = 0;
   virtual void Release(const RawRef& ref) noexcept = 0;
@@ -155,10 +161,12 @@ class RuntimeInterface {
   virtual void ExitActor() = 0;
 };
 
-// The runtime of this process. Throws NotInitialized.
-RuntimeInterface& Runtime();
-// Null before Init and after Shutdown: what handles use in destructors.
-RuntimeInterface* RuntimeOrNull() noexcept;
+// The runtime of this process. Throws NotInitialized; ForkedProcess in a fork of a process that has one.
+RAYX_PUBLIC RuntimeInterface& Runtime();
+// Null before Init, after Shutdown and in a fork: what handles use in destructors.
+RAYX_PUBLIC RuntimeInterface* RuntimeOrNull() noexcept;
+// Grows with every Init: what tells a reference of an earlier runtime.
+RAYX_PUBLIC std::uint32_t RuntimeGeneration() noexcept;
 
 }  // namespace rayx::detail
 

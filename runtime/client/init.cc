@@ -1,0 +1,111 @@
+// Init, Shutdown, and what happens when a program ends without it.
+#include "rayx/init.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "client/connect.h"
+#include "client/local/local_runtime.h"
+#include "client/runtime_holder.h"
+#include "client/worker_mode.h"
+#include "rayx/detail/runtime_interface.h"
+#include "rayx/errors.h"
+
+namespace rayx {
+namespace {
+
+// Held while a runtime is made or ended.
+std::mutex& InitMutex() {
+  static auto* mutex = new std::mutex;
+  return *mutex;
+}
+
+void LoadLibrary(const std::string& path) {
+  if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    const char* reason = dlerror();
+    throw MissingLibrary("Options::preload_libraries: " + path + " cannot be loaded: " +
+                         (reason == nullptr ? "unknown reason" : reason));
+  }
+}
+
+// A folder stands for the shared libraries in it, in the order of their names.
+void Preload(const std::vector<std::string>& paths) {
+  namespace fs = std::filesystem;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      LoadLibrary(path);
+      continue;
+    }
+    std::vector<std::string> libraries;
+    for (fs::directory_iterator i(path, error), end; !error && i != end; i.increment(error)) {
+      if (i->path().extension() == ".so") libraries.push_back(i->path().string());
+    }
+    if (error) {
+      throw MissingLibrary("Options::preload_libraries: " + path + " cannot be read: " + error.message());
+    }
+    std::sort(libraries.begin(), libraries.end());
+    for (const std::string& library : libraries) LoadLibrary(library);
+  }
+}
+
+void SetUpLog(const Options& options) {
+  base::LogOptions log;
+  log.process = "driver";
+  log.level = base::ParseLogLevel(options.log_level).value_or(base::LogLevel::kWarning);
+  base::SetUpLogging(log).IgnoreError();  // stderr cannot fail to open
+}
+
+void AtExit() { Shutdown(); }
+
+void Start(const Options& options) {
+  SetUpLog(options);
+  Preload(options.preload_libraries);
+  detail::CheckRegistry();
+  std::unique_ptr<detail::RuntimeInterface> runtime =
+      options.local_mode ? client::MakeLocalRuntime(options) : client::ConnectCluster(options);
+  client::InstallRuntime(std::move(runtime));
+  static const int registered = std::atexit(&AtExit);
+  static_cast<void>(registered);
+}
+
+void InitWith(const Options& options, int argc, char** argv, std::vector<bool>* used) {
+  if (client::IsWorkerMode() && !IsInitialized()) client::RunWorkerMode(argc, argv);
+  const Options resolved = detail::ResolveOptions(options, argc, argv, used);
+  std::lock_guard lock(InitMutex());
+  if (!IsInitialized()) Start(resolved);
+}
+
+}  // namespace
+
+void Init(const Options& options) { InitWith(options, 0, nullptr, nullptr); }
+
+void Init(int argc, char** argv, const Options& options) { InitWith(options, argc, argv, nullptr); }
+
+void Init(int* argc, char** argv, const Options& options) {
+  std::vector<bool> used;
+  InitWith(options, *argc, argv, &used);
+  int kept = 0;
+  for (int i = 0; i < *argc; ++i) {
+    if (!used[static_cast<std::size_t>(i)]) argv[kept++] = argv[i];
+  }
+  argv[kept] = nullptr;
+  *argc = kept;
+}
+
+bool IsInitialized() { return detail::RuntimeOrNull() != nullptr; }
+
+void Shutdown() {
+  std::lock_guard lock(InitMutex());
+  client::RemoveRuntime();
+}
+
+}  // namespace rayx

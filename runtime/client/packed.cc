@@ -1,0 +1,65 @@
+// The encoded form of a value (rayx/detail/packed.h): the writing side. unpacker.cc reads it.
+#include "rayx/detail/packed.h"
+
+#include <cstring>
+#include <limits>
+
+#include "rayx/errors.h"
+
+namespace rayx::detail {
+namespace {
+
+constexpr std::size_t kHeaderBytes = 16;
+constexpr std::size_t kEntryBytes = 16;
+
+std::size_t AlignUp(std::size_t bytes) {
+  return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+}
+
+template <class U>
+void Store(std::byte*& out, U value) {
+  std::memcpy(out, &value, sizeof(value));  // little-endian, as every machine that we run on
+  out += sizeof(value);
+}
+
+}  // namespace
+
+std::size_t Packed::EncodedBytes() const {
+  if (buffers.empty()) return 1 + structure.size();
+  std::size_t bytes = kHeaderBytes + kEntryBytes * buffers.size() + structure.size();
+  for (const OutOfBand& buffer : buffers) bytes = AlignUp(bytes) + buffer.bytes;
+  return bytes;
+}
+
+void Packed::EncodeTo(std::byte* out) const {
+  if (buffers.empty()) {
+    *out = std::byte{0};
+    std::memcpy(out + 1, structure.data(), structure.size());
+    return;
+  }
+  constexpr std::size_t kMax = std::numeric_limits<std::uint32_t>::max();
+  if (structure.size() > kMax || buffers.size() > kMax) {
+    throw SerializationError("A value with more than 4 GiB of structure cannot be sent.");
+  }
+  std::byte* const start = out;
+  Store(out, std::uint32_t{1});
+  Store(out, static_cast<std::uint32_t>(structure.size()));
+  Store(out, static_cast<std::uint32_t>(buffers.size()));
+  Store(out, std::uint32_t{0});
+  std::size_t end = kHeaderBytes + kEntryBytes * buffers.size() + structure.size();
+  for (const OutOfBand& buffer : buffers) {
+    Store(out, std::uint64_t{AlignUp(end)});
+    Store(out, std::uint64_t{buffer.bytes});
+    end = AlignUp(end) + buffer.bytes;
+  }
+  std::memcpy(out, structure.data(), structure.size());
+  std::size_t written = static_cast<std::size_t>(out - start) + structure.size();
+  for (const OutOfBand& buffer : buffers) {
+    const std::size_t offset = AlignUp(written);
+    std::memset(start + written, 0, offset - written);
+    std::memcpy(start + offset, buffer.data, buffer.bytes);
+    written = offset + buffer.bytes;
+  }
+}
+
+}  // namespace rayx::detail
