@@ -353,7 +353,9 @@ void ClientCore<Sink>::CompleteTask(uint32_t slot, const model::FrameHeader& hea
   std::unique_ptr<TaskRecord> record = std::move(slab_.At(slot).task);
   model::BodyReader reader(body, header.item_count);
   model::Item item;
-  if (reader.Next(item)) {
+  if (header.item_count == 0) {  // a function without result
+    ResolveValue(slot, {});
+  } else if (reader.Next(item)) {
     ResolveItem(slot, item);
   } else {
     ResolveError(slot, EncodeError(ErrorCode::kSerializationError,

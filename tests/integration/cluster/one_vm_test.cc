@@ -1,0 +1,303 @@
+// Goal: what a user's program sees of a cluster of one VM: values, errors with their causes, order, retries,
+// limits. Method: this program is the driver and its own workers, on embedded clusters; a fault is a real
+// signal to a real process that the cluster started for us.
+#define CATCH_CONFIG_RUNNER
+#include <signal.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+#include "rayx/rayx.h"
+
+namespace user {
+
+using Clock = std::chrono::steady_clock;
+
+int Square(int x) { return x * x; }
+int Add(int a, int b) { return a + b; }
+void Nothing() {}
+int Throw(const std::string& what) { throw std::out_of_range(what); }
+int Pid() { return ::getpid(); }
+
+// Spins, so that the worker is busy in user code, not waiting.
+int Busy(int milliseconds) {
+  const auto end = Clock::now() + std::chrono::milliseconds(milliseconds);
+  while (Clock::now() < end) {
+  }
+  return milliseconds;
+}
+
+// Dies on every attempt before `good`.
+uint32_t DieUntil(uint32_t good) {
+  const uint32_t attempt = rayx::GetRuntimeContext().Attempt();
+  if (attempt < good) {
+    std::fprintf(stderr, "about to die in attempt %u\n", attempt);
+    ::raise(SIGKILL);
+  }
+  return attempt;
+}
+int Exit(int code) {
+  std::fprintf(stderr, "leaving with %d\n", code);
+  std::fflush(stderr);
+  ::_exit(code);
+}
+
+int Recurse(int depth) {
+  if (depth == 0) return 0;
+  return 1 + *rayx::Task<&Recurse>().Remote(depth - 1).Get();
+}
+
+int SumOfRefs(const std::vector<rayx::ObjectRef<int>>& refs) {
+  int sum = 0;
+  for (const auto& ref : refs) sum += *ref.Get();
+  return sum;
+}
+rayx::ObjectRef<int> MakeRef(int x) { return rayx::Put(x); }
+rayx::ObjectRef<int> MakeRefAndStayBusy(int x) {
+  return rayx::Put(x);
+}
+std::vector<uint8_t> Bytes(size_t n, uint8_t value) { return std::vector<uint8_t>(n, value); }
+uint64_t Sum(const std::vector<uint8_t>& bytes) {
+  uint64_t sum = 0;
+  for (uint8_t b : bytes) sum += b;
+  return sum;
+}
+std::string Working() {
+  rayx::KeyValue::Put("from-worker", "hello");
+  return rayx::GetRuntimeContext().TaskName();
+}
+
+class Log {
+ public:
+  static Log* Create(std::string first) { return new Log(std::move(first)); }
+  explicit Log(std::string first) { entries_.push_back(std::move(first)); }
+  size_t Append(const std::string& entry) {
+    entries_.push_back(entry);
+    return entries_.size();
+  }
+  std::vector<std::string> All() const { return entries_; }
+  int Pid() { return ::getpid(); }
+  int Fail() { throw std::runtime_error("the log is full"); }
+  int Wait(int milliseconds) { return Busy(milliseconds); }
+  // Owns the object, then spins: its values must be served meanwhile.
+  rayx::ObjectRef<int> Own(int x) { return rayx::Put(x); }
+
+ private:
+  std::vector<std::string> entries_;
+};
+Log* BadLog(int) { throw std::runtime_error("no disk"); }
+
+class Selfish {
+ public:
+  static Selfish* Create() { return new Selfish; }
+  void Know(const rayx::ActorHandle<Selfish>& self) { self_ = self; }
+  int One() { return 1; }
+  int AskMyself() { return *self_.Task<&Selfish::One>().Remote().Get(); }
+
+ private:
+  rayx::ActorHandle<Selfish> self_;
+};
+
+}  // namespace user
+
+RAYX_REMOTE(user::Square);
+
+namespace {
+
+using user::Clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct Cluster {
+  explicit Cluster(double cpus) {
+    rayx::Options options;
+    options.num_cpus = cpus;
+    options.object_store_memory = 256u << 20;
+    options.resources = {{"gold", 1}};
+    rayx::Init(options);
+  }
+  ~Cluster() { rayx::Shutdown(); }
+};
+
+}  // namespace
+
+TEST_CASE("one VM: tasks give their values, by pointer, by name, and without result") {
+  Cluster cluster(2);
+  CHECK(*rayx::Task<&user::Square>().Remote(7).Get() == 49);
+  CHECK(*rayx::Task(user::Square).Remote(8).Get() == 64);
+  rayx::Task<&user::Nothing>().Remote().Get();
+  const auto a = rayx::Task<&user::Square>().Remote(3);
+  const auto b = rayx::Task<&user::Square>().Remote(4);
+  CHECK(*rayx::Task<&user::Add>().Remote(a, b).Get() == 25);
+  std::vector<rayx::ObjectRef<int>> refs;
+  for (int i = 0; i < 2000; ++i) refs.push_back(rayx::Task<&user::Square>().Remote(i));
+  const auto values = rayx::Get(refs);
+  for (int i = 0; i < 2000; ++i) REQUIRE(*values[static_cast<size_t>(i)] == i * i);
+  CHECK(*rayx::Task<&user::Working>().Remote().Get() != "");
+  CHECK(rayx::KeyValue::Get("from-worker") == "hello");
+}
+
+TEST_CASE("one VM: what a task throws arrives as its type and as TaskError, and fails what depends on it") {
+  Cluster cluster(2);
+  const auto bad = rayx::Task<&user::Throw>().Remote(std::string("index 9"));
+  CHECK_THROWS_AS(bad.Get(), std::out_of_range);
+  CHECK_THROWS_AS(bad.Get(), rayx::TaskError);
+  const auto dependant = rayx::Task<&user::Add>().Remote(bad, 1);
+  CHECK_THROWS_WITH(dependant.Get(), Catch::Contains("index 9"));
+  const auto good = rayx::Task<&user::Square>().Remote(2);
+  CHECK_THROWS_AS(rayx::Get(std::vector<rayx::ObjectRef<int>>{good, bad}), rayx::TaskError);
+}
+
+TEST_CASE("one VM: a killed worker's task is run again; without retries the cause is told") {
+  Cluster cluster(2);
+  CHECK(*rayx::Task<&user::DieUntil>().Remote(2u).Get() == 2);
+  try {
+    rayx::Task<&user::DieUntil>().SetMaxRetries(0).Remote(2u).Get();
+    FAIL("no error");
+  } catch (const rayx::WorkerDied& died) {
+    CHECK(died.signal() == SIGKILL);
+    CHECK(died.attempt() == 1);
+    REQUIRE_FALSE(died.log_lines().empty());
+    CHECK(died.log_lines().back() == "about to die in attempt 1");
+  }
+  try {
+    rayx::Task<&user::Exit>().SetMaxRetries(0).Remote(7).Get();
+    FAIL("no error");
+  } catch (const rayx::WorkerDied& died) {
+    CHECK(died.signal() == 0);
+    CHECK(died.exit_code() == 7);
+  }
+  CHECK_THROWS_AS(rayx::Task<&user::DieUntil>().SetMaxRetries(1).Remote(9u).Get(), rayx::TaskPoisoned);
+}
+
+TEST_CASE("one VM: recursion 200 deep with one CPU returns") {
+  Cluster cluster(1);
+  CHECK(*rayx::Task<&user::Recurse>().Remote(200).Get(60'000) == 200);
+}
+
+TEST_CASE("one VM: references travel in arguments, containers and results") {
+  Cluster cluster(2);
+  std::vector<rayx::ObjectRef<int>> refs;
+  for (int i = 1; i <= 10; ++i) refs.push_back(rayx::Put(i));
+  refs.push_back(rayx::Task<&user::Square>().Remote(5));
+  CHECK(*rayx::Task<&user::SumOfRefs>().Remote(refs).Get() == 80);
+  const auto outer = rayx::Task<&user::MakeRef>().Remote(41);
+  CHECK(*outer.Get()->Get() == 41);
+}
+
+TEST_CASE("one VM: large objects go through the store, both ways, and give their memory back") {
+  Cluster cluster(2);
+  for (int round = 0; round < 20; ++round) {  // 20 x 64 MiB through a store of 256 MiB
+    const auto big = rayx::Task<&user::Bytes>().Remote(size_t{32} << 20, static_cast<uint8_t>(round));
+    CHECK(*rayx::Task<&user::Sum>().Remote(big).Get() == (uint64_t{32} << 20) * static_cast<uint64_t>(round));
+    const auto mine = rayx::Put(std::vector<uint8_t>(32u << 20, 3));
+    CHECK(*rayx::Task<&user::Sum>().Remote(mine).Get() == (uint64_t{32} << 20) * 3);
+  }
+  const auto middle = rayx::Task<&user::Bytes>().Remote(size_t{60'000}, uint8_t{7});
+  CHECK(middle.Get()->size() == 60'000);
+  CHECK_THROWS_AS(rayx::Put(std::vector<uint8_t>(512u << 20, 1)), rayx::ObjectStoreFull);
+}
+
+TEST_CASE("one VM: an actor keeps its state, serves calls in order, and dies with a cause") {
+  Cluster cluster(2);
+  auto log = rayx::Actor(&user::Log::Create).SetName("log").Remote(std::string("first"));
+  std::vector<rayx::ObjectRef<size_t>> sizes;
+  for (int i = 0; i < 200; ++i) sizes.push_back(log.Task<&user::Log::Append>().Remote(std::to_string(i)));
+  for (int i = 0; i < 200; ++i) REQUIRE(*sizes[static_cast<size_t>(i)].Get() == static_cast<size_t>(i) + 2);
+  CHECK(log.Task<&user::Log::All>().Remote().Get()->size() == 201);
+  const auto found = rayx::GetActor<user::Log>("log");
+  REQUIRE(found);
+  CHECK(*found->Task<&user::Log::Pid>().Remote().Get() == *log.Task<&user::Log::Pid>().Remote().Get());
+  CHECK_THROWS_AS(log.Task<&user::Log::Fail>().Remote().Get(), std::runtime_error);
+  CHECK(*log.Task<&user::Log::Append>().Remote(std::string("still here")).Get() == 202);
+  const auto waiting = log.Task<&user::Log::Wait>().Remote(20'000);
+  log.Kill();
+  CHECK_THROWS_AS(waiting.Get(15'000), rayx::ActorDied);
+  CHECK_THROWS_AS(log.Task<&user::Log::Pid>().Remote().Get(15'000), rayx::ActorDied);
+  auto bad = rayx::Actor(&user::BadLog).Remote(1);
+  CHECK_THROWS_WITH(bad.Task<&user::Log::Pid>().Remote().Get(15'000), Catch::Contains("no disk"));
+}
+
+TEST_CASE("one VM: a killed actor process is ActorDied with its signal") {
+  Cluster cluster(2);
+  auto log = rayx::Actor(&user::Log::Create).Remote(std::string("x"));
+  const int pid = *log.Task<&user::Log::Pid>().Remote().Get();
+  const auto waiting = log.Task<&user::Log::Wait>().Remote(20'000);
+  ::kill(pid, SIGKILL);
+  try {
+    waiting.Get(15'000);
+    FAIL("no error");
+  } catch (const rayx::ActorDied& died) {
+    CHECK(died.signal() == SIGKILL);
+  }
+}
+
+TEST_CASE("one VM: an actor that waits for itself is told so") {
+  Cluster cluster(2);
+  auto actor = rayx::Actor(&user::Selfish::Create).Remote();
+  actor.Task<&user::Selfish::Know>().Remote(actor).Get();
+  CHECK_THROWS_AS(actor.Task<&user::Selfish::AskMyself>().Remote().Get(15'000), rayx::WouldDeadlock);
+}
+
+TEST_CASE("one VM: a worker busy in user code serves its values") {
+  Cluster cluster(2);
+  auto log = rayx::Actor(&user::Log::Create).Remote(std::string("x"));
+  std::vector<rayx::ObjectRef<rayx::ObjectRef<int>>> made;
+  for (int i = 0; i < 50; ++i) made.push_back(log.Task<&user::Log::Own>().Remote(i));
+  std::vector<rayx::ObjectRef<int>> inner;
+  for (const auto& ref : made) inner.push_back(*ref.Get());
+  const auto busy = log.Task<&user::Log::Wait>().Remote(4'000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until it spins; a bound, not a wait for an event
+  for (int i = 0; i < 50; ++i) CHECK(*inner[static_cast<size_t>(i)].Get(2'000) == i);
+  CHECK(rayx::Wait(std::vector<rayx::ObjectRef<int>>{busy}, 1, 0).ready.empty());
+  CHECK(*busy.Get() == 4'000);
+}
+
+TEST_CASE("one VM: Wait and timeouts") {
+  Cluster cluster(2);
+  const auto quick = rayx::Task<&user::Square>().Remote(2);
+  const auto slow = rayx::Task<&user::Busy>().Remote(1'500);
+  const auto some = rayx::Wait(std::vector<rayx::ObjectRef<int>>{quick, slow}, 1, 10'000);
+  CHECK(some.ready.size() == 1);
+  CHECK_THROWS_AS(slow.Get(50), rayx::Timeout);
+  CHECK(*slow.Get() == 1'500);
+}
+
+TEST_CASE("one VM: work that no node could run is refused with what is missing") {
+  Cluster cluster(2);
+  const auto start = Clock::now();
+  try {
+    rayx::Task<&user::Square>().SetResource("CPU", 64).Remote(1).Get(15'000);
+    FAIL("no error");
+  } catch (const rayx::Infeasible& error) {
+    CHECK_THAT(error.message(), Catch::Contains("CPU"));
+    CHECK_THAT(error.message(), Catch::Contains("64"));
+  }
+  CHECK(SecondsSince(start) < 10);
+  CHECK(*rayx::Task<&user::Square>().SetResource("gold", 0.25).Remote(3).Get() == 9);
+  CHECK(*rayx::Task<&user::Square>().SetResource("CPU", 0.5).Remote(3).Get() == 9);
+}
+
+TEST_CASE("one VM: several threads of a driver call at once") {
+  Cluster cluster(2);
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([t, &wrong] {
+      for (int i = 0; i < 200; ++i) {
+        if (*rayx::Task<&user::Add>().Remote(t, i).Get() != t + i) ++wrong;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+}
+
+int main(int argc, char** argv) { return Catch::Session().run(argc, argv); }
