@@ -1,23 +1,23 @@
 // rayx-bench: reads the command line and hands over to the command.
 #include <CLI/CLI.hpp>
 
+#include "bench/data/data_folder.h"
 #include "bench/runner/cluster_command.h"
+#include "bench/runner/compare_command.h"
+#include "bench/runner/report_command.h"
+#include "bench/runner/run_command.h"
 
 namespace rayx::bench {
 namespace {
 
-int Main(int argc, char** argv) {
-  CLI::App app{"RayX's benchmark suite: RayX beside native torch.distributed on simulated VMs"};
-  app.require_subcommand(1);
-  int exit_code = 0;
-
+void AddCluster(CLI::App& app, int& exit_code) {
   CLI::App* cluster = app.add_subcommand("cluster", "Simulated VMs by hand");
   cluster->require_subcommand(1);
-  std::string set = "default";
+  static std::string set = "default";
+  static int nodes = 3, vm = 1;
+  static double cpus = 0.6;
+  static std::vector<std::string> command;
   cluster->add_option("--name", set, "Name of the set of VMs")->capture_default_str();
-  int nodes = 3, vm = 1;
-  double cpus = 0.6;
-  std::vector<std::string> command;
   CLI::App* up = cluster->add_subcommand("up", "Start simulated VMs");
   up->add_option("--nodes", nodes, "How many")->capture_default_str()->check(CLI::Range(1, 64));
   up->add_option("--cpus", cpus, "CPUs a VM may use; 0: no quota")
@@ -33,6 +33,73 @@ int Main(int argc, char** argv) {
   lose->add_option("vm", vm, "Number of the VM, from 1")->required()->check(CLI::Range(1, 64));
   lose->callback([&] { exit_code = ClusterLose(set, vm); });
   cluster->add_subcommand("status", "What is up")->callback([&] { exit_code = ClusterStatus(); });
+}
+
+void AddRun(CLI::App& app, RunOptions& options, const std::string& name, const std::string& help,
+            const std::string& suite, int& exit_code) {
+  CLI::App* run = app.add_subcommand(name, help);
+  if (suite.empty()) {
+    run->add_option("--suite", options.suite, "smoke: gates only; quick: minutes; full")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"smoke", "quick", "full"}));
+  }
+  run->add_option("--workload", options.workload, "Pattern of workload names")
+      ->capture_default_str();
+  run->add_option("--arm", options.arms, "Arms, separated by commas")->delimiter(',');
+  run->add_option("--nodes", options.nodes, "Numbers of simulated VMs, separated by commas")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 16));
+  run->add_option("--reps", options.pairs, "Pairs of repetitions")->check(CLI::Range(1, 1000));
+  run->add_option("--steps", options.steps, "Training steps a repetition")
+      ->check(CLI::Range(1, 1000000));
+  run->add_option("--cpus", options.shape.cpus, "CPUs a simulated VM may use")
+      ->capture_default_str()
+      ->check(CLI::Range(0.05, 64.0));
+  run->add_option("--seed", options.seed, "Seed of the arms' order; 0: from the clock");
+  run->add_option("--data", options.data_folder, "Folder of the data sets")->capture_default_str();
+  run->add_option("--results", options.results_folder, "Folder of the results")
+      ->capture_default_str();
+  run->callback([&options, &exit_code, suite] {
+    if (!suite.empty()) options.suite = suite;
+    exit_code = Run(options);
+  });
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{"RayX's benchmark suite: RayX beside native torch.distributed on simulated VMs"};
+  app.require_subcommand(1);
+  int exit_code = 0;
+  RunOptions run;
+  run.data_folder = DataFolder();
+  run.results_folder = (Checkout() / "results").string();
+  for (int i = 0; i < argc; ++i) run.command_line += (i > 0 ? " " : "") + std::string(argv[i]);
+  AddRun(app, run, "run", "Run a suite", "", exit_code);
+  AddRun(app, run, "check", "Run the gates alone", "smoke", exit_code);
+
+  std::string a, b, id;
+  double tolerance = 0.05;
+  CLI::App* compare = app.add_subcommand("compare", "Is result B slower than result A?");
+  compare->add_option("A", a, "Id of a result")->required();
+  compare->add_option("B", b, "Id of a later result")->required();
+  compare->add_option("--tolerance", tolerance, "Slower by less than this share is no regression")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 10.0));
+  compare->callback([&] {
+    exit_code = Compare(ResultFolder(run.results_folder, a), ResultFolder(run.results_folder, b),
+                        tolerance);
+  });
+  CLI::App* report = app.add_subcommand("report", "Make report.html of a result again");
+  report->add_option("id", id, "Id of a result; the latest where none is named");
+  for (CLI::App* command : {compare, report}) {
+    command->add_option("--results", run.results_folder, "Folder of the results")
+        ->capture_default_str();
+  }
+  report->callback([&] {
+    const std::string folder = ResultFolder(run.results_folder, id);
+    if (folder.empty()) fprintf(stderr, "rayx-bench: no result in %s\n", run.results_folder.c_str());
+    exit_code = folder.empty() ? 1 : MakeReport(folder);
+  });
+  AddCluster(app, exit_code);
 
   CLI11_PARSE(app, argc, argv);
   return exit_code;

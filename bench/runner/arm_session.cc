@@ -1,0 +1,340 @@
+#include "bench/runner/arm_session.h"
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <deque>
+#include <fstream>
+
+#include "bench/runner/arm_protocol.h"
+#include "bench/runner/interrupt.h"
+#include "bench/runner/loss_trace.h"
+
+namespace rayx::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC, as in the events
+using nlohmann::json;
+
+constexpr auto kReadyTimeout = std::chrono::seconds(180);
+constexpr auto kStopTimeout = std::chrono::seconds(30);
+constexpr size_t kLogLinesShown = 15;
+
+double Seconds(Clock::time_point time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
+
+// A port for torchrun's rendezvous. Inside simulated VMs nobody else listens; on the bare machine
+// the kernel names a free one.
+int RendezvousPort(bool simulated) {
+  static int next = 29500;
+  if (simulated) return next++;
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  int port = next++;
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+      getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
+    port = ntohs(address.sin_port);
+  }
+  close(fd);
+  return port;
+}
+
+// A field of an event, which comes from another process and may be anything.
+template <typename T>
+absl::StatusOr<T> Field(const json& event, const char* name) {
+  try {
+    return event.at(name).get<T>();
+  } catch (const json::exception&) {
+    return absl::DataLossError(std::string("the event lacks '") + name + "': " + event.dump());
+  }
+}
+
+}  // namespace
+
+double Repetition::Total() const {
+  double total = 0;
+  for (const auto& [name, seconds] : phase_seconds) total += seconds;
+  return total;
+}
+
+ArmSession::ArmSession(const ArmSpec& arm, Machines& machines, const Places& places)
+    : arm_(arm), machines_(machines), places_(places), account_(arm.name) {
+  static int launches = 0;
+  label_ = arm.name + "-n" + std::to_string(machines.size()) + "-" + std::to_string(++launches);
+}
+
+ArmSession::~ArmSession() {
+  processes_.clear();  // kills what still runs
+  StopDaemons();
+}
+
+std::string ArmSession::LogPath(int vm) const {
+  return places_.result + "/logs/" + label_ + "-vm" + std::to_string(vm) + ".log";
+}
+
+ExecOptions ArmSession::Options(int vm) const {
+  ExecOptions options;
+  options.working_folder = places_.result;
+  options.output_file = LogPath(vm);
+  options.account = account_;
+  options.environment = {"GLOO_SOCKET_IFNAME=" + machines_.Interface(), "PYTHONDONTWRITEBYTECODE=1"};
+  if (!join_file_.empty()) options.environment.push_back("RAYX_JOIN_FILE=" + join_file_);
+  return options;
+}
+
+std::vector<std::string> ArmSession::Command(int vm, const WorkloadSpec& workload,
+                                             int threads) const {
+  const std::string native = places_.checkout + "/bench/native/" + arm_.program;
+  std::vector<std::string> words;
+  switch (arm_.kind) {
+    case ArmKind::kTorchrun:
+      words = {places_.venv + "/bin/torchrun", "--nnodes=" + std::to_string(machines_.size()),
+               "--nproc-per-node=1", "--node-rank=" + std::to_string(vm - 1),
+               "--master-addr=" + machines_.Address(1), "--monitor-interval=1"};
+      break;
+    case ArmKind::kSerial:
+      words = {places_.venv + "/bin/python", native};
+      break;
+    case ArmKind::kRayx:
+      words = {places_.bin + "/" + arm_.program};
+      break;
+  }
+  words.insert(words.end(), arm_.arguments.begin(), arm_.arguments.end());
+  for (const auto& [flag, value] : std::map<std::string, std::string>{
+           {"data", places_.data + "/" + workload.dataset_folder},
+           {"world-size", std::to_string(machines_.size())},
+           {"threads", std::to_string(threads)},
+           {"control", events_->control_path()},
+           {"out", events_->events_path()}}) {
+    words.push_back("--" + flag + "=" + value);
+  }
+  return words;
+}
+
+absl::Status ArmSession::Launch(const WorkloadSpec& workload, int threads) {
+  if (arm_.kind == ArmKind::kRayx && machines_.size() > 1) {
+    if (auto s = StartDaemons(); !s.ok()) return s;
+  }
+  const auto begin = Clock::now();
+  const bool torchrun = arm_.kind == ArmKind::kTorchrun;
+  const int port = torchrun ? RendezvousPort(machines_.simulated()) : 0;
+  for (int vm = 1; vm <= (torchrun ? machines_.size() : 1); ++vm) {
+    std::vector<std::string> words = Command(vm, workload, threads);
+    if (torchrun) {
+      words.insert(words.begin() + 6, "--master-port=" + std::to_string(port));
+      words.insert(words.begin() + 7, places_.checkout + "/bench/native/" + arm_.program);
+    } else if (arm_.kind == ArmKind::kRayx && machines_.size() > 1) {
+      words.push_back("--address=" + machines_.Address(1) + ":6379");
+    }
+    auto process = machines_.Start(vm, words, Options(vm));
+    if (!process.ok()) return process.status();
+    processes_.push_back(*std::move(process));
+  }
+  auto event = NextEvent(begin + kReadyTimeout);
+  if (!event.ok()) return event.status();
+  auto kind = Field<std::string>(*event, "event");
+  if (!kind.ok() || *kind != "ready") {
+    return absl::DataLossError("the first event is not 'ready': " + event->dump());
+  }
+  auto protocol = Field<int>(*event, "protocol");
+  auto at = Field<double>(*event, "at");
+  if (!protocol.ok()) return protocol.status();
+  if (!at.ok()) return at.status();
+  if (*protocol != kArmProtocolVersion) {
+    return absl::FailedPreconditionError("speaks version " + std::to_string(*protocol) +
+                                         " of the arm protocol, the runner " +
+                                         std::to_string(kArmProtocolVersion));
+  }
+  start_seconds_ = *at - Seconds(begin);
+  ready_ = *event;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<ArmSession>> ArmSession::Start(const WorkloadSpec& workload,
+                                                              const ArmSpec& arm,
+                                                              Machines& machines,
+                                                              const Places& places, int threads) {
+  std::unique_ptr<ArmSession> session(new ArmSession(arm, machines, places));
+  auto pipe = EventPipe::Create(places.result, session->label_);
+  if (!pipe.ok()) return pipe.status();
+  session->events_ = *std::move(pipe);
+  if (auto s = session->Launch(workload, threads); !s.ok()) return s;
+  return session;
+}
+
+std::string ArmSession::LastLogLines() const {
+  std::string text;
+  for (int vm = 1; vm <= machines_.size(); ++vm) {
+    std::ifstream file(LogPath(vm));
+    std::deque<std::string> lines;
+    for (std::string line; std::getline(file, line);) {
+      lines.push_back(line.substr(0, 300));
+      if (lines.size() > kLogLinesShown) lines.pop_front();
+    }
+    if (lines.empty()) continue;
+    text += "\n  last lines of " + LogPath(vm) + ":";
+    for (const std::string& line : lines) text += "\n    " + line;
+  }
+  return text;
+}
+
+absl::StatusOr<json> ArmSession::NextEvent(Clock::time_point deadline) {
+  for (bool ended = false;;) {
+    auto line = events_->Receive(std::chrono::milliseconds(ended ? 0 : 100));
+    if (!line.ok()) return line.status();
+    if (*line) {
+      json event = json::parse(**line, nullptr, false);
+      if (!event.is_object()) {
+        return absl::DataLossError("not a JSON object: " + (**line).substr(0, 200));
+      }
+      if (event.value("event", "") == "error") {
+        return absl::AbortedError(event.value("message", "an error without a message") +
+                                  LastLogLines());
+      }
+      return event;
+    }
+    if (Interrupted()) return absl::CancelledError("interrupted");
+    if (ended) {
+      std::string how;
+      for (size_t i = 0; i < processes_.size(); ++i) {
+        if (processes_[i].Running()) continue;
+        auto status = processes_[i].Wait(std::chrono::milliseconds(0));
+        if (!status.ok()) continue;
+        how += " vm" + std::to_string(i + 1) +
+               (status->signal != 0 ? ": signal " + std::to_string(status->signal)
+                                    : ": exit code " + std::to_string(status->exit_code));
+      }
+      return absl::AbortedError("ended in the middle of its work," + how + LastLogLines());
+    }
+    if (Clock::now() > deadline) {
+      return absl::DeadlineExceededError("did not answer in time" + LastLogLines());
+    }
+    for (VmProcess& process : processes_) ended = ended || !process.Running();
+  }
+}
+
+absl::Status ArmSession::Apply(const json& event, Repetition& repetition) const {
+  auto kind = Field<std::string>(event, "event");
+  if (!kind.ok()) return kind.status();
+  try {
+    if (*kind == "phase") {
+      const std::string name = event.at("name");
+      repetition.phase_seconds[name] = event.at("seconds");
+      repetition.phase_cpu_seconds[name] = event.at("cpu_seconds");
+    } else if (*kind == "loss") {
+      repetition.loss_path = event.at("path");
+    } else if (*kind == "result") {
+      Outcome& outcome = repetition.outcome;
+      outcome.steps = event.at("steps");
+      outcome.dataset_sha256 = event.at("dataset_sha256");
+      outcome.features_sha256 = event.at("features_sha256");
+      outcome.weights_sha256 = event.at("weights_sha256");
+      outcome.weights_abs_sum = event.at("weights_abs_sum");
+      outcome.accuracy = event.at("accuracy");
+      repetition.max_rss_bytes = event.at("max_rss_bytes").get<std::vector<int64_t>>();
+    } else if (*kind != "first_step") {
+      return absl::DataLossError("an unknown event: " + event.dump());
+    }
+  } catch (const json::exception& error) {
+    return absl::DataLossError(std::string(error.what()) + " in " + event.dump());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Repetition> ArmSession::Run(const std::string& name, int64_t steps,
+                                           std::chrono::seconds timeout) {
+  Repetition repetition;
+  const std::string loss_path = places_.result + "/loss/" + name + ".txt";
+  machines_.ResetPeak(account_);
+  const Usage before = machines_.Read(account_);
+  const auto begin = Clock::now();
+  if (auto s = events_->Send("run " + name + " " + std::to_string(steps) + " " + loss_path); !s.ok())
+    return s;
+  for (bool done = false; !done;) {
+    auto event = NextEvent(begin + timeout);
+    if (!event.ok()) return event.status();
+    if (event->value("event", "") == "phase" && event->value("name", "") == "evaluate") {
+      repetition.usage = machines_.Read(account_);  // checksums come after this and do not count
+      if (before.cpu_seconds && repetition.usage.cpu_seconds) {
+        *repetition.usage.cpu_seconds -= *before.cpu_seconds;
+      }
+    }
+    if (auto s = Apply(*event, repetition); !s.ok()) return s;
+    if (event->value("event", "") == "first_step") {
+      auto at = Field<double>(*event, "at");
+      if (!at.ok()) return at.status();
+      repetition.first_step_seconds = *at - Seconds(begin);
+    }
+    done = event->value("event", "") == "result";
+  }
+  for (const char* phase : {"load", "preprocess", "train", "evaluate"}) {
+    if (repetition.phase_seconds.count(phase) == 0) {
+      return absl::DataLossError(std::string("reported no phase '") + phase + "'");
+    }
+  }
+  auto losses = ReadLossTrace(loss_path);
+  if (losses.ok()) repetition.outcome.losses = *std::move(losses);
+  if (!losses.ok()) repetition.outcome.losses_error = std::string(losses.status().message());
+  return repetition;
+}
+
+absl::Status ArmSession::Stop() {
+  if (auto s = events_->Send("quit"); !s.ok()) return s;
+  absl::Status status;
+  for (VmProcess& process : processes_) {
+    auto ended = process.Wait(kStopTimeout);
+    if (!ended.ok()) {
+      status = absl::DeadlineExceededError("does not end when told to" + LastLogLines());
+    } else if (!ended->ok() && status.ok()) {
+      status = absl::AbortedError("ended with exit code " + std::to_string(ended->exit_code) +
+                                  LastLogLines());
+    }
+  }
+  processes_.clear();
+  StopDaemons();
+  return status;
+}
+
+// `rayx start` in every VM: the head in VM 1, the others join with the file it wrote.
+absl::Status ArmSession::StartDaemons() {
+  const auto begin = Clock::now();
+  join_file_ = places_.result + "/" + label_ + ".join";
+  daemons_up_ = true;
+  for (int vm = 1; vm <= machines_.size(); ++vm) {
+    std::vector<std::string> words = {places_.bin + "/rayx", "start"};
+    if (vm == 1) {
+      words.insert(words.end(), {"--head", "--port=6379"});
+    } else {
+      words.push_back("--address=" + machines_.Address(1) + ":6379");
+    }
+    words.push_back("--listen=" + machines_.Address(vm));
+    words.push_back("--num-cpus=1");
+    words.push_back("--join-file=" + join_file_);
+    auto ended = machines_.Exec(vm, words, Options(vm), kReadyTimeout);
+    if (!ended.ok()) return ended.status();
+    if (!ended->ok()) {
+      return absl::AbortedError("rayx start failed in vm" + std::to_string(vm) + " with exit code " +
+                                std::to_string(ended->exit_code) + LastLogLines());
+    }
+  }
+  daemons_start_seconds_ = Seconds(Clock::now()) - Seconds(begin);
+  return absl::OkStatus();
+}
+
+void ArmSession::StopDaemons() {
+  if (!daemons_up_) return;
+  daemons_up_ = false;
+  for (int vm = machines_.size(); vm >= 1; --vm) {
+    machines_.Exec(vm, {places_.bin + "/rayx", "stop"}, Options(vm), kStopTimeout).status()
+        .IgnoreError();
+  }
+  unlink(join_file_.c_str());
+}
+
+}  // namespace rayx::bench

@@ -1,0 +1,86 @@
+// bench/runner/arm_session.h
+//
+// One launch of one arm on a number of VMs, which runs all its repetitions and sleeps in between
+// while other arms run. Speaks arm_protocol.h.
+// Owner:    the run of a suite.                 Threads: one.
+// Inputs:   events that the arm writes: unknown, missing or malformed ones are errors that name the
+//           arm and show the last lines of its log.
+// Promises: every wait is bounded and ends when a process of the arm dies or the user interrupts;
+//           the destructor ends all its processes.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bench/runner/arm_catalogue.h"
+#include "bench/runner/event_pipe.h"
+#include "bench/runner/gates.h"
+#include "bench/runner/machines.h"
+
+namespace rayx::bench {
+
+struct Places {
+  std::string checkout, venv, bin;  // bin: where rayx and bench/<program> lie
+  std::string data;                 // the data folder
+  std::string result;               // results/<id>
+};
+
+struct Repetition {
+  std::map<std::string, double> phase_seconds, phase_cpu_seconds;
+  double first_step_seconds = 0;  // from the command to the end of the first step
+  std::string loss_path;
+  std::vector<int64_t> max_rss_bytes;
+  Usage usage;  // all of the arm's processes, daemons included, until the end of the last phase
+  Outcome outcome;
+
+  double Total() const;  // of all phases
+};
+
+class ArmSession {
+ public:
+  // Launches and waits until the arm is ready.
+  static absl::StatusOr<std::unique_ptr<ArmSession>> Start(const WorkloadSpec& workload,
+                                                           const ArmSpec& arm, Machines& machines,
+                                                           const Places& places, int threads);
+  ~ArmSession();
+
+  absl::StatusOr<Repetition> Run(const std::string& name, int64_t steps,
+                                 std::chrono::seconds timeout);
+  // Lets the arm end by itself; an exit code other than 0 is an error.
+  absl::Status Stop();
+
+  const ArmSpec& arm() const { return arm_; }
+  // From the launch of the program to its readiness; daemons that must be there before, apart.
+  double start_seconds() const { return start_seconds_; }
+  double daemons_start_seconds() const { return daemons_start_seconds_; }
+  const nlohmann::json& ready() const { return ready_; }
+
+ private:
+  ArmSession(const ArmSpec& arm, Machines& machines, const Places& places);
+  absl::Status Launch(const WorkloadSpec& workload, int threads);
+  absl::Status StartDaemons();
+  void StopDaemons();
+  std::vector<std::string> Command(int vm, const WorkloadSpec& workload, int threads) const;
+  ExecOptions Options(int vm) const;
+  std::string LogPath(int vm) const;
+  std::string LastLogLines() const;
+  absl::StatusOr<nlohmann::json> NextEvent(std::chrono::steady_clock::time_point deadline);
+  absl::Status Apply(const nlohmann::json& event, Repetition& repetition) const;
+
+  const ArmSpec arm_;
+  Machines& machines_;
+  const Places places_;
+  std::string account_, label_;  // label: file names of this launch
+  std::string join_file_;
+  bool daemons_up_ = false;
+  std::unique_ptr<EventPipe> events_;
+  std::vector<VmProcess> processes_;
+  nlohmann::json ready_;
+  double start_seconds_ = 0, daemons_start_seconds_ = 0;
+};
+
+}  // namespace rayx::bench

@@ -1,0 +1,55 @@
+// bench/runner/machines.h
+//
+// Where the arms run: simulated VMs, or this machine itself when it cannot simulate any (then one
+// "VM" without quota and without meters).
+// Owner:    the run of a suite, one a number of VMs.   Threads: one.
+// Promises: the same quota for every arm; meters count an arm's processes and their children only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bench/cluster/simulated_vms.h"
+
+namespace rayx::bench {
+
+struct MachineShape {
+  double cpus = 0.6;
+  int cpu_period_us = 10000;
+};
+
+// One cut-off point of an arm's consumption, summed over all VMs.
+struct Usage {
+  std::optional<double> cpu_seconds;
+  std::optional<int64_t> peak_memory_bytes;
+};
+
+class Machines {
+ public:
+  // `visible_folders`: what must be reachable inside although /tmp and /run are private.
+  static absl::StatusOr<Machines> Simulate(int nodes, const MachineShape& shape,
+                                           const std::vector<std::string>& visible_folders);
+  // This machine, without quota.
+  static Machines Bare() { return Machines(); }
+
+  int size() const { return vms_ ? vms_->size() : 1; }
+  bool simulated() const { return vms_.has_value(); }
+  std::string Address(int vm) const { return vms_ ? vms_->Address(vm) : "127.0.0.1"; }
+  // The network interface that leads to the others.
+  std::string Interface() const { return vms_ ? "eth0" : "lo"; }
+
+  absl::StatusOr<VmProcess> Start(int vm, const std::vector<std::string>& argv,
+                                  const ExecOptions& options);
+  absl::StatusOr<ExitStatus> Exec(int vm, const std::vector<std::string>& argv,
+                                  const ExecOptions& options, std::chrono::milliseconds timeout);
+
+  Usage Read(const std::string& account) const;
+  void ResetPeak(const std::string& account);
+
+ private:
+  std::optional<SimulatedVms> vms_;
+};
+
+}  // namespace rayx::bench

@@ -1,0 +1,40 @@
+// bench/runner/result_writer.h
+//
+// The folder results/<id>, schema version 1:
+//   env.json      the machine, the versions, the command, the arms, how busy the machine was
+//   runs.jsonl    one line a launch ("kind":"start") or repetition ("kind":"rep"), raw
+//   summary.json  medians, intervals, ratios, verdicts, failed gates, what was not run
+//   loss/         one trace a repetition; logs/  what the arms printed
+//   report.html   made from these by bench/report
+// Owner:    the run of a suite.                 Threads: one.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace rayx::bench {
+
+inline constexpr int kResultSchemaVersion = 1;
+
+class ResultWriter {
+ public:
+  // Makes <results>/<id>; an existing one is an error.
+  static absl::StatusOr<ResultWriter> Create(const std::string& results, const std::string& id);
+
+  const std::string& folder() const { return folder_; }
+  const std::string& id() const { return id_; }
+
+  absl::Status AppendRun(const nlohmann::json& line) const;
+  absl::Status Write(const std::string& name, const nlohmann::json& value) const;
+
+ private:
+  std::string folder_, id_;
+};
+
+absl::StatusOr<nlohmann::json> ReadJsonFile(const std::string& path);
+absl::StatusOr<std::vector<nlohmann::json>> ReadJsonLines(const std::string& path);
+
+}  // namespace rayx::bench

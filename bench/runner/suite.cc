@@ -1,0 +1,67 @@
+#include "bench/runner/suite.h"
+
+#include <algorithm>
+
+namespace rayx::bench {
+
+absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& workload) {
+  SuitePlan plan;
+  if (suite == "smoke") {
+    plan.nodes = {1, 2};
+    plan.arms = {"rayx", "native-py"};
+    plan.steps = 60;
+    plan.shows_ratios = false;
+    return plan;
+  }
+  plan.nodes = {1, 2, 3};
+  for (const ArmSpec& arm : workload.arms) plan.arms.push_back(arm.name);
+  if (suite == "quick") {
+    plan.pairs = 3;
+    plan.warm_up_steps = 20;
+    plan.steps = 200;
+    return plan;
+  }
+  if (suite == "full") {
+    plan.pairs = 5;
+    plan.warm_up_steps = 100;
+    plan.steps = workload.steps_per_epoch;
+    plan.extra_starts = 3;
+    return plan;
+  }
+  return absl::InvalidArgumentError("there is no suite '" + suite +
+                                    "'; there are smoke, quick and full");
+}
+
+bool RunsOn(const ArmSpec& arm, int nodes) { return nodes == 1 || !arm.one_node_only; }
+
+int ProgressSteps(const SuitePlan& plan, const std::vector<const ArmSpec*>& arms) {
+  int steps = 0;
+  for (int nodes : plan.nodes) {
+    for (const ArmSpec* arm : arms) {
+      if (RunsOn(*arm, nodes)) {
+        steps += 1 + plan.extra_starts + plan.pairs + (plan.warm_up_steps > 0 ? 1 : 0);
+      }
+    }
+  }
+  return steps;
+}
+
+absl::StatusOr<std::vector<const ArmSpec*>> ChooseArms(const WorkloadSpec& workload,
+                                                       const std::vector<std::string>& names) {
+  std::string known;
+  for (const ArmSpec& arm : workload.arms) known += (known.empty() ? "" : ", ") + arm.name;
+  for (const std::string& name : names) {
+    const bool found = std::any_of(workload.arms.begin(), workload.arms.end(),
+                                   [&](const ArmSpec& arm) { return arm.name == name; });
+    if (!found) {
+      return absl::InvalidArgumentError(workload.name + " has no arm '" + name + "'; it has " + known);
+    }
+  }
+  std::vector<const ArmSpec*> chosen;
+  for (const ArmSpec& arm : workload.arms) {
+    if (std::find(names.begin(), names.end(), arm.name) != names.end()) chosen.push_back(&arm);
+  }
+  return chosen;
+}
+
+}  // namespace rayx::bench

@@ -1,0 +1,39 @@
+// bench/runner/suite.h
+//
+// What the suites mean, and what a run with given options will do. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bench/runner/arm_catalogue.h"
+
+namespace rayx::bench {
+
+struct SuitePlan {
+  std::vector<int> nodes;
+  std::vector<std::string> arms;
+  int pairs = 1;
+  int64_t warm_up_steps = 0;  // 0: no warm-up
+  int64_t steps = 0;
+  int extra_starts = 0;  // launches an arm and number of VMs, for start-up alone
+  bool shows_ratios = true;
+};
+
+// smoke: gates only, at 1 and 2 VMs, one pair. quick: all arms at 1, 2 and 3 VMs, 3 pairs.
+// full: one epoch, 5 pairs, start-up measured by launches of its own.
+absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& workload);
+
+// Steps that a progress bar counts.
+int ProgressSteps(const SuitePlan& plan, const std::vector<const ArmSpec*>& arms);
+
+// The arms of `names`, in the workload's order; an unknown name is an error that lists the known.
+absl::StatusOr<std::vector<const ArmSpec*>> ChooseArms(const WorkloadSpec& workload,
+                                                       const std::vector<std::string>& names);
+
+// Whether `arm` runs on so many VMs.
+bool RunsOn(const ArmSpec& arm, int nodes);
+
+}  // namespace rayx::bench
