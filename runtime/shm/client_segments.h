@@ -30,8 +30,8 @@ namespace rayx::shm {
 
 class SegmentAccess;
 
-// An object being written. Ends unsealed: the bytes are lost, and the grant is to be given back by
-// a Free message.
+// An object being written. Ends unsealed: the bytes are lost, and the grant is to be given back by a
+// Free message, sent after this object has ended (its pages may be granted again at once).
 class WritableObject {
  public:
   WritableObject() = default;

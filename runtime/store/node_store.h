@@ -130,6 +130,7 @@ class NodeStore {
   std::vector<ObjectView> Objects() const;
   uint64_t used_bytes() const { return core_.live_bytes(); }
   uint64_t kept_bytes() const { return core_.warm_bytes(); }  // free, for the next grants
+  size_t waiting_requests() const { return core_.waiting(); }  // for frees
   uint64_t store_bytes() const { return core_.options().budget_bytes; }
   void CheckInvariants() const;
 
