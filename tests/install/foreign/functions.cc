@@ -1,0 +1,4 @@
+#include <rayx/rayx.h>
+
+int Square(int x) { return x * x; }
+RAYX_REMOTE(Square);
