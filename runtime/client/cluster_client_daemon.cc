@@ -128,6 +128,7 @@ void ClusterClient::FreeStored(const model::StoredLocation& location) {
 // --- events --------------------------------------------------------------------------------------
 
 void ClusterClient::HandleDaemonPackets() {
+  if (!daemon_.connected()) return;
   daemon_.Flush();
   proto::DaemonMessage message;
   std::vector<base::UniqueFd> fds;

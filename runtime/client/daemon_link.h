@@ -38,6 +38,7 @@ class DaemonLink {
   bool HasQueued() const { return !queued_.empty(); }
   enum class Result { kMessage, kNothing, kGone };
   Result Receive(proto::DaemonMessage& message, std::vector<base::UniqueFd>& fds, std::string& why);
+  bool connected() const { return socket_.valid(); }
   int fd() const { return socket_.fd(); }
   void Close() { socket_.Close(); }
 

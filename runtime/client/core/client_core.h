@@ -43,6 +43,7 @@ namespace rayx::client {
 
 inline constexpr size_t kLeaseRequestsMax = 64;
 inline constexpr size_t kPipelineMax = 512;
+inline constexpr double kLeaseWorthUs = 5000;  // of work, for one more lease
 
 enum class Revocation { kRevoked, kTooLate, kAsked };  // kAsked: a kRevoke frame is on its way
 
@@ -174,6 +175,7 @@ class ClientCore {
   uint32_t PickLease(const TaskClass& task_class, model::TimePoint now) const;
   bool SendOn(uint32_t lease_index, uint32_t slot, model::TimePoint now);
   size_t Depth(const TaskClass& task_class) const;
+  size_t LeasesWanted(const TaskClass& task_class) const;
   void AskForLeases(uint32_t class_index);
   void ReturnLease(uint32_t lease_index, bool worker_failed);
   void RemoveFromLease(uint32_t lease_index, uint32_t slot, model::TimePoint now);

@@ -169,10 +169,23 @@ void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
   }
 }
 
+// Long tasks want a worker each. Short ones that the leases at hand get through in a few milliseconds are
+// not worth the messages.
+template <class Sink>
+size_t ClientCore<Sink>::LeasesWanted(const TaskClass& task_class) const {
+  const size_t queued = task_class.queued.size();
+  if (task_class.mean_run_us >= 0 && task_class.mean_run_us < kLeaseWorthUs) {
+    const auto busy = static_cast<size_t>(static_cast<double>(queued) * task_class.mean_run_us / kLeaseWorthUs) + 1;
+    const size_t held = task_class.leases.size();
+    return busy > held ? std::min(busy - held, kLeaseRequestsMax) : 0;
+  }
+  return std::min(queued, kLeaseRequestsMax);
+}
+
 template <class Sink>
 void ClientCore<Sink>::AskForLeases(uint32_t class_index) {
   TaskClass& task_class = classes_[class_index];
-  const size_t wanted = std::min(task_class.queued.size(), kLeaseRequestsMax);
+  const size_t wanted = LeasesWanted(task_class);
   while (task_class.requests.size() < wanted) {
     const uint64_t request = ++next_request_;
     task_class.requests.insert(request);
