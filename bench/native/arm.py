@@ -78,7 +78,7 @@ def parse(arguments):
     parser.add_argument("--control")
     parser.add_argument("--out")
     parser.add_argument("--reps", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=937)
+    parser.add_argument("--steps", type=int, default=938)
     options = parser.parse_args(arguments)
     for name in ("batch", "threads", "world_size", "reps", "steps"):
         if getattr(options, name) < 1:

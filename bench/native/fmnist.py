@@ -95,8 +95,24 @@ def permutation(sampler_seed, epoch):
 
 
 def share(total, rank, world):
-    """The contiguous part [begin, end) of `total` items that `rank` of `world` has."""
-    return total * rank // world, total * (rank + 1) // world
+    """The contiguous part [begin, end) of `total` items that `rank` of `world` has; the first
+    total % world ranks have one more."""
+    begin = rank * (total // world) + min(rank, total % world)
+    return begin, begin + total // world + (rank < total % world)
+
+
+def batches(options, rank, world, steps):
+    """For each step: the row numbers of this rank's part, and the size of the whole batch. The last
+    batch of an epoch is what is left."""
+    per_epoch = -(-TRAIN_ROWS // options.batch)
+    for step in range(steps):
+        epoch, in_epoch = divmod(step, per_epoch)
+        if in_epoch == 0:
+            order = permutation(options.sampler_seed, epoch)
+        at = in_epoch * options.batch
+        rows = min(options.batch, TRAIN_ROWS - at)
+        begin, end = share(rows, rank, world)
+        yield order[at + begin:at + end], rows
 
 
 def dataset_sha256(folder):

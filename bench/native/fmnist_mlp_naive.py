@@ -17,20 +17,14 @@ class GlobalBatches:
     """This rank's part of each global batch, so that all arms see the same rows in each step."""
 
     def __init__(self, options, ranks, steps):
-        self.options, self.steps = options, steps
-        self.begin, self.end = fmnist.share(options.batch, ranks.rank, ranks.world)
+        self.batches = [(rows.tolist(), whole) for rows, whole in fmnist.batches(
+            options, ranks.rank, ranks.world, steps)]
 
     def __len__(self):
-        return self.steps
+        return len(self.batches)
 
     def __iter__(self):
-        per_epoch = fmnist.TRAIN_ROWS // self.options.batch
-        for step in range(self.steps):
-            epoch, in_epoch = divmod(step, per_epoch)
-            if in_epoch == 0:
-                order = fmnist.permutation(self.options.sampler_seed, epoch).tolist()
-            at = in_epoch * self.options.batch
-            yield order[at + self.begin:at + self.end]
+        return (rows for rows, _ in self.batches)
 
 
 class Naive:
@@ -54,16 +48,16 @@ class Naive:
         world = self.ranks.world
         self.model = fmnist.make_model(self.options.seed)
         model = DistributedDataParallel(self.model) if world > 1 else self.model
-        loader = DataLoader(self.train_set,
-                            batch_sampler=GlobalBatches(self.options, self.ranks, steps))
+        sampler = GlobalBatches(self.options, self.ranks, steps)
+        loader = DataLoader(self.train_set, batch_sampler=sampler)
         # DDP averages over the ranks: summed here and scaled, so that ranks with an uneven part of
         # the batch count by rows.
         criterion = nn.CrossEntropyLoss(reduction="sum")
         optimizer = torch.optim.SGD(model.parameters(), lr=self.options.lr)
         losses = []
-        for features, labels in loader:
+        for (features, labels), (_, whole) in zip(loader, sampler.batches):
             optimizer.zero_grad()
-            loss = criterion(model(features), labels) * (world / self.options.batch)
+            loss = criterion(model(features), labels) * (world / whole)
             loss.backward()
             optimizer.step()
             losses.append(loss.item() / world)

@@ -66,18 +66,13 @@ class Tuned:
         return flat
 
     def train(self, steps, on_first_step):
-        rank, world, batch = self.ranks.rank, self.ranks.world, self.options.batch
+        world = self.ranks.world
         self.model = fmnist.make_model(self.options.seed)
         weights = self._flatten()
         gradient = torch.empty_like(weights)
         losses = torch.empty(steps)
-        begin, end = fmnist.share(batch, rank, world)
-        steps_per_epoch = fmnist.TRAIN_ROWS // batch
-        for step in range(steps):
-            if step % steps_per_epoch == 0:
-                order = fmnist.permutation(self.options.sampler_seed, step // steps_per_epoch)
-            at = step % steps_per_epoch * batch
-            rows = order[at + begin:at + end]
+        batches = fmnist.batches(self.options, self.ranks.rank, world, steps)
+        for step, (rows, batch) in enumerate(batches):
             output = self.model(self.train_features.index_select(0, rows))
             loss = functional.cross_entropy(
                 output, self.train_labels.index_select(0, rows), reduction="sum") / batch

@@ -10,7 +10,7 @@ const std::vector<WorkloadSpec>& Workloads() {
        .title = "Fashion-MNIST, multilayer perceptron 784-512-512-10, SGD 0.001, global batch 64",
        .dataset_folder = "fashion-mnist",
        .dataset_sha256 = "14410854cf7a289477dcfc7df3f8ec24741e281cdcc425ede0d9a748ca630214",
-       .steps_per_epoch = 937,
+       .steps_per_epoch = 938,
        .arms = {
            {.name = "rayx",
             .kind = ArmKind::kRayx,

@@ -46,7 +46,10 @@
 //               (x / 255 - mean) / deviation in float32, mean and deviation over all training pixels
 //               from sums of x/255 and of its square, in double, per block of kFeatureBlockRows
 //               rows, merged in block order, cast once.
-//   train       STEPS optimiser steps; the last partial batch of an epoch is dropped.
+//   train       STEPS optimiser steps from freshly seeded weights. Step b of epoch e takes rows
+//              [b * batch, (b + 1) * batch) of the epoch's permutation, the last step what is left;
+//              rank r its contiguous part of them, the first ranks one row more where it is uneven.
+//              The loss is the mean over the whole batch.
 //   evaluate    accuracy on all test rows is known to rank 0.
 #pragma once
 

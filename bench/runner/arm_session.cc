@@ -84,6 +84,8 @@ ExecOptions ArmSession::Options(int vm) const {
   options.output_file = LogPath(vm);
   options.account = account_;
   options.environment = {"GLOO_SOCKET_IFNAME=" + machines_.Interface(), "PYTHONDONTWRITEBYTECODE=1"};
+  // More threads than free CPUs must not spin for each other.
+  if (arm_.unrestricted) options.environment.push_back("OMP_WAIT_POLICY=PASSIVE");
   if (!join_file_.empty()) options.environment.push_back("RAYX_JOIN_FILE=" + join_file_);
   return options;
 }

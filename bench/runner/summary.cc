@@ -59,8 +59,10 @@ json Row(const WorkloadRecords& records, const std::string& arm, int nodes) {
     starts.push_back(start.seconds);
     daemons.push_back(start.daemons_seconds);
   }
-  row["start"] = Estimate(starts);
-  row["daemons_start"] = Estimate(daemons);
+  if (!starts.empty()) row["start"] = Estimate(starts);
+  if (std::any_of(daemons.begin(), daemons.end(), [](double s) { return s > 0; })) {
+    row["daemons_start"] = Estimate(daemons);
+  }
   if (reps.empty()) return row;
   row["unrestricted"] = reps.front()->unrestricted;
   row["total"] = Estimate(Samples(reps, [](const RepRecord& r) { return r.repetition.Total(); }));

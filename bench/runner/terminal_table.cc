@@ -11,7 +11,7 @@ using nlohmann::json;
 // "12.3" or "-" where there is no such number.
 std::string Median(const json& row, const char* key, double scale, int digits) {
   const auto found = row.find(key);
-  if (found == row.end() || !found->is_object() || !found->at("median").is_number()) return "-";
+  if (found == row.end()) return "-";
   char text[40];
   snprintf(text, sizeof text, "%.*f", digits, found->at("median").get<double>() * scale);
   return text;
@@ -31,7 +31,7 @@ void PrintRow(const json& row) {
          Median(row, "peak_memory_bytes", 1.0 / 1048576, 0).c_str(),
          row.contains("accuracy") ? std::to_string(row["accuracy"].get<double>()).substr(0, 6).c_str()
                                   : "-");
-  if (daemons != "-" && daemons != "0.0") printf("  (daemons up in %s s)", daemons.c_str());
+  if (daemons != "-") printf("  (daemons up in %s s)", daemons.c_str());
   printf("\n");
   for (const json& why : row["removed_because"]) {
     printf("    removed %d: %s\n", row["repetitions_removed"].get<int>(),
@@ -40,7 +40,7 @@ void PrintRow(const json& row) {
 }
 
 void PrintRatio(const json& ratio) {
-  if (!ratio["median"].is_number()) return;
+  if (ratio["pairs"] == 0) return;
   const double median = ratio["median"];
   printf("  %d VM%s  %-10s %s against %s: %.2fx (%.2f to %.2f, %d pairs): %s\n",
          ratio["nodes"].get<int>(), ratio["nodes"] == 1 ? " " : "s",

@@ -1,0 +1,211 @@
+"""The charts of a report, each a function from summary rows to an inline SVG string."""
+
+import io
+import re
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+ARM_COLOURS = {
+    "rayx": "#1f6feb",
+    "native-py": "#e8710a",
+    "native-py-naive": "#f2b880",
+    "serial": "#6e7781",
+    "serial-unrestricted": "#b7bdc4",
+}
+ARM_NAMES = {
+    "rayx": "RayX",
+    "native-py": "native, tuned",
+    "native-py-naive": "native, tutorial",
+    "serial": "serial, 1 VM",
+    "serial-unrestricted": "serial, whole machine",
+}
+ARM_ORDER = list(ARM_NAMES)
+PHASES = ("load", "preprocess", "train", "evaluate")
+PHASE_COLOURS = {"load": "#8c959f", "preprocess": "#54aeff", "train": "#2da44e",
+                 "evaluate": "#bf8700"}
+
+plt.rcParams.update({
+    "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8c959f",
+    "axes.labelcolor": "#24292f", "xtick.color": "#57606a", "ytick.color": "#24292f",
+    "figure.facecolor": "none", "axes.facecolor": "none", "legend.frameon": False,
+})
+
+
+def arm_name(arm):
+    return ARM_NAMES.get(arm, arm)
+
+
+def vms(nodes):
+    return f"{nodes} VM" if nodes == 1 else f"{nodes} VMs"
+
+
+def to_svg(figure, name):
+    plt.rcParams["svg.hashsalt"] = name
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight",
+                   metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+    text = buffer.getvalue()
+    text = text[text.index("<svg"):]
+    # Several figures share a page: their element ids must not.
+    text = re.sub(r'(id="|url\(#|xlink:href="#|href="#)', lambda m: m.group(1) + name + "-", text)
+    text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
+    return text
+
+
+def ordered(rows):
+    return sorted(rows, key=lambda r: (r["nodes"], ARM_ORDER.index(r["arm"])
+                                       if r["arm"] in ARM_ORDER else 99))
+
+
+def error_of(estimate):
+    """Distances from the median down and up, as error bars want them."""
+    return [[estimate["median"] - estimate["low"]], [estimate["high"] - estimate["median"]]]
+
+
+def phase_bars(rows, name):
+    """Where the time goes: one stacked bar an arm and number of VMs, intervals on the total. The
+    serial program on the whole machine is a line."""
+    best_serial = next((r for r in rows if r.get("unrestricted") and "total" in r), None)
+    rows = [r for r in ordered(rows) if "total" in r and not r.get("unrestricted")]
+    if not rows:
+        return ""
+    positions, at, last = [], 0.0, None
+    for row in rows:
+        if last is not None and row["nodes"] != last:
+            at += 0.7
+        positions.append(at)
+        at += 1
+        last = row["nodes"]
+    figure, axes = plt.subplots(figsize=(8.6, 0.36 * at + 0.9))
+    for row, y in zip(rows, positions):
+        left = 0.0
+        for phase in PHASES:
+            width = row["phases"][phase]["median"]
+            axes.barh(y, width, left=left, height=0.74, color=PHASE_COLOURS[phase])
+            left += width
+        total = row["total"]
+        axes.errorbar(total["median"], y, xerr=error_of(total), color="#24292f", capsize=3,
+                      linewidth=1.1)
+        axes.text(total["high"], y, f"  {total['median']:.2f} s", va="center",
+                  fontweight="bold" if row["arm"] == "rayx" else "normal")
+    axes.set_yticks(positions, [arm_name(r["arm"]) if r["arm"] == "serial" else
+                                f"{arm_name(r['arm'])} · {vms(r['nodes'])}" for r in rows])
+    for label, row in zip(axes.get_yticklabels(), rows):
+        label.set_color(ARM_COLOURS.get(row["arm"], "#24292f") if row["arm"] in ("rayx", "native-py")
+                        else "#57606a")
+    axes.invert_yaxis()
+    axes.set_xlabel("seconds of work, median; shorter is better; whisker: 95 % interval of the total")
+    widest = max(r["total"]["high"] for r in rows)
+    axes.set_xlim(0, widest * 1.13)
+    if best_serial is not None and best_serial["total"]["median"] < widest * 1.1:
+        x = best_serial["total"]["median"]
+        axes.axvline(x, color="#57606a", linestyle="--", linewidth=1)
+        axes.text(x, at - 0.35, f" {arm_name(best_serial['arm'])}: {x:.2f} s", color="#57606a",
+                  fontsize=8, va="bottom")
+    handles = [plt.Rectangle((0, 0), 1, 1, color=PHASE_COLOURS[p]) for p in PHASES]
+    figure.legend(handles, PHASES, loc="upper center", ncols=4, bbox_to_anchor=(0.5, 1.03))
+    return to_svg(figure, name)
+
+
+def ratio_chart(ratios, name):
+    """RayX against each rival: the median ratio with its interval, around the line of equality."""
+    shown = [r for r in ratios if r["metric"] == "total" and r["ours"] == "rayx"
+             and r["median"] is not None]
+    if not shown:
+        return ""
+    figure, axes = plt.subplots(figsize=(8.6, 0.42 * len(shown) + 0.9))
+    colours = {"win": "#1a7f37", "loss": "#cf222e"}
+    for y, ratio in enumerate(shown):
+        colour = colours.get(ratio["verdict"], "#57606a")
+        axes.errorbar(ratio["median"], y, xerr=error_of(ratio), fmt="o", color=colour, capsize=4,
+                      linewidth=2)
+        axes.text(ratio["high"], y, f"  {ratio['median']:.2f}×  {ratio['verdict']}", va="center",
+                  color=colour)
+    axes.axvline(1, color="#24292f", linewidth=1)
+    axes.set_yticks(range(len(shown)),
+                    [f"against {arm_name(r['rival'])} · {vms(r['nodes'])}" for r in shown])
+    axes.invert_yaxis()
+    low = min(r["low"] for r in shown)
+    high = max(r["high"] for r in shown)
+    axes.set_xlim(min(0.8, low * 0.92), max(1.25, high * 1.2))
+    axes.set_xlabel("rival's time / RayX's time:  left of 1 the rival is faster, right of 1 RayX is")
+    return to_svg(figure, name)
+
+
+def loss_curves(traces, name):
+    """traces: {nodes: {arm: [loss]}}. One panel a number of VMs, the arms on top of each other."""
+    if not traces:
+        return ""
+    figure, panels = plt.subplots(1, len(traces), figsize=(8.6, 2.7), sharey=True, squeeze=False)
+    for axes, (nodes, arms) in zip(panels[0], sorted(traces.items())):
+        names = [a for a in ARM_ORDER if a in arms]
+        for i, arm in enumerate(reversed(names)):
+            axes.plot(range(1, len(arms[arm]) + 1), arms[arm], color=ARM_COLOURS[arm],
+                      linewidth=1.0 + 1.7 * (len(names) - 1 - i), label=arm_name(arm),
+                      alpha=0.9, rasterized=False)
+        axes.set_title(vms(nodes), fontsize=10)
+        axes.set_xlabel("step")
+    panels[0][0].set_ylabel("training loss")
+    panels[0][-1].legend(fontsize=8, loc="upper right")
+    return to_svg(figure, name)
+
+
+def speed_up(rows, name):
+    """Steps per second of training against one VM's serial program."""
+    rows = [r for r in rows if "phases" in r and not r.get("unrestricted")]
+    base = next((r for r in rows if r["arm"] == "serial" and r["nodes"] == 1), None) or next(
+        (r for r in rows if r["arm"] == "native-py" and r["nodes"] == 1), None)
+    nodes = sorted({r["nodes"] for r in rows})
+    if base is None or len(nodes) < 2:
+        return ""
+    one = base["phases"]["train"]["median"]
+    figure, axes = plt.subplots(figsize=(4.2, 2.9))
+    axes.plot([0, max(nodes)], [0, max(nodes)], color="#8c959f", linestyle=":", label="ideal")
+    for arm in ARM_ORDER:
+        mine = sorted((r["nodes"], r["phases"]["train"]) for r in rows if r["arm"] == arm)
+        if not mine or arm == "serial":
+            continue
+        x = [n for n, _ in mine]
+        y = [one / e["median"] for _, e in mine]
+        error = [[one / e["median"] - one / e["high"] for _, e in mine],
+                 [one / e["low"] - one / e["median"] for _, e in mine]]
+        axes.errorbar(x, y, yerr=error, marker="o", capsize=3, color=ARM_COLOURS[arm],
+                      label=arm_name(arm))
+    axes.axhline(1, color="#d0d7de", linewidth=1, zorder=0)
+    axes.set_xticks(nodes)
+    axes.set_xlim(0.7, max(nodes) + 0.3)
+    axes.set_ylim(0, None)
+    axes.set_xlabel("VMs")
+    axes.set_ylabel(f"training speed, × {arm_name(base['arm'])}")
+    axes.legend(fontsize=8)
+    return to_svg(figure, name)
+
+
+def grouped_bars(rows, key, scale, label, name):
+    """One group a number of VMs, one bar an arm, of the estimate under `key`."""
+    rows = [r for r in ordered(rows) if key in r]
+    if not rows:
+        return ""
+    nodes = sorted({r["nodes"] for r in rows})
+    arms = [a for a in ARM_ORDER if any(r["arm"] == a for r in rows)]
+    width = 0.8 / len(arms)
+    figure, axes = plt.subplots(figsize=(4.2, 2.9))
+    for row in rows:
+        x = nodes.index(row["nodes"]) + (arms.index(row["arm"]) - (len(arms) - 1) / 2) * width
+        value = row[key]
+        axes.bar(x, value["median"] * scale, width=width * 0.92, color=ARM_COLOURS[row["arm"]],
+                 label=arm_name(row["arm"]))
+        axes.errorbar(x, value["median"] * scale, color="#24292f", capsize=2, linewidth=1,
+                      yerr=[[e[0] * scale] for e in error_of(value)])
+    handles, names = axes.get_legend_handles_labels()
+    unique = dict(zip(names, handles))
+    figure.legend(unique.values(), unique.keys(), fontsize=8, ncols=2, loc="lower center",
+                  bbox_to_anchor=(0.5, 0.9))
+    axes.set_xticks(range(len(nodes)), [vms(n) for n in nodes])
+    axes.set_ylabel(label)
+    return to_svg(figure, name)

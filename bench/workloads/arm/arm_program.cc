@@ -1,0 +1,185 @@
+#include "bench/workloads/arm/arm_program.h"
+
+#include <openssl/evp.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <ctime>
+#include <iostream>
+#include <limits>
+#include <sstream>
+#include <stdexcept>
+
+#include "bench/runner/arm_protocol.h"
+
+namespace rayx::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kStepsMax = 10'000'000;
+
+double Now(clockid_t clock) {
+  timespec time = {};
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+RepCommand ParseCommand(const std::string& line) {
+  std::istringstream words(line);
+  std::string verb;
+  RepCommand command;
+  words >> verb >> command.name >> command.steps >> std::ws;
+  std::getline(words, command.loss_path);
+  if (verb != "run" || command.loss_path.empty() || command.steps < 1 ||
+      command.steps > kStepsMax) {
+    throw std::invalid_argument("not a command: '" + line + "'");
+  }
+  return command;
+}
+
+}  // namespace
+
+ArmOptions ParseArmOptions(int argc, char** argv) {
+  ArmOptions options;
+  CLI::App app{"An arm of RayX's benchmark suite"};
+  const int int_max = std::numeric_limits<int>::max();
+  app.add_option("--data", options.data, "Folder of the raw files")->required();
+  app.add_option("--seed", options.seed, "Of the model's initialisation");
+  app.add_option("--sampler-seed", options.sampler_seed, "Of the first epoch's permutation");
+  app.add_option("--batch", options.batch, "Global batch")->check(CLI::Range(1, 60000));
+  app.add_option("--lr", options.learning_rate, "Learning rate")->check(CLI::Range(0.0, 100.0));
+  app.add_option("--threads", options.threads, "Threads a rank")->check(CLI::Range(1, 1024));
+  app.add_option("--world-size", options.world_size, "Ranks")->check(CLI::Range(1, 1024));
+  app.add_option("--rank", options.rank, "This rank")->check(CLI::Range(0, 1023));
+  app.add_option("--control", options.control, "FIFO of commands");
+  app.add_option("--out", options.out, "File or FIFO of events");
+  app.add_option("--reps", options.reps, "Without --control")->check(CLI::Range(1, int_max));
+  app.add_option("--steps", options.steps, "Without --control")
+      ->check(CLI::Range(int64_t{1}, kStepsMax));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error));
+  }
+  return options;
+}
+
+PhaseClock::PhaseClock() : wall_(Now(CLOCK_MONOTONIC)), cpu_(Now(CLOCK_PROCESS_CPUTIME_ID)) {}
+
+PhaseTime PhaseClock::Read() const {
+  return {Now(CLOCK_MONOTONIC) - wall_, Now(CLOCK_PROCESS_CPUTIME_ID) - cpu_};
+}
+
+ArmEvents::ArmEvents(const std::string& path) : out_(&std::cout) {
+  if (path.empty()) return;
+  file_.open(path);
+  if (!file_) throw std::runtime_error("cannot write events to " + path);
+  out_ = &file_;
+}
+
+void ArmEvents::Write(json event) {
+  if (!rep.empty()) event["rep"] = rep;
+  *out_ << event.dump() << '\n' << std::flush;
+}
+
+void ArmEvents::Ready(const json& facts) {
+  json event = facts;
+  event["event"] = "ready";
+  event["protocol"] = kArmProtocolVersion;
+  event["at"] = Now(CLOCK_MONOTONIC);
+  Write(event);
+}
+
+void ArmEvents::Phase(const std::string& name, const PhaseTime& time) {
+  Write({{"event", "phase"},
+         {"name", name},
+         {"seconds", time.seconds},
+         {"cpu_seconds", time.cpu_seconds}});
+}
+
+void ArmEvents::Losses(const std::string& path, const std::vector<float>& losses) {
+  if (path.empty()) return;
+  FILE* file = fopen(path.c_str(), "we");
+  bool good = file != nullptr;
+  for (float loss : losses) good = good && fprintf(file, "%a\n", static_cast<double>(loss)) > 0;
+  if (file != nullptr) good = fclose(file) == 0 && good;
+  if (!good) throw std::runtime_error("cannot write the loss trace " + path);
+  Write({{"event", "loss"}, {"path", path}});
+}
+
+void ArmEvents::Result(const json& fields) {
+  json event = fields;
+  event["event"] = "result";
+  Write(event);
+}
+
+void ArmEvents::Error(const std::string& message) {
+  Write({{"event", "error"}, {"message", message}});
+}
+
+int ServeRepetitions(const ArmOptions& options, ArmEvents& events,
+                     const std::function<void(const RepCommand&)>& run) {
+  try {
+    const auto serve = [&](const RepCommand& command) {
+      events.rep = command.name;
+      run(command);
+      events.rep.clear();
+    };
+    if (options.control.empty()) {
+      for (int i = 1; i <= options.reps; ++i) serve({"r" + std::to_string(i), "", options.steps});
+      return 0;
+    }
+    std::ifstream control(options.control);
+    for (std::string line; std::getline(control, line) && line != "quit";) {
+      serve(ParseCommand(line));
+    }
+    return 0;
+  } catch (const std::exception& error) {
+    events.Error(error.what());
+    fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr);
+}
+
+Sha256::~Sha256() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
+
+void Sha256::Add(const void* bytes, size_t size) {
+  EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes, size);
+}
+
+std::string Sha256::Binary() {
+  std::string digest(32, '\0');
+  EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_),
+                     reinterpret_cast<unsigned char*>(digest.data()), nullptr);
+  return digest;
+}
+
+std::string Sha256::Hex(std::string_view binary) {
+  std::string hex;
+  for (const char c : binary) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    hex += kDigits[static_cast<unsigned char>(c) >> 4];
+    hex += kDigits[static_cast<unsigned char>(c) & 15];
+  }
+  return hex;
+}
+
+std::string Sha256OfFiles(const std::vector<std::string>& paths) {
+  Sha256 digest;
+  std::vector<char> buffer(1 << 20);
+  for (const std::string& path : paths) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw std::runtime_error("cannot read " + path);
+    while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), file.gcount() > 0) {
+      digest.Add(buffer.data(), static_cast<size_t>(file.gcount()));
+    }
+  }
+  return Sha256::Hex(digest.Binary());
+}
+
+}  // namespace rayx::bench

@@ -1,0 +1,245 @@
+// Arm rayx of fmnist-mlp: what a RayX user would write. Preprocessing is one task a block, the
+// blocks stay in the object store, a DataParallelTrainer trains on them.
+#include <ATen/Parallel.h>
+#include <rayx/rayx.h>
+#include <rayx/torch.h>
+#include <sys/resource.h>
+
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include "bench/data/fetch.h"
+#include "bench/runner/arm_protocol.h"
+#include "bench/workloads/arm/arm_program.h"
+#include "bench/workloads/fmnist_mlp/features.h"
+
+namespace rayx::bench {
+namespace {
+
+constexpr int64_t kTrainRows = 60000, kTestRows = 10000;
+constexpr uint64_t kModelSeed = 1;
+
+std::vector<std::string> DataFiles(const std::string& folder) {
+  return {folder + "/train-images-idx3-ubyte", folder + "/train-labels-idx1-ubyte",
+          folder + "/t10k-images-idx3-ubyte", folder + "/t10k-labels-idx1-ubyte"};
+}
+
+// The trainer has one seed, for weights and order; the workload has two.
+::torch::nn::Sequential MakeModel() {
+  ::torch::manual_seed(kModelSeed);
+  ::torch::nn::Sequential model;
+  model->push_back(::torch::nn::Linear(784, 512));
+  model->push_back(::torch::nn::ReLU());
+  model->push_back(::torch::nn::Linear(512, 512));
+  model->push_back(::torch::nn::ReLU());
+  model->push_back(::torch::nn::Linear(512, 10));
+  return model;
+}
+
+using Trainer = torch::DataParallelTrainer<&MakeModel>;
+using BlockRefs = std::vector<ObjectRef<torch::TensorBlock>>;
+
+std::string Blas() {
+  std::istringstream lines(at::get_parallel_info());
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("Math Kernel") != std::string::npos) return line;
+  }
+  return "unknown";
+}
+
+class FmnistMlp {
+ public:
+  FmnistMlp(const ArmOptions& options, ArmEvents& events) : options_(options), events_(events) {}
+
+  // Brings the workers up, as torchrun does its ranks.
+  void Start(int64_t steps);
+  void Run(const RepCommand& command);
+
+ private:
+  void Load();
+  void Preprocess();
+  // The mean over each global batch, from the ranks' means over their parts.
+  std::vector<float> GlobalLosses(const torch::TrainResult& result) const;
+  nlohmann::json Checksums(const torch::TrainResult& result) const;
+  RowBlock Block(bool train, int64_t begin, int64_t rows) const;
+
+  const ArmOptions options_;
+  ArmEvents& events_;
+  std::unique_ptr<Trainer> trainer_;
+  int64_t trainer_steps_ = 0;
+  std::vector<RowBlock> train_rows_;
+  RowBlock test_rows_;
+  BlockRefs train_;
+  ObjectRef<torch::TensorBlock> test_;
+};
+
+RowBlock FmnistMlp::Block(bool train, int64_t begin, int64_t rows) const {
+  const std::vector<std::string> files = DataFiles(options_.data);
+  RowBlock block;
+  block.images_path = files[train ? 0 : 2];
+  block.labels_path = files[train ? 1 : 3];
+  block.file_rows = train ? kTrainRows : kTestRows;
+  block.begin = begin;
+  block.rows = rows;
+  block.threads = options_.threads;
+  return block;
+}
+
+// The number of steps belongs to a trainer: another number needs another one.
+void FmnistMlp::Start(int64_t steps) {
+  if (trainer_ && trainer_steps_ == steps) return;
+  trainer_.reset();
+  torch::TrainerOptions options;
+  options.workers = options_.world_size;
+  options.cpus_per_worker = options_.threads;
+  const int64_t steps_an_epoch = (kTrainRows + options_.batch - 1) / options_.batch;
+  options.epochs = static_cast<int>((steps + steps_an_epoch - 1) / steps_an_epoch);
+  options.max_steps = steps;
+  options.global_batch = options_.batch;
+  options.learning_rate = options_.learning_rate;
+  options.seed = options_.sampler_seed;
+  trainer_ = std::make_unique<Trainer>(options);
+  trainer_->Start();
+  trainer_steps_ = steps;
+}
+
+void FmnistMlp::Load() {
+  if (const absl::Status status = CheckFashionMnist(options_.data); !status.ok()) {
+    throw std::runtime_error(std::string(status.message()));
+  }
+  train_rows_.clear();
+  for (int64_t begin = 0; begin < kTrainRows; begin += kFeatureBlockRows) {
+    train_rows_.push_back(Block(true, begin, kFeatureBlockRows));
+  }
+  test_rows_ = Block(false, 0, kTestRows);
+}
+
+void FmnistMlp::Preprocess() {
+  std::vector<ObjectRef<Moments>> moments;
+  for (const RowBlock& block : train_rows_) {
+    moments.push_back(
+        Task<&MomentsOf>().SetSchedulingStrategy(SchedulingStrategy::Spread()).Remote(block));
+  }
+  double first = 0, second = 0;
+  for (const auto& block : Get(moments)) {  // in block order
+    first += block->first;
+    second += block->second;
+  }
+  const auto count = static_cast<double>(kTrainRows * kPixels);
+  Scale scale;
+  scale.mean = first / count;
+  scale.deviation = std::sqrt(second / count - scale.mean * scale.mean);
+  const auto standardise = [&](const RowBlock& block) {
+    return Task<&Standardise>()
+        .SetSchedulingStrategy(SchedulingStrategy::Spread())
+        .Remote(block, scale);
+  };
+  train_.clear();
+  for (const RowBlock& block : train_rows_) train_.push_back(standardise(block));
+  test_ = standardise(test_rows_);
+  trainer_->Load(train_, test_);  // every worker can read every row
+}
+
+std::vector<float> FmnistMlp::GlobalLosses(const torch::TrainResult& result) const {
+  const auto plan = torch::BatchPlan::OneOrder(kTrainRows, options_.world_size, options_.batch);
+  std::vector<float> losses(static_cast<size_t>(result.steps));
+  for (size_t i = 0; i < losses.size(); ++i) {
+    const int64_t step = static_cast<int64_t>(i) % plan.steps();
+    for (int rank = 0; rank < options_.world_size; ++rank) {
+      const auto rows = static_cast<float>(plan.Part(step, rank).count);
+      losses[i] += result.rank_losses.at(static_cast<size_t>(rank)).at(i) * rows /
+                   static_cast<float>(plan.BatchRows(step));
+    }
+  }
+  return losses;
+}
+
+nlohmann::json FmnistMlp::Checksums(const torch::TrainResult& result) const {
+  Sha256 features;
+  const auto add = [&](const at::Tensor& rows) {
+    for (int64_t begin = 0; begin < rows.size(0); begin += kFeatureBlockRows) {
+      const at::Tensor block = rows.narrow(0, begin, kFeatureBlockRows).contiguous();
+      Sha256 inner;
+      inner.Add(block.const_data_ptr(), block.nbytes());
+      const std::string digest = inner.Binary();
+      features.Add(digest.data(), digest.size());
+    }
+  };
+  for (const auto& block : train_) add(block.Get()->features);
+  add(test_.Get()->features);
+
+  const ::torch::nn::Sequential model = MakeModel();
+  torch::LoadCheckpoint(*result.checkpoint.Get(), model);
+  Sha256 weights;
+  double absolute_sum = 0;
+  for (const at::Tensor& parameter : model->parameters()) {
+    const at::Tensor values = parameter.detach().contiguous();
+    weights.Add(values.const_data_ptr(), values.nbytes());
+    absolute_sum += values.to(::torch::kFloat64).abs().sum().item<double>();
+  }
+  return {{"dataset_sha256", Sha256OfFiles(DataFiles(options_.data))},
+          {"features_sha256", Sha256::Hex(features.Binary())},
+          {"weights_sha256", Sha256::Hex(weights.Binary())},
+          {"weights_abs_sum", absolute_sum}};
+}
+
+void FmnistMlp::Run(const RepCommand& command) {
+  Start(command.steps);
+  const PhaseClock load;
+  Load();
+  events_.Phase("load", load.Read());
+  const PhaseClock preprocess;
+  Preprocess();
+  events_.Phase("preprocess", preprocess.Read());
+  const PhaseClock train;
+  const torch::TrainResult result = trainer_->Train();
+  // The trainer evaluates as part of its last report and takes its fingerprint of the weights after
+  // it: what it calls training and evaluation are the phases, its fingerprint is no part of them.
+  const double cpu_seconds = train.Read().cpu_seconds;
+  events_.Phase("train", {result.begin_seconds + result.train_seconds, cpu_seconds});
+  events_.Phase("evaluate", {result.evaluate_seconds, 0});
+  events_.Losses(command.loss_path, GlobalLosses(result));
+  nlohmann::json fields = Checksums(result);
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  fields["steps"] = result.steps;
+  fields["accuracy"] = result.accuracies.empty() ? 0.0 : result.accuracies.back();
+  fields["max_rss_bytes"] = {int64_t{usage.ru_maxrss} * 1024};
+  events_.Result(fields);
+  train_.clear();
+  test_ = {};
+}
+
+int Main(int argc, char** argv) {
+  Options rayx_options;
+  // Slots, not CPU share: one for the worker of the trainer, one for preprocessing tasks.
+  rayx_options.num_cpus = 2;
+  Init(&argc, argv, rayx_options);
+  const ArmOptions options = ParseArmOptions(argc, argv);
+  at::set_num_threads(options.threads);
+  ArmEvents events(options.out);
+  int exit_code = 1;
+  try {
+    FmnistMlp workload(options, events);
+    workload.Start(options.steps);
+    events.Ready({{"arm", "rayx"},
+                  {"world_size", options.world_size},
+                  {"threads", at::get_num_threads()},
+                  {"torch", TORCH_VERSION},
+                  {"blas", Blas()}});
+    exit_code = ServeRepetitions(options, events,
+                                 [&](const RepCommand& command) { workload.Run(command); });
+  } catch (const std::exception& error) {
+    events.Error(error.what());
+    fprintf(stderr, "fmnist_mlp: %s\n", error.what());
+  }
+  Shutdown();
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace rayx::bench
+
+int main(int argc, char** argv) { return rayx::bench::Main(argc, argv); }
