@@ -84,7 +84,7 @@ struct FrameHeader {
   uint32_t credit = 0;
   uint16_t item_count = 0;
   uint16_t result_count = 1;    // results that the caller expects
-  uint32_t claim_slot = 0;      // in a ring only: index into the channel's claim words
+  uint32_t claim_slot = 0;      // in a ring only: names the call's claim word there
   uint32_t run_micros = 0;      // in a reply: measured run time, for the depth of pipelining
 };
 static_assert(sizeof(FrameHeader) == kFrameHeaderBytes);

@@ -55,7 +55,6 @@ Channel::Channel(Mapping mapping, std::span<std::byte> memory, const ChannelShap
                LaneWriter(shape.LaneOf(memory, side, Lane::kReplies))},
       readers_{LaneReader(shape.LaneOf(memory, Other(side), Lane::kCalls)),
                LaneReader(shape.LaneOf(memory, Other(side), Lane::kReplies))},
-      claims_(shape.ClaimsOf(memory, side)),
       sent_claims_(shape.ClaimsOf(memory, side)),
       received_claims_(shape.ClaimsOf(memory, Other(side))) {}
 
@@ -66,11 +65,9 @@ bool Channel::TryWrite(model::FrameHeader& header, std::span<const std::byte> bo
   LaneWriter::Place place;
   if (!writer.Find(body.size(), place)) return false;
   if (call) {
-    // A look at the reader's line costs a cache miss, and the last one nearly always suffices.
-    auto slot = claims_.Reserve(writer.tail_seen());
-    if (!slot) slot = claims_.Reserve(writer.ReaderTail());
+    const auto slot = sent_claims_.Reserve();
     if (!slot) return false;
-    claims_.Occupy(*slot, header.cookie_sequence, writer.EndOf(place));
+    sent_claims_.Queue(*slot, header.cookie_sequence);
     header.claim_slot = *slot;
   }
   header.body_bytes = static_cast<uint32_t>(body.size());
@@ -83,30 +80,6 @@ bool Channel::TryWrite(model::FrameHeader& header, std::span<const std::byte> bo
 
 void Channel::Publish() {
   for (LaneWriter& writer : writers_) writer.Publish();
-}
-
-bool Channel::TryRevoke(uint32_t claim_slot, uint32_t cookie_sequence) {
-  if (claim_slot >= sent_claims_.size()) return false;
-  return ClaimProtocol::Move(sent_claims_[claim_slot], cookie_sequence, ClaimState::kQueued,
-                             ClaimState::kRevoked);
-}
-
-ClaimState Channel::ClaimOf(uint32_t claim_slot, uint32_t cookie_sequence) const {
-  if (claim_slot >= sent_claims_.size()) return ClaimState::kUnknown;
-  return ClaimProtocol::Look(sent_claims_[claim_slot], cookie_sequence);
-}
-
-bool Channel::TryClaim(const ReceivedFrame& frame) {
-  if (frame.header.claim_slot >= received_claims_.size()) return false;
-  return ClaimProtocol::Move(received_claims_[frame.header.claim_slot],
-                             frame.header.cookie_sequence, ClaimState::kQueued,
-                             ClaimState::kRunning);
-}
-
-void Channel::MarkDone(uint32_t claim_slot, uint32_t cookie_sequence) {
-  if (claim_slot >= received_claims_.size()) return;
-  ClaimProtocol::Move(received_claims_[claim_slot], cookie_sequence, ClaimState::kRunning,
-                      ClaimState::kDone);
 }
 
 std::string_view Channel::corruption() const {

@@ -51,17 +51,31 @@ class Channel {
   bool TryWrite(model::FrameHeader& header, std::span<const std::byte> body);
   void Publish();
   // Gets a queued call back. False: it runs, ran, or was revoked before.
-  bool TryRevoke(uint32_t claim_slot, uint32_t cookie_sequence);
+  bool TryRevoke(uint32_t claim_slot, uint32_t cookie_sequence) {
+    return sent_claims_.Move(claim_slot, cookie_sequence, ClaimState::kQueued,
+                             ClaimState::kRevoked);
+  }
   // Judge a dead peer's calls only after its replies are drained.
-  ClaimState ClaimOf(uint32_t claim_slot, uint32_t cookie_sequence) const;
+  ClaimState ClaimOf(uint32_t claim_slot, uint32_t cookie_sequence) const {
+    return sent_claims_.Look(claim_slot, cookie_sequence);
+  }
 
   // --- Consumer ---
   ReadResult Peek(Lane lane, ReceivedFrame& out) { return readers_[Index(lane)].Peek(out); }
   void Pop(Lane lane) { readers_[Index(lane)].Pop(); }
-  // Takes a call just before running it. False: revoked; pop it and go on.
-  bool TryClaim(const ReceivedFrame& frame);
+  // Takes a call just before running it, before or after Pop. False: revoked; go on. Every call is
+  // to be claimed and marked done, else its claim word is lost.
+  bool TryClaim(uint32_t claim_slot, uint32_t cookie_sequence) {
+    return received_claims_.Move(claim_slot, cookie_sequence, ClaimState::kQueued,
+                                 ClaimState::kRunning);
+  }
+  bool TryClaim(const ReceivedFrame& frame) {
+    return TryClaim(frame.header.claim_slot, frame.header.cookie_sequence);
+  }
   // After the reply was published, so that "done" implies "the reply can be read".
-  void MarkDone(uint32_t claim_slot, uint32_t cookie_sequence);
+  void MarkDone(uint32_t claim_slot, uint32_t cookie_sequence) {
+    received_claims_.Move(claim_slot, cookie_sequence, ClaimState::kRunning, ClaimState::kDone);
+  }
   bool HasWork() const { return readers_[0].HasWork() || readers_[1].HasWork(); }
   bool HasWork(Lane lane) const { return readers_[Index(lane)].HasWork(); }
 
@@ -75,9 +89,8 @@ class Channel {
   const Mapping mapping_;  // empty when the memory is borrowed
   LaneWriter writers_[kLanes];
   LaneReader readers_[kLanes];
-  ClaimTable claims_;  // of the calls we send
-  std::span<std::atomic<uint64_t>> sent_claims_;
-  std::span<std::atomic<uint64_t>> received_claims_;
+  ClaimTable sent_claims_;
+  ClaimWords received_claims_;
 };
 
 }  // namespace rayx::shm

@@ -72,7 +72,6 @@ LaneMemory ChannelShape::LaneOf(std::span<std::byte> memory, Side writer, Lane l
   const size_t index = direction * kLanes + static_cast<size_t>(lane);
   LaneMemory result;
   result.lane = lane;
-  result.claim_words = options_.claim_words;
   auto* page = reinterpret_cast<ChannelFirstPage*>(memory.data());
   result.control = &page->lanes[direction][static_cast<size_t>(lane)];
   result.ring = memory.subspan(kPageBytes + kSides * ClaimBytes() + index * options_.ring_bytes,

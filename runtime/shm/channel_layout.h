@@ -76,7 +76,6 @@ struct LaneMemory {
   LaneControl* control = nullptr;
   std::span<std::byte> ring;
   std::span<std::byte> payload;
-  uint32_t claim_words = 0;
 };
 
 class ChannelShape {

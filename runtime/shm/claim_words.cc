@@ -4,21 +4,24 @@
 
 namespace rayx::shm {
 
-std::optional<uint32_t> ClaimTable::Reserve(uint64_t consumer_tail) {
+std::optional<uint32_t> ClaimTable::Reserve() {
   const auto size = static_cast<uint32_t>(words_.size());
   for (uint32_t probe = 0; probe < std::min(size, kProbesMax); ++probe) {
-    const uint32_t slot = next_;
-    const uint64_t end = frame_end_[slot];
-    if (end == kFree || ClaimProtocol::Reusable(words_[slot], end <= consumer_tail)) return slot;
-    next_ = next_ + 1 == size ? 0 : next_ + 1;
+    const uint32_t index = next_;
+    if (uses_[index] == 0 || ClaimProtocol::Reusable(words_[index])) {
+      return uses_[index] << index_bits_ | index;
+    }
+    next_ = (next_ + 1) & (size - 1);
   }
   return std::nullopt;
 }
 
-void ClaimTable::Occupy(uint32_t slot, uint32_t cookie_sequence, uint64_t frame_end) {
-  ClaimProtocol::Queue(words_[slot], cookie_sequence);
-  frame_end_[slot] = frame_end;
-  next_ = slot + 1 == words_.size() ? 0 : slot + 1;
+void ClaimTable::Queue(uint32_t slot, uint32_t cookie_sequence) {
+  const auto size = static_cast<uint32_t>(words_.size());
+  const uint32_t index = slot & (size - 1);
+  ClaimProtocol::Queue(words_[index], TagOf(slot, cookie_sequence));
+  ++uses_[index];
+  next_ = (index + 1) & (size - 1);
 }
 
 }  // namespace rayx::shm

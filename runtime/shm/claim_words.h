@@ -3,16 +3,20 @@
 // Claim words: who may still take a queued call (MECHANISMS 2). queued -> running -> done, or
 // queued -> revoked; the consumer swaps to running just before user code, the producer swaps to
 // revoked to get a call back.
-// Owner:    the table of a direction belongs to its producer; the words lie in shared memory.
-// Threads:  Reserve, Occupy: the producer's. The free functions: any, in either process.
-// Inputs:   words may hold anything a hostile peer wrote: an unknown value counts as "not mine".
-// Promises: a call runs or is revoked, never both, and never twice. A word is used again only when
-//           its call is done or revoked *and* the consumer has passed its frame: until then a stale
-//           frame could claim the next call with the same tag.
-// Limits:   the tag is the call's cookie_sequence, so ask only about calls that are still pending.
+// Owner:    the words of a direction lie in shared memory; which are free is its producer's book.
+// Threads:  Reserve, Queue: the producer's. Move, Look: any, in either process.
+// Inputs:   words and slots may hold anything a hostile peer wrote: what does not match a call
+// counts
+//           as "not mine"; an index is always inside the table.
+// Promises: a call runs or is revoked, never both, and never twice, however long its frame lies in
+// a
+//           queue: a slot names a word *and* its use, so a stale frame cannot claim the next call.
+// Limits:   a slot repeats after 2^32 / words uses of one word, and then its cookie_sequence must
+//           repeat too. A call that is neither run nor revoked keeps its word for good.
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -21,64 +25,88 @@
 namespace rayx::shm {
 
 enum class ClaimState : uint32_t {
-  kUnknown = 0,  // never used, another call's, or nonsense
+  kUnknown = 0,  // another call's by now (so this one was done or revoked), or nonsense
   kQueued = 1,
   kRunning = 2,
   kDone = 3,
   kRevoked = 4,
 };
 
-// The steps, apart from std::atomic, so that the interleaving test runs this very code.
+// The steps, apart from std::atomic, so that the interleaving test runs this very code. A tag is
+// unique to a call among those that may still touch its word; its low 4 bits are 0.
 struct ClaimProtocol {
-  static constexpr uint64_t Word(uint32_t cookie_sequence, ClaimState state) {
-    return uint64_t{cookie_sequence} << 32 | static_cast<uint32_t>(state);
+  static constexpr uint64_t kStateMask = 15;
+  static constexpr uint64_t Tag(uint32_t use, uint32_t cookie_sequence) {
+    return uint64_t{cookie_sequence} << 32 | uint64_t{use & 0x0fffffff} << 4;
+  }
+  static constexpr uint64_t Word(uint64_t tag, ClaimState state) {
+    return tag | static_cast<uint64_t>(state);
   }
   // Before the frame is published.
   template <typename AtomicWord>
-  static void Queue(AtomicWord& word, uint32_t cookie_sequence) {
-    word.store(Word(cookie_sequence, ClaimState::kQueued), std::memory_order_relaxed);
+  static void Queue(AtomicWord& word, uint64_t tag) {
+    word.store(Word(tag, ClaimState::kQueued), std::memory_order_relaxed);
   }
   template <typename AtomicWord>
-  static bool Move(AtomicWord& word, uint32_t cookie_sequence, ClaimState from, ClaimState to) {
-    uint64_t expected = Word(cookie_sequence, from);
-    return word.compare_exchange_strong(expected, Word(cookie_sequence, to),
-                                        std::memory_order_acq_rel);
+  static bool Move(AtomicWord& word, uint64_t tag, ClaimState from, ClaimState to) {
+    uint64_t expected = Word(tag, from);
+    return word.compare_exchange_strong(expected, Word(tag, to), std::memory_order_acq_rel);
   }
   template <typename AtomicWord>
-  static ClaimState Look(const AtomicWord& word, uint32_t cookie_sequence) {
+  static ClaimState Look(const AtomicWord& word, uint64_t tag) {
     const uint64_t value = word.load(std::memory_order_acquire);
-    if (value >> 32 != cookie_sequence) return ClaimState::kUnknown;
-    const auto state = static_cast<uint32_t>(value);
-    return state <= 4 ? static_cast<ClaimState>(state) : ClaimState::kUnknown;
+    const uint64_t state = value & kStateMask;
+    const bool known = (value & ~kStateMask) == tag && state <= 4;
+    return known ? static_cast<ClaimState>(state) : ClaimState::kUnknown;
   }
-  // `passed`: the consumer's tail is beyond the frame.
   template <typename AtomicWord>
-  static bool Reusable(const AtomicWord& word, bool passed) {
-    const auto state =
-        static_cast<ClaimState>(static_cast<uint32_t>(word.load(std::memory_order_acquire)));
-    return passed && (state == ClaimState::kDone || state == ClaimState::kRevoked);
+  static bool Reusable(const AtomicWord& word) {
+    const uint64_t state = word.load(std::memory_order_acquire) & kStateMask;
+    return state == static_cast<uint64_t>(ClaimState::kDone) ||
+           state == static_cast<uint64_t>(ClaimState::kRevoked);
   }
 };
 
-// The producer's bookkeeping of its direction's words: which slot holds a call up to which frame
-// end.
-class ClaimTable {
+// The words of one direction, as both processes see them.
+class ClaimWords {
  public:
-  explicit ClaimTable(std::span<std::atomic<uint64_t>> words)
-      : words_(words), frame_end_(words.size(), kFree) {}
+  // A power of two of words.
+  explicit ClaimWords(std::span<std::atomic<uint64_t>> words)
+      : words_(words), index_bits_(std::countr_zero(words.size())) {}
 
-  // A slot for the next call, or nothing when all that were looked at are taken (at most
-  // kProbesMax; the next call goes on where this one stopped). Changes nothing shared.
-  std::optional<uint32_t> Reserve(uint64_t consumer_tail);
-  // Takes the reserved slot for the frame that ends at ring position `frame_end`.
-  void Occupy(uint32_t slot, uint32_t cookie_sequence, uint64_t frame_end);
+  bool Move(uint32_t slot, uint32_t cookie_sequence, ClaimState from, ClaimState to) const {
+    return ClaimProtocol::Move(WordOf(slot), TagOf(slot, cookie_sequence), from, to);
+  }
+  ClaimState Look(uint32_t slot, uint32_t cookie_sequence) const {
+    return ClaimProtocol::Look(WordOf(slot), TagOf(slot, cookie_sequence));
+  }
 
- private:
-  static constexpr uint64_t kFree = 0;  // no frame ends at position 0
-  static constexpr uint32_t kProbesMax = 64;
+ protected:
+  std::atomic<uint64_t>& WordOf(uint32_t slot) const { return words_[slot & (words_.size() - 1)]; }
+  uint64_t TagOf(uint32_t slot, uint32_t cookie_sequence) const {
+    return ClaimProtocol::Tag(slot >> index_bits_, cookie_sequence);
+  }
 
   std::span<std::atomic<uint64_t>> words_;
-  std::vector<uint64_t> frame_end_;
+  int index_bits_;
+};
+
+// The producer's end: also knows which words are free.
+class ClaimTable : public ClaimWords {
+ public:
+  explicit ClaimTable(std::span<std::atomic<uint64_t>> words)
+      : ClaimWords(words), uses_(words.size(), 0) {}
+
+  // A slot for the next call, or nothing when all words that were looked at are taken (at most
+  // kProbesMax; the next call goes on where this one stopped). Changes nothing shared.
+  std::optional<uint32_t> Reserve();
+  // Takes the slot that Reserve just gave, for a frame not yet published.
+  void Queue(uint32_t slot, uint32_t cookie_sequence);
+
+ private:
+  static constexpr uint32_t kProbesMax = 64;
+
+  std::vector<uint32_t> uses_;  // of each word, so far
   uint32_t next_ = 0;
 };
 

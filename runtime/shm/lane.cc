@@ -151,9 +151,6 @@ ReadResult LaneReader::ReadFrame(uint64_t available) {
   if (IsCall(current_.header.kind) != (memory_.lane == Lane::kCalls)) {
     return Poison("a frame in the wrong lane");
   }
-  if (IsCall(current_.header.kind) && current_.header.claim_slot >= memory_.claim_words) {
-    return Poison("a claim slot out of range");
-  }
   return ReadBody(std::min(available, to_end));
 }
 

@@ -41,20 +41,17 @@ class LaneWriter {
     bool payload = false;
   };
   bool Find(size_t body_bytes, Place& place);
-  // Where the frame at `place` will end.
-  uint64_t EndOf(const Place& place) const { return head_ + place.skip + place.frame_bytes; }
   // Writes at a place just found.
   void Write(const Place& place, const model::FrameHeader& header, std::span<const std::byte> body);
   // Shows the reader everything written so far.
   void Publish();
 
-  uint64_t ReaderTail();                             // fresh: a line that the reader writes
-  uint64_t tail_seen() const { return tail_seen_; }  // as of the last look
   // nullptr while sound. Any thread.
   const char* corruption() const { return corruption_.load(std::memory_order_relaxed); }
 
  private:
   bool RingHasRoom(uint64_t bytes);
+  uint64_t ReaderTail();  // fresh: a line that the reader writes
   bool FindPayload(uint64_t bytes, Place& place);
   bool Poison(const char* why);
 
