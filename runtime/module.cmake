@@ -153,6 +153,9 @@ function(rayx_test name)
   endif()
   if(RAYX_SANITIZE)
     math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 4")
+    list(APPEND arg_ENVIRONMENT
+      "UBSAN_OPTIONS=print_stacktrace=1"
+      "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan_suppressions.txt")
   endif()
   if(NOT arg_LABELS)
     file(RELATIVE_PATH arg_LABELS ${CMAKE_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
