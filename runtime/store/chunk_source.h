@@ -16,12 +16,15 @@
 
 namespace rayx::store {
 
-// Takes the bytes of one fetch.
+// Takes the bytes of one fetch, into the place where they stay.
 class ChunkSink {
  public:
   virtual ~ChunkSink() = default;
-  // `offset` in the object. False: not what was asked for; the source stops and says kBroken.
-  virtual bool OnChunk(uint64_t offset, std::span<const std::byte> bytes) = 0;
+  // Where the chunk at `offset` in the object goes: as many bytes as were asked about. Empty: not a
+  // chunk that was asked for; the source stops and says kBroken.
+  virtual std::span<std::byte> Place(uint64_t offset, uint64_t bytes) = 0;
+  // All bytes of the chunk that Place was asked about last are there.
+  virtual void OnPlaced() = 0;
   // Exactly once, and after it nothing more, whatever happened.
   virtual void OnDone(FetchOutcome outcome, std::string_view why) = 0;
 };

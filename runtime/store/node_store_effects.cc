@@ -1,5 +1,5 @@
 // What NodeStore does when its cores have decided.
-#include <cstring>
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -21,15 +21,16 @@ class ExtentSink final : public ChunkSink {
         attempt_(attempt),
         range_(range) {}
 
-  bool OnChunk(uint64_t offset, std::span<const std::byte> bytes) override {
+  std::span<std::byte> Place(uint64_t offset, uint64_t bytes) override {
     const bool is_asked_for = offset >= range_.offset && offset < range_.end() &&
                               offset % kChunkBytes == 0 &&
-                              bytes.size() == std::min(kChunkBytes, bytes_.size() - offset);
-    if (!is_asked_for) return false;
-    std::memcpy(bytes_.data() + offset, bytes.data(), bytes.size());
-    inbox_->Push(ChunkArrived{transfer_, attempt_, offset});
-    return true;
+                              bytes == std::min(kChunkBytes, bytes_.size() - offset);
+    if (!is_asked_for) return {};
+    placing_ = offset;
+    return bytes_.subspan(offset, bytes);
   }
+
+  void OnPlaced() override { inbox_->Push(ChunkArrived{transfer_, attempt_, placing_}); }
 
   void OnDone(FetchOutcome outcome, std::string_view why) override {
     object_.reset();
@@ -43,6 +44,7 @@ class ExtentSink final : public ChunkSink {
   const uint64_t transfer_;
   const uint32_t attempt_;
   const ByteRange range_;
+  uint64_t placing_ = 0;
 };
 
 }  // namespace

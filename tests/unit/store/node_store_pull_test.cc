@@ -4,6 +4,7 @@
 //         what a test tells it to.
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <deque>
 #include <thread>
 
@@ -82,9 +83,11 @@ class LoopbackSource final : public ChunkSource {
       }
       auto bytes = *object.Read(at, std::min(kChunkBytes, object.size() - at));
       if (act == Act::kShortChunk) bytes = bytes.first(bytes.size() - 1);
-      if (!sink.OnChunk(act == Act::kBeyond ? object.size() : at, bytes)) {
-        return sink.OnDone(FetchOutcome::kBroken, "refused");
-      }
+      const auto place = sink.Place(act == Act::kBeyond ? object.size() : at, bytes.size());
+      if (place.empty()) return sink.OnDone(FetchOutcome::kBroken, "refused");
+      REQUIRE(place.size() == bytes.size());
+      std::memcpy(place.data(), bytes.data(), bytes.size());
+      sink.OnPlaced();
       ++chunks;
     }
     sink.OnDone(FetchOutcome::kDone, "");
