@@ -1,7 +1,8 @@
 // The registry of remote functions: RegisterFunction and its kin of the public headers.
-#include <cxxabi.h>
 #include <dlfcn.h>
 
+#include <cctype>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <shared_mutex>
@@ -116,10 +117,24 @@ std::uint64_t FindPointer(const PointerKey& key, const char* spelling, std::stri
 
 bool IsInternalName(const char* mangled_tag) {
   // "...LinkageTagIXadL_Z" precedes the mangled function: nothing of the user's stands before it.
-  const char* function = std::strstr(mangled_tag, "XadL_Z");
-  if (function == nullptr) return true;
-  function += std::strlen("XadL_Z");
-  return *function == 'L' || std::strstr(function, "_GLOBAL__N_") != nullptr;
+  const char* at = std::strstr(mangled_tag, "XadL_Z");
+  if (at == nullptr || std::strstr(at, "_GLOBAL__N_") != nullptr) return true;
+  at += std::strlen("XadL_Z");
+  // An L before a name marks internal linkage: _ZL1fi, _ZN3appL1fEi.
+  if (*at == 'N') at += 1 + std::strspn(at + 1, "rVKRO");
+  while (*at != '\0') {
+    if (*at == 'L') return true;
+    if (std::strncmp(at, "St", 2) == 0) {
+      at += 2;
+    } else if (std::isdigit(static_cast<unsigned char>(*at)) != 0) {
+      char* name = nullptr;
+      const unsigned long bytes = std::strtoul(at, &name, 10);
+      at = bytes <= std::strlen(name) ? name + bytes : "";
+    } else {
+      return false;  // template arguments, an operator, or the parameters
+    }
+  }
+  return false;
 }
 
 void ThrowArgumentCount(std::size_t expected, std::size_t given) {

@@ -1,0 +1,91 @@
+// Mistakes that must not compile. check_refused.cmake compiles this file and looks for each sentence after
+// `EXPECT:` in what the compiler says.
+#include <rayx/rayx.h>
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+int Plain(int x);
+int TakesPointer(const int* x);
+int TakesReference(std::string& x);
+int TakesView(std::string_view x);
+int* ReturnsPointer();
+std::string_view ReturnsView();
+struct Opaque {
+  explicit Opaque(int);
+  std::function<void()> f;
+};
+int TakesOpaque(const Opaque& x);
+struct WithPointer {
+  int* p;
+};
+int TakesWithPointer(const WithPointer& x);
+struct Seventeen {
+  int a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q;
+};
+int TakesSeventeen(const Seventeen& x);
+struct Base {
+  int a = 0;
+  RAYX_SERIALIZE(a)
+};
+struct Derived : Base {
+  int b = 0;
+};
+int TakesDerived(const Derived& x);
+struct Virtual {
+  virtual ~Virtual();
+};
+int TakesVirtual(const std::unique_ptr<Virtual>& x);
+struct Class {
+  static Class* Create(int);
+  int Method(int);
+};
+struct Elsewhere {
+  int Method(int);
+};
+
+void Mistakes(const rayx::ObjectRef<std::string>& text, const rayx::ActorHandle<Class>& handle) {
+  int here = 0;
+  // EXPECT: The number of arguments is not the number of the function's parameters
+  rayx::Task<&Plain>().Remote(1, 2);
+  // EXPECT: An argument cannot be converted to the type of its parameter.
+  rayx::Task<&Plain>().Remote(std::string());
+  // EXPECT: The rayx::ObjectRef that is given refers to another type than the parameter's.
+  rayx::Task<&Plain>().Remote(text);
+  // EXPECT: A remote function cannot take a pointer
+  rayx::Task<&TakesPointer>().Remote(&here);
+  // EXPECT: A remote function cannot take a non-const reference
+  rayx::Task<&TakesReference>().Remote(std::string());
+  // EXPECT: A remote function cannot take a view
+  rayx::Task<&TakesView>().Remote("text");
+  // EXPECT: A remote function cannot return a pointer
+  rayx::Task<&ReturnsPointer>().Remote();
+  // EXPECT: A remote function cannot return a view
+  rayx::Task<&ReturnsView>().Remote();
+  // EXPECT: rayx::Task(f) takes a function.
+  rayx::Task([here](int x) { return here + x; });
+  // EXPECT: RAYX_REMOTE takes functions and member functions
+  rayx::detail::RegisterAllRemote<7>("");
+  // EXPECT: RayX cannot send this type
+  rayx::Task<&TakesOpaque>().Remote(Opaque(1));
+  // EXPECT: RayX cannot send a pointer
+  rayx::Task<&TakesWithPointer>().Remote(WithPointer{&here});
+  // EXPECT: RayX takes plain structs of at most 16 fields apart
+  rayx::Task<&TakesSeventeen>().Remote(Seventeen());
+  // EXPECT: RAYX_SERIALIZE stands in a base class
+  rayx::Task<&TakesDerived>().Remote(Derived());
+  // EXPECT: functions would lose its derived part
+  rayx::Task<&TakesVirtual>().Remote(std::unique_ptr<Virtual>());
+  // EXPECT: handle.Task takes a member function of the actor's class
+  handle.Task(&Plain);
+  // EXPECT: The member function is not one of the actor's class.
+  handle.Task(&Elsewhere::Method);
+  // EXPECT: rayx::Actor takes a function that makes the actor
+  rayx::Actor(&Class::Method);
+  // EXPECT: An actor's factory returns C*, std::unique_ptr<C> or std::shared_ptr<C>.
+  rayx::Actor(&Plain);
+  // EXPECT: rayx::View is for std::string and for std::vector of plain numbers
+  rayx::View<std::vector<std::string>> view;
+}
