@@ -3,7 +3,7 @@
 // What `rayx start` leaves on disk while it runs, and how others on this VM find it.
 //
 //   <base>/                     RAYX_SESSION_DIR, else $XDG_RUNTIME_DIR/rayx, else /tmp/rayx-<uid>
-//     <cluster>-<pid>/          one started session, 0700; pid of its supervisor
+//     <cluster>-<pid>/          one started session, 0700; pid of the `rayx start`
 //       session.json            SessionInfo
 //       node.sock               the node daemon's SOCK_SEQPACKET socket for drivers
 //       join                    the join file, 0600: what other VMs need (rpc/join_file.h)

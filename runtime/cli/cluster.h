@@ -1,0 +1,41 @@
+// runtime/cli/cluster.h
+//
+// The command line's way to the cluster of this VM's session.
+// Owner:    one command.        Threads: one; calls wait.
+// Promises: an error says whether there is no session, why the last one ended, or that the head does
+//           not answer.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "io/session_folder.h"
+#include "proto/head.pb.h"
+#include "proto/node.pb.h"
+#include "rpc/channel.h"
+
+namespace rayx::cli {
+
+class Cluster {
+ public:
+  // Of this user's running session.
+  static base::StatusOr<std::unique_ptr<Cluster>> Connect();
+
+  const io::SessionInfo& session() const { return session_; }
+  base::StatusOr<proto::StatusReply> Status();
+  // Of every live node; what could not be asked is told in `problems`.
+  base::StatusOr<std::vector<proto::NodeState>> NodeStates(std::vector<std::string>& problems);
+  base::StatusOr<proto::LogReply> Logs(uint32_t node, const std::string& file, uint32_t tail_lines);
+
+ private:
+  Cluster(io::SessionInfo session, rpc::ClusterCredentials credentials, const io::Address& head);
+  base::StatusOr<std::unique_ptr<rpc::RpcChannel>> NodeChannel(const proto::NodeInfo& node) const;
+
+  const io::SessionInfo session_;
+  const rpc::ClusterCredentials credentials_;
+  rpc::RpcChannel head_;
+};
+
+}  // namespace rayx::cli

@@ -1,0 +1,56 @@
+#include "cli/stop.h"
+
+#include <poll.h>
+#include <signal.h>
+
+#include <iostream>
+
+#include "absl/strings/str_join.h"
+#include "cli/session.h"
+#include "io/processes.h"
+
+namespace rayx::cli {
+namespace {
+
+// Longer than the supervisor gives head and node together.
+constexpr int kSupervisorWaitMs = 20000;
+
+// The orderly way: the supervisor ends the others and cleans up.
+bool AskSupervisor(const io::SessionInfo& session) {
+  const base::UniqueFd pidfd = io::OpenPidfd(session.supervisor.pid);
+  if (!pidfd || !io::IsRunning(session.supervisor)) return false;
+  io::Signal(pidfd.get(), SIGTERM);
+  pollfd ended = {pidfd.get(), POLLIN, 0};
+  return ::poll(&ended, 1, kSupervisorWaitMs) == 1;
+}
+
+bool Stop(const io::SessionInfo& session) {
+  const bool orderly = AskSupervisor(session);
+  const std::vector<int> left = EndProcesses(session);
+  CleanFolder(session.folder, false);
+  if (!left.empty()) {
+    std::cerr << "rayx stop: could not end pid " << absl::StrJoin(left, ", ") << "\n";
+    return false;
+  }
+  std::cout << (session.head ? "Stopped the cluster at " : "Stopped this node of the cluster at ")
+            << session.head_address
+            << (orderly ? "" : ", which had crashed; ended and removed what it had left") << ".\n";
+  return true;
+}
+
+}  // namespace
+
+int RunStop() {
+  const std::string base = io::SessionBase();
+  bool found = false;
+  bool stopped = true;
+  for (const io::SessionInfo& session : io::ListSessions(base)) {
+    if (session.embedded) continue;
+    found = true;
+    stopped = Stop(session) && stopped;
+  }
+  if (!found) std::cout << "No session of this user runs on this VM (looked in " << base << ").\n";
+  return stopped ? 0 : 1;
+}
+
+}  // namespace rayx::cli
