@@ -1,4 +1,8 @@
-"""gRPC's headers only in rpc/ and in the shells that own a server (files named *server*)."""
+"""gRPC's headers only in rpc/ and where bytes meet the wire.
+
+That is: the shells that own a server (files named *server*), the streams of frames between nodes
+(*_stream), and store/transfer/, which moves chunks through gRPC's byte buffers without a copy.
+"""
 
 import os
 import re
@@ -10,9 +14,10 @@ GRPC = re.compile(r"(grpcpp|grpc)/|.*\.grpc\.pb\.h$")
 
 def may_include(path):
     parts = path.split("/")
-    return parts[1] in ("rpc", "testing") or \
-        (parts[1] in ("node", "head", "store") and "core" not in parts and
-         "server" in os.path.basename(path))
+    if parts[1] in ("rpc", "testing") or parts[1:3] == ["store", "transfer"]:
+        return True
+    return parts[1] in ("node", "head", "store") and "core" not in parts and \
+        re.search(r"server|_stream\b", os.path.basename(path)) is not None
 
 
 def check(tree):
@@ -24,6 +29,8 @@ def check(tree):
 
 CLEAN = {
     "runtime/rpc/channel.h": "#include <grpcpp/grpcpp.h>\n",
+    "runtime/node/frame_stream.h": "#include <grpcpp/grpcpp.h>\n",
+    "runtime/store/transfer/a.cc": "#include <grpcpp/grpcpp.h>\n",
     "runtime/node/node_server.cc": "#include \"proto/node.grpc.pb.h\"\n",
     "runtime/node/core/lease_core.h": "#include \"proto/node.pb.h\"\n",
 }
