@@ -1,6 +1,7 @@
 #include "bench/runner/arm_session.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ using nlohmann::json;
 constexpr auto kReadyTimeout = std::chrono::seconds(180);
 constexpr auto kStopTimeout = std::chrono::seconds(30);
 constexpr size_t kLogLinesShown = 15;
+constexpr int kRayxPort = 7399;
 
 double Seconds(Clock::time_point time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
@@ -86,7 +88,6 @@ ExecOptions ArmSession::Options(int vm) const {
   options.environment = {"GLOO_SOCKET_IFNAME=" + machines_.Interface(), "PYTHONDONTWRITEBYTECODE=1"};
   // More threads than free CPUs must not spin for each other.
   if (arm_.unrestricted) options.environment.push_back("OMP_WAIT_POLICY=PASSIVE");
-  if (!join_file_.empty()) options.environment.push_back("RAYX_JOIN_FILE=" + join_file_);
   return options;
 }
 
@@ -132,7 +133,7 @@ absl::Status ArmSession::Launch(const WorkloadSpec& workload, int threads) {
       words.insert(words.begin() + 6, "--master-port=" + std::to_string(port));
       words.insert(words.begin() + 7, places_.checkout + "/bench/native/" + arm_.program);
     } else if (arm_.kind == ArmKind::kRayx && machines_.size() > 1) {
-      words.push_back("--address=" + machines_.Address(1) + ":6379");
+      words.push_back("--address=" + machines_.Address(1) + ":" + std::to_string(kRayxPort));
     }
     auto process = machines_.Start(vm, words, Options(vm));
     if (!process.ok()) return process.status();
@@ -303,40 +304,57 @@ absl::Status ArmSession::Stop() {
   return status;
 }
 
-// `rayx start` in every VM: the head in VM 1, the others join with the file it wrote.
+// `rayx start` in every VM: the head in VM 1, whose join file the others are given. Two CPU slots a
+// VM: one for the trainer's worker, one for tasks; the quota is the same as for every arm.
 absl::Status ArmSession::StartDaemons() {
   const auto begin = Clock::now();
-  join_file_ = places_.result + "/" + label_ + ".join";
   daemons_up_ = true;
   for (int vm = 1; vm <= machines_.size(); ++vm) {
-    std::vector<std::string> words = {places_.bin + "/rayx", "start"};
+    std::vector<std::string> words = {places_.bin + "/rayx", "start", "--num-cpus=2",
+                                      "--listen=" + machines_.Address(vm)};
     if (vm == 1) {
-      words.insert(words.end(), {"--head", "--port=6379"});
+      words.insert(words.end(), {"--head", "--fresh", "--port=" + std::to_string(kRayxPort)});
     } else {
-      words.push_back("--address=" + machines_.Address(1) + ":6379");
+      words.push_back("--address=" + machines_.Address(1) + ":" + std::to_string(kRayxPort));
+      words.push_back("--join-file=" + join_file_);
     }
-    words.push_back("--listen=" + machines_.Address(vm));
-    words.push_back("--num-cpus=1");
-    words.push_back("--join-file=" + join_file_);
     auto ended = machines_.Exec(vm, words, Options(vm), kReadyTimeout);
     if (!ended.ok()) return ended.status();
     if (!ended->ok()) {
       return absl::AbortedError("rayx start failed in vm" + std::to_string(vm) + " with exit code " +
                                 std::to_string(ended->exit_code) + LastLogLines());
     }
+    if (vm > 1) continue;
+    if (auto s = FetchJoinFile(); !s.ok()) return s;
   }
   daemons_start_seconds_ = Seconds(Clock::now()) - Seconds(begin);
   return absl::OkStatus();
 }
 
+// The head's session folder lies in VM 1's private /tmp: the file is copied out, as a user would
+// copy it to another VM. It is a secret and goes when the daemons go.
+absl::Status ArmSession::FetchJoinFile() {
+  ExecOptions options = Options(1);
+  options.output_file.clear();
+  auto read = machines_.Exec(1, {"/bin/sh", "-c", "cat /tmp/rayx-*/*/join"}, options, kStopTimeout);
+  if (!read.ok()) return read.status();
+  if (!read->ok()) return absl::NotFoundError("rayx start left no join file: " + read->errors);
+  join_file_ = places_.result + "/" + label_ + ".join";
+  const int fd = open(join_file_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const auto size = static_cast<ssize_t>(read->output.size());
+  const bool good = fd >= 0 && write(fd, read->output.data(), read->output.size()) == size;
+  if (fd >= 0) close(fd);
+  return good ? absl::OkStatus() : absl::UnavailableError("cannot write " + join_file_);
+}
+
 void ArmSession::StopDaemons() {
   if (!daemons_up_) return;
   daemons_up_ = false;
+  unlink(join_file_.c_str());
   for (int vm = machines_.size(); vm >= 1; --vm) {
     machines_.Exec(vm, {places_.bin + "/rayx", "stop"}, Options(vm), kStopTimeout).status()
         .IgnoreError();
   }
-  unlink(join_file_.c_str());
 }
 
 }  // namespace rayx::bench

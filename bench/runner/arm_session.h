@@ -63,6 +63,7 @@ class ArmSession {
   ArmSession(const ArmSpec& arm, Machines& machines, const Places& places);
   absl::Status Launch(const WorkloadSpec& workload, int threads);
   absl::Status StartDaemons();
+  absl::Status FetchJoinFile();
   void StopDaemons();
   std::vector<std::string> Command(int vm, const WorkloadSpec& workload, int threads) const;
   ExecOptions Options(int vm) const;

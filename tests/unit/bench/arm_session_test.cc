@@ -1,0 +1,143 @@
+// Goal: whatever an arm writes or however it ends, the runner reports it and does not hang.
+// Method: arms of a few lines of Python on the bare machine, each with another fault.
+#include "bench/runner/arm_session.h"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+namespace rayx::bench {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+
+constexpr char kPrelude[] = R"(
+import json, sys
+flags = dict(a[2:].split('=', 1) for a in sys.argv[1:])
+out = open(flags['out'], 'w', buffering=1)
+def event(**fields): out.write(json.dumps(fields) + '\n')
+def ready(version=1): event(event='ready', protocol=version, at=1e9)
+def commands(): return open(flags['control'])
+def phases():
+  for name in ('load', 'preprocess', 'train', 'evaluate'):
+    event(event='phase', name=name, seconds=0.5, cpu_seconds=0.25)
+def result(path):
+  open(path, 'w').write('0x1p+1\n0x1p+0\n')
+  event(event='loss', path=path)
+  event(event='result', steps=2, dataset_sha256='a', features_sha256='b', weights_sha256='c',
+        weights_abs_sum=1.0, accuracy=0.5, max_rss_bytes=[1])
+)";
+
+class FakeArm {
+ public:
+  explicit FakeArm(const std::string& script) {
+    folder_ = fs::temp_directory_path() / ("fake-arm-" + std::to_string(getpid()));
+    fs::create_directories(folder_ / "bench/native");
+    fs::create_directories(folder_ / "bin");
+    fs::create_directories(folder_ / "logs");
+    fs::create_directories(folder_ / "loss");
+    std::ofstream(folder_ / "bench/native/fake.py") << kPrelude << script;
+    fs::create_symlink("/usr/bin/python3", folder_ / "bin/python");
+  }
+  ~FakeArm() { fs::remove_all(folder_); }
+
+  absl::StatusOr<std::unique_ptr<ArmSession>> Start() {
+    const Places places = {.checkout = folder_, .venv = folder_, .bin = folder_, .data = folder_,
+                           .result = folder_};
+    const ArmSpec arm = {.name = "fake", .kind = ArmKind::kSerial, .program = "fake.py"};
+    return ArmSession::Start(WorkloadSpec{}, arm, machines_, places, 1);
+  }
+  std::unique_ptr<ArmSession> MustStart() {
+    auto session = Start();
+    INFO(session.status());
+    REQUIRE(session.ok());
+    return *std::move(session);
+  }
+
+ private:
+  fs::path folder_;
+  Machines machines_ = Machines::Bare();
+};
+
+bool Says(const absl::Status& status, const std::string& words) {
+  INFO(status);
+  return std::string(status.message()).find(words) != std::string::npos;
+}
+
+TEST_CASE("ArmSession: an arm that follows the protocol") {
+  FakeArm arm(R"(
+ready()
+for line in commands():
+  if line == 'quit\n': break
+  words = line.split()
+  event(event='first_step', at=1.0)
+  phases()
+  result(words[3])
+)");
+  auto session = arm.MustStart();
+  for (const char* name : {"a", "b"}) {
+    auto rep = session->Run(name, 2, seconds(20));
+    INFO(rep.status());
+    REQUIRE(rep.ok());
+    CHECK(rep->Total() == 2.0);
+    CHECK(rep->outcome.losses == std::vector<double>{2, 1});
+    CHECK(rep->outcome.accuracy == 0.5);
+  }
+  CHECK(session->Stop().ok());
+}
+
+TEST_CASE("ArmSession: an arm that cannot start shows its last words") {
+  FakeArm arm("sys.exit('no such library')");
+  const absl::Status status = arm.Start().status();
+  CHECK(Says(status, "exit code 1"));
+  CHECK(Says(status, "no such library"));
+}
+
+TEST_CASE("ArmSession: another version of the protocol is refused") {
+  FakeArm arm("ready(2)\ncommands().readline()");
+  CHECK(Says(arm.Start().status(), "version 2"));
+}
+
+TEST_CASE("ArmSession: rubbish instead of events is refused") {
+  FakeArm arm("out.write('hello\\n')\ncommands().readline()");
+  CHECK(Says(arm.Start().status(), "not a JSON object: hello"));
+}
+
+TEST_CASE("ArmSession: death in the middle of a repetition is reported with the signal") {
+  FakeArm arm("ready()\ncommands().readline()\nimport os\nos.kill(os.getpid(), 9)");
+  auto session = arm.MustStart();
+  CHECK(Says(session->Run("a", 2, seconds(20)).status(), "signal 9"));
+}
+
+TEST_CASE("ArmSession: an arm that says nothing runs out of time") {
+  FakeArm arm("ready()\nf = commands()\nf.readline()\nf.readline()");
+  auto session = arm.MustStart();
+  CHECK(session->Run("a", 2, seconds(0)).status().code() == absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_CASE("ArmSession: an error event becomes the reason") {
+  FakeArm arm("ready()\nf = commands()\nf.readline()\nevent(event='error', message='bad data')\nf.readline()");
+  auto session = arm.MustStart();
+  CHECK(Says(session->Run("a", 2, seconds(20)).status(), "bad data"));
+}
+
+TEST_CASE("ArmSession: a result without its fields, or a missing phase, is refused") {
+  FakeArm without_fields("ready()\nf = commands()\nf.readline()\nevent(event='result')\nf.readline()");
+  CHECK(Says(without_fields.MustStart()->Run("a", 2, seconds(20)).status(), "steps"));
+}
+
+TEST_CASE("ArmSession: a missing phase is refused") {
+  FakeArm arm("ready()\nf = commands()\nresult(f.readline().split()[3])\nf.readline()");
+  CHECK(Says(arm.MustStart()->Run("a", 2, seconds(20)).status(), "no phase 'load'"));
+}
+
+TEST_CASE("ArmSession: an exit code other than 0 at the end is an error") {
+  FakeArm arm("ready()\ncommands().readline()\nsys.exit(3)");
+  CHECK(Says(arm.MustStart()->Stop(), "exit code 3"));
+}
+
+}  // namespace
+}  // namespace rayx::bench
