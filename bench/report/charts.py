@@ -43,6 +43,10 @@ def vms(nodes):
     return f"{nodes} VM" if nodes == 1 else f"{nodes} VMs"
 
 
+def place(arm, nodes):
+    return arm_name(arm) if arm.startswith("serial") else f"{arm_name(arm)} · {vms(nodes)}"
+
+
 def to_svg(figure, name):
     plt.rcParams["svg.hashsalt"] = name
     buffer = io.StringIO()
@@ -91,24 +95,24 @@ def phase_bars(rows, name):
         total = row["total"]
         axes.errorbar(total["median"], y, xerr=error_of(total), color="#24292f", capsize=3,
                       linewidth=1.1)
-        axes.text(total["high"], y, f"  {total['median']:.2f} s", va="center",
-                  fontweight="bold" if row["arm"] == "rayx" else "normal")
-    axes.set_yticks(positions, [arm_name(r["arm"]) if r["arm"] == "serial" else
-                                f"{arm_name(r['arm'])} · {vms(r['nodes'])}" for r in rows])
+        axes.annotate(f"{total['median']:.2f} s", (total["high"], y), xytext=(7, 0),
+                      textcoords="offset points", va="center",
+                      fontweight="bold" if row["arm"] == "rayx" else "normal")
+    axes.set_yticks(positions, [place(r["arm"], r["nodes"]) for r in rows])
     for label, row in zip(axes.get_yticklabels(), rows):
         label.set_color(ARM_COLOURS.get(row["arm"], "#24292f") if row["arm"] in ("rayx", "native-py")
                         else "#57606a")
-    axes.invert_yaxis()
+    axes.set_ylim(at - 0.4, -0.6)
     axes.set_xlabel("seconds of work, median; shorter is better; whisker: 95 % interval of the total")
     widest = max(r["total"]["high"] for r in rows)
     axes.set_xlim(0, widest * 1.13)
     if best_serial is not None and best_serial["total"]["median"] < widest * 1.1:
         x = best_serial["total"]["median"]
         axes.axvline(x, color="#57606a", linestyle="--", linewidth=1)
-        axes.text(x, at - 0.35, f" {arm_name(best_serial['arm'])}: {x:.2f} s", color="#57606a",
-                  fontsize=8, va="bottom")
+        axes.annotate(f"{arm_name(best_serial['arm'])}: {x:.2f} s", (x, -0.5), xytext=(4, 4),
+                      textcoords="offset points", color="#57606a", fontsize=8)
     handles = [plt.Rectangle((0, 0), 1, 1, color=PHASE_COLOURS[p]) for p in PHASES]
-    figure.legend(handles, PHASES, loc="upper center", ncols=4, bbox_to_anchor=(0.5, 1.03))
+    axes.legend(handles, PHASES, loc="lower center", ncols=4, bbox_to_anchor=(0.5, 1.02))
     return to_svg(figure, name)
 
 
@@ -124,11 +128,11 @@ def ratio_chart(ratios, name):
         colour = colours.get(ratio["verdict"], "#57606a")
         axes.errorbar(ratio["median"], y, xerr=error_of(ratio), fmt="o", color=colour, capsize=4,
                       linewidth=2)
-        axes.text(ratio["high"], y, f"  {ratio['median']:.2f}×  {ratio['verdict']}", va="center",
-                  color=colour)
+        axes.annotate(f"{ratio['median']:.2f}× {ratio['verdict']}", (ratio["high"], y),
+                      xytext=(7, 0), textcoords="offset points", va="center", color=colour)
     axes.axvline(1, color="#24292f", linewidth=1)
     axes.set_yticks(range(len(shown)),
-                    [f"against {arm_name(r['rival'])} · {vms(r['nodes'])}" for r in shown])
+                    [f"against {place(r['rival'], r['nodes'])}" for r in shown])
     axes.invert_yaxis()
     low = min(r["low"] for r in shown)
     high = max(r["high"] for r in shown)
@@ -186,8 +190,9 @@ def speed_up(rows, name):
     return to_svg(figure, name)
 
 
-def grouped_bars(rows, key, scale, label, name):
-    """One group a number of VMs, one bar an arm, of the estimate under `key`."""
+def grouped_bars(rows, key, scale, label, name, on_top=None):
+    """One group a number of VMs, one bar an arm, of the estimate under `key`; hatched above it the
+    one under `on_top`, where there is one."""
     rows = [r for r in ordered(rows) if key in r]
     if not rows:
         return ""
@@ -200,6 +205,10 @@ def grouped_bars(rows, key, scale, label, name):
         value = row[key]
         axes.bar(x, value["median"] * scale, width=width * 0.92, color=ARM_COLOURS[row["arm"]],
                  label=arm_name(row["arm"]))
+        if on_top in row:
+            axes.bar(x, row[on_top]["median"] * scale, bottom=value["median"] * scale,
+                     width=width * 0.92, facecolor="none", edgecolor=ARM_COLOURS[row["arm"]],
+                     hatch="////", linewidth=0.8)
         axes.errorbar(x, value["median"] * scale, color="#24292f", capsize=2, linewidth=1,
                       yerr=[[e[0] * scale] for e in error_of(value)])
     handles, names = axes.get_legend_handles_labels()

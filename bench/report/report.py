@@ -92,7 +92,7 @@ def verdict(workload, nodes):
         return {"nodes": nodes, "kind": "win", "headline": f"RayX {median:.2f}× as fast",
                 "sentence": f"{times} ({interval})"}
     if ratio["verdict"] == "loss":
-        return {"nodes": nodes, "kind": "loss", "headline": f"RayX {1 / median:.2f}× as slow",
+        return {"nodes": nodes, "kind": "loss", "headline": f"RayX takes {1 / median:.2f}× as long",
                 "sentence": f"{times} (ratio {median:.2f}, {interval})"}
     if ratio["verdict"] == "too few pairs":
         return {"nodes": nodes, "kind": "none", "headline": "too few pairs",
@@ -177,7 +177,8 @@ def section(folder, env, workload, number):
         "losses": charts.loss_curves(
             {n: {a: thin(t) for a, t in arms.items()} for n, arms in traces.items()}, prefix + "l"),
         "speed_up": charts.speed_up(rows, prefix + "s") if shows else "",
-        "starts": charts.grouped_bars(rows, "start", 1, "seconds until ready", prefix + "t"),
+        "starts": charts.grouped_bars(rows, "start", 1, "seconds until ready", prefix + "t",
+                                      "daemons_start"),
         "cpu": charts.grouped_bars(rows, "cpu_seconds", 1, "CPU seconds a repetition",
                                    prefix + "c") if shows else "",
         "memory": charts.grouped_bars(rows, "peak_memory_bytes", 1 / 2**20,
