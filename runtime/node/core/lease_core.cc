@@ -79,8 +79,11 @@ void LeaseCore::OnCancel(const RequestKey& key, TimePoint now, LeaseEffects& eff
     return;
   }
   auto it = lease_keys_.find(key);
-  // Granted already: the answer is on its way and its owner returns the lease.
-  if (it == lease_keys_.end() || leases_.at(it->second).worker) return;
+  if (it == lease_keys_.end()) return;
+  const Lease& lease = leases_.at(it->second);
+  // Granted already: the answer is on its way, and an owner of this node returns the lease. An answer
+  // to another node may have been lost.
+  if (lease.worker && lease.request.asking == options_.self) return;
   EndLease(it->second, false, "cancelled", effects);
   Dispatch(now, effects);
 }
@@ -300,6 +303,11 @@ void LeaseCore::Remember(const RequestKey& key, Answer answer) {
 LeaseId LeaseCore::LeaseOf(ProcessId worker) const {
   auto it = workers_.find(worker);
   return it == workers_.end() ? LeaseId{} : it->second;
+}
+
+ProcessId LeaseCore::OwnerOfRemote(LeaseId lease) const {
+  auto it = remote_leases_.find(lease);
+  return it == remote_leases_.end() ? ProcessId{} : it->second.owner;
 }
 
 void LeaseCore::CheckInvariants() const {

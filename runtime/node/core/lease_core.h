@@ -77,6 +77,7 @@ class LeaseCore {
                   LeaseEffects& effects);
   void OnTick(model::TimePoint now, LeaseEffects& effects);
 
+  const LeaseOptions& options() const { return options_; }
   const scheduling::ResourceLedger& ledger() const { return ledger_; }
   const scheduling::ClusterView& view() const { return view_; }
   size_t queued() const { return queue_.size(); }
@@ -94,6 +95,8 @@ class LeaseCore {
     }
   }
   model::LeaseId LeaseOf(model::ProcessId worker) const;
+  // Of a lease that a process of this node holds on another; none: unknown.
+  model::ProcessId OwnerOfRemote(model::LeaseId lease) const;
 
   void CheckInvariants() const;
 

@@ -226,7 +226,10 @@ void WorkerPoolCore::OnJobEnded(JobId job, TimePoint now, PoolEffects& effects) 
     }
   }
   for (auto& [id, worker] : workers_) {
-    if (worker.kind.job == job) End(id, worker, true, "its job has ended", effects);
+    if (worker.kind.job != job) continue;
+    // An idle one that was asked to end may have stayed, for references that others hold.
+    if (worker.ending) effects.ends.push_back({id, true, "its job has ended"});
+    End(id, worker, true, "its job has ended", effects);
   }
   Pump(now, effects);
 }
@@ -235,7 +238,7 @@ void WorkerPoolCore::OnTick(TimePoint now, PoolEffects& effects) {
   for (auto& [id, worker] : workers_) {
     const bool idle = !worker.lease && !worker.ending;
     if (idle && now - worker.idle_since >= options_.idle_for) {
-      End(id, worker, true, "it was idle", effects);
+      End(id, worker, true, kIdle, effects);
     }
   }
   std::vector<StartId> late;

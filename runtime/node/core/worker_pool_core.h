@@ -33,6 +33,9 @@ struct StartId {
   explicit operator bool() const { return value != 0; }
 };
 
+// The reason of an end that a worker may refuse: it owns values that others still need.
+inline constexpr char kIdle[] = "idle";
+
 struct PoolEffects {
   struct StartZygote {
     std::string program_key;

@@ -103,6 +103,11 @@ class PullServer::Stream final : public rpc::ServerStream<proto::PullRequest, pr
 PullServer::PullServer(NodeStore& store, Post post)
     : shared_(std::make_shared<Shared>(Shared{std::move(post), &store})) {}
 
+PullServer::PullServer(Post post)
+    : shared_(std::make_shared<Shared>(Shared{std::move(post), nullptr})) {}
+
+void PullServer::SetStore(NodeStore& store) { shared_->store = &store; }
+
 PullServer::~PullServer() { Stop(); }
 
 void PullServer::Stop() { shared_->store = nullptr; }

@@ -23,6 +23,10 @@ class PullServer {
 
   // `store` is used on the loop only, until Stop.
   PullServer(NodeStore& store, Post post);
+  // Without a store, because a node gets its number only when its server has an address: calls are
+  // answered UNAVAILABLE until SetStore, which is called on the loop.
+  explicit PullServer(Post post);
+  void SetStore(NodeStore& store);
   ~PullServer();  // Stop
 
   // Before server.Start().

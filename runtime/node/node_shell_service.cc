@@ -1,0 +1,301 @@
+// NodeShell: calls of the head, of other daemons, of the command line.
+#include <dirent.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <deque>
+#include <utility>
+
+#include "base/log.h"
+#include "node/node_shell.h"
+#include "node/wire.h"
+#include "rpc/errors.h"
+#include "scheduling/wire.h"
+
+namespace rayx::node {
+
+using model::LeaseId;
+using model::NodeNumber;
+using model::ProcessId;
+
+namespace {
+
+constexpr size_t kLogTailBytes = 1 << 20;
+constexpr uint32_t kLogLinesMax = 10000;
+constexpr uint32_t kSpillsMax = LeaseCore::kSpillsMax;
+
+base::Status NotYet() { return absl::UnavailableError("the node daemon is starting or ending"); }
+
+// "n3.p17/42", as RemoteLeaseRequest.id has it.
+bool ParseRemoteId(const std::string& id, RequestKey& key) {
+  unsigned node = 0;
+  unsigned number = 0;
+  unsigned long long request = 0;
+  if (std::sscanf(id.c_str(), "n%u.p%u/%llu", &node, &number, &request) != 3) return false;
+  key = RequestKey{ProcessId::Make(NodeNumber{node}, number), request, 0};
+  return true;
+}
+
+}  // namespace
+
+// Hands a call over to the loop; the handler fills in the reply.
+template <typename Request, typename Reply>
+void NodeShell::Handle(const rpc::Method<Request, Reply>& method,
+                       void (NodeShell::*handler)(const Request&, Reply&)) {
+  server_->Handle<Request, Reply>(
+      method, [this, loop = loop_, alive = alive_, handler](Request& request,
+                                                           rpc::Responder<Reply> responder) {
+        auto own = std::make_shared<Request>(std::move(request));
+        auto answer = std::make_shared<rpc::Responder<Reply>>(std::move(responder));
+        const bool posted = loop->Post([this, alive, handler, own, answer] {
+          if (!*alive || !store_ || stopping_) return answer->Fail(NotYet());
+          Reply reply;
+          (this->*handler)(*own, reply);
+          answer->Reply(reply);
+        });
+        if (!posted) answer->Fail(absl::ResourceExhaustedError("the node daemon is overloaded"));
+      });
+}
+
+void NodeShell::AddHandlers() {
+  server_->Handle<proto::RemoteLeaseRequest, proto::RemoteLeaseReply>(
+      rpc::kNodeLease,
+      [this, loop = loop_, alive = alive_](proto::RemoteLeaseRequest& request,
+                                           rpc::Responder<proto::RemoteLeaseReply> responder) {
+        auto own = std::make_shared<proto::RemoteLeaseRequest>(std::move(request));
+        auto answer =
+            std::make_shared<rpc::Responder<proto::RemoteLeaseReply>>(std::move(responder));
+        const bool posted = loop->Post([this, alive, own, answer] {
+          if (!*alive || !store_ || stopping_) return answer->Fail(NotYet());
+          OnRemoteLease(*own, answer);
+        });
+        if (!posted) answer->Fail(absl::ResourceExhaustedError("the node daemon is overloaded"));
+      });
+  Handle(rpc::kNodeCancelLease, &NodeShell::OnRemoteLeaseCancel);
+  Handle(rpc::kNodeReturnLease, &NodeShell::OnRemoteLeaseReturn);
+  Handle(rpc::kNodeStartActor, &NodeShell::OnStartActor);
+  Handle(rpc::kNodeStopActor, &NodeShell::OnStopActor);
+  Handle(rpc::kNodeNotify, &NodeShell::OnNotify);
+  Handle(rpc::kNodeJobEnded, &NodeShell::OnJobEnded);
+  Handle(rpc::kNodeState, &NodeShell::OnState);
+  Handle(rpc::kNodeLogs, &NodeShell::OnLogs);
+  Handle(rpc::kNodeStop, &NodeShell::OnNodeStop);
+  server_->HandleStream(rpc::kNodeFrames,
+                        [loop = loop_, events = peers_->incoming_events()]()
+                            -> rpc::ServerStreamBase* { return new IncomingStream(*loop, events); });
+}
+
+void NodeShell::OnRemoteLease(const proto::RemoteLeaseRequest& wire, LeaseResponder responder) {
+  const ProcessId owner{wire.owner()};
+  const model::JobId job{wire.request().scheduling_class().job()};
+  auto request = LeaseFromWire(wire.request(), owner, job);
+  if (!request.ok() || !owner.node() || owner.node() == self_ || !job ||
+      wire.program().key().empty()) {
+    return responder->Fail(request.ok() ? absl::InvalidArgumentError("owner, job or program")
+                                        : request.status());
+  }
+  if (ended_jobs_.count(job) != 0) {
+    proto::RemoteLeaseReply reply;
+    *reply.mutable_failed()->mutable_error() =
+        rpc::MakeErrorInfo(ErrorCode::kCancelled, "the job has ended");
+    return responder->Reply(reply);
+  }
+  if (const proto::ErrorInfo wrong = programs_.Check(wire.program(), options_.host_name);
+      wrong.code() != 0) {
+    proto::RemoteLeaseReply reply;
+    *reply.mutable_failed()->mutable_error() = wrong;
+    return responder->Reply(reply);
+  }
+  OpenJob(job, wire.program());
+  AskForDriver(job);
+  request->program_key = wire.program().key();
+  request->asking = owner.node();
+  request->spill_count = std::min(wire.spill_count(), kSpillsMax);
+  remote_asks_[request->key].push_back(std::move(responder));
+  core_->OnLeaseRequest(*request, Now(), effects_);
+  RunEffects();
+}
+
+void NodeShell::OnRemoteLeaseCancel(const proto::RemoteLeaseCancel& request,
+                                    proto::RemoteLeaseCancelReply&) {
+  RequestKey key;
+  if (!ParseRemoteId(request.id(), key)) return;
+  core_->OnLeaseCancel(key, Now(), effects_);
+  RunEffects();
+  AnswerRemote(key, proto::RemoteLeaseReply{});  // nobody listens any more
+}
+
+void NodeShell::OnRemoteLeaseReturn(const proto::RemoteLeaseReturn& request,
+                                    proto::RemoteLeaseReturnReply&) {
+  core_->OnLeaseReturn(LeaseId{request.lease()}, request.worker_failed(), Now(), effects_);
+  RunEffects();
+}
+
+void NodeShell::OnStartActor(const proto::StartActorRequest& request,
+                             proto::StartActorReply& reply) {
+  const proto::ActorSpec& spec = request.spec();
+  const model::JobId job{spec.job()};
+  auto resources = scheduling::FromWire(spec.lifetime_resources());
+  if (!resources.ok() || request.incarnation() == 0 || spec.id().creator() == 0 || !job ||
+      spec.program().key().empty()) {
+    *reply.mutable_error() = rpc::MakeErrorInfo(
+        ErrorCode::kInvalidOption,
+        resources.ok() ? "an actor without id, incarnation, job or program"
+                       : std::string(base::Message(resources.status())));
+    return;
+  }
+  if (ended_jobs_.count(job) != 0 && !spec.detached()) {
+    *reply.mutable_error() = rpc::MakeErrorInfo(ErrorCode::kCancelled, "the job has ended");
+    return;
+  }
+  *reply.mutable_error() = programs_.Check(spec.program(), options_.host_name);
+  if (reply.error().code() != 0) return;
+  OpenJob(job, spec.program());
+  if (!jobs_[job].driver) AskForDriver(job);
+  LeaseRequest placement;
+  placement.job = job;
+  placement.resources = *std::move(resources);
+  placement.program_key = spec.program().key();
+  core_->OnStartActor(spec, request.incarnation(), placement, Now(), effects_);
+  RunEffects();
+}
+
+void NodeShell::OnStopActor(const proto::StopActorRequest& request, proto::StopActorReply&) {
+  core_->OnStopActor({ActorFromWire(request.id()), request.incarnation()}, request.reason(),
+                     Now(), effects_);
+  RunEffects();
+}
+
+void NodeShell::OnNotify(const proto::NotifyRequest& request, proto::NotifyReply&) {
+  for (const auto& died : request.died()) {
+    if (ProcessId{died.process()}.node() == NodeNumber{request.node()}) OnRemoteDeath(died);
+  }
+  for (const auto& lines : request.logs()) {
+    const model::JobId id{lines.job()};
+    auto job = jobs_.find(id);
+    if (job != jobs_.end() && job->second.is_local) DeliverLines(id, lines);
+  }
+  for (const auto& wire : request.freed()) {
+    const model::StoredLocation location = LocationFromWire(wire);
+    if (location.node == self_) {
+      store_->Free(location, location.object.owner);
+    } else {
+      store_->FreeCopy(location);
+    }
+  }
+  if (request.recalled_lease() != 0) {
+    const LeaseId lease{request.recalled_lease()};
+    const ProcessId owner = core_->leases().OwnerOfRemote(lease);
+    if (owner) Recall({lease, owner});
+  }
+}
+
+void NodeShell::OnJobEnded(const proto::JobEndedRequest& request, proto::JobEndedReply&) {
+  EndJob(model::JobId{request.job()}, "the head says that it has ended", false);
+}
+
+proto::NodeInfo NodeShell::OwnInfo() const {
+  proto::NodeInfo info;
+  info.set_number(self_.value);
+  info.set_host_name(options_.host_name);
+  info.set_address(server_->address().ToString());
+  *info.mutable_total() = scheduling::ToWire(core_->leases().ledger().total());
+  *info.mutable_available() = scheduling::ToWire(core_->leases().ledger().available());
+  for (const auto& [key, value] : options_.labels) {
+    auto* label = info.add_labels();
+    label->set_key(key);
+    label->set_value(value);
+  }
+  info.set_alive(true);
+  info.set_pid(::getpid());
+  info.set_store_bytes(options_.store_bytes);
+  info.set_store_used_bytes(store_->used_bytes());
+  info.set_is_head(options_.beside_head);
+  info.set_workers(static_cast<uint32_t>(core_->pool().workers()));
+  info.set_queued_leases(static_cast<uint32_t>(core_->leases().queued()));
+  return info;
+}
+
+void NodeShell::OnState(const proto::NodeStateRequest&, proto::NodeState& reply) {
+  constexpr int kObjectsMax = 10000;  // of a message that has to stay below 8 MiB
+  *reply.mutable_node() = OwnInfo();
+  for (const auto& [id, process] : table_->all()) {
+    auto* worker = reply.add_workers();
+    worker->set_process(id.value);
+    worker->set_pid(process->pid);
+    const LeaseId lease = core_->leases().LeaseOf(id);
+    worker->set_state(process->role == proto::DRIVER ? "driver" : core_->pool().StateOf(id));
+    if (lease && core_->leases().ledger().IsBlocked(lease.value)) worker->set_state("blocked");
+    worker->set_job(process->job.value);
+    const ActorLife life = core_->actors().LifeOf(id);
+    if (life.incarnation != 0) worker->set_actor(ToString(life.id));
+    worker->set_title(process->plate.page->title());
+    worker->set_lease(lease.value);
+  }
+  core_->leases().ForEach([&](LeaseId id, const LeaseRequest& request, ProcessId worker,
+                              const char* state) {
+    auto* lease = reply.add_leases();
+    lease->set_lease(id.value);
+    lease->set_owner(request.key.owner.value);
+    lease->set_worker(worker.value);
+    *lease->mutable_resources() = scheduling::ToWire(request.resources);
+    lease->set_state(state);
+  });
+  for (const store::ObjectView& view : store_->Objects()) {
+    if (reply.objects_size() >= kObjectsMax) break;
+    auto* object = reply.add_objects();
+    object->mutable_id()->set_owner(view.object.owner.value);
+    object->mutable_id()->set_sequence(view.object.sequence);
+    object->set_bytes(view.bytes);
+    object->set_state(view.state);
+    object->set_job(view.job.value);
+    object->set_pins(view.is_pinned ? 1 : 0);
+    object->set_primary(view.is_primary);
+  }
+}
+
+void NodeShell::OnLogs(const proto::LogRequest& request, proto::LogReply& reply) {
+  const std::string folder = options_.session_folder + "/logs";
+  if (request.file().empty()) {
+    DIR* entries = ::opendir(folder.c_str());
+    if (entries == nullptr) return;
+    while (const dirent* entry = ::readdir(entries)) {
+      if (entry->d_name[0] != '.') reply.add_files(entry->d_name);
+    }
+    ::closedir(entries);
+    std::sort(reply.mutable_files()->begin(), reply.mutable_files()->end());
+    return;
+  }
+  const auto refuse = [&](const std::string& why) {
+    *reply.mutable_error() = rpc::MakeErrorInfo(ErrorCode::kInvalidOption, why);
+  };
+  if (request.file().find('/') != std::string::npos || request.file()[0] == '.') {
+    return refuse("a log file is named without a folder");
+  }
+  std::FILE* file = std::fopen((folder + "/" + request.file()).c_str(), "re");
+  if (file == nullptr) return refuse("there is no log file " + request.file());
+  std::fseek(file, 0, SEEK_END);
+  const long size = std::ftell(file);
+  const bool cut = size > static_cast<long>(kLogTailBytes);
+  std::fseek(file, cut ? size - static_cast<long>(kLogTailBytes) : 0, SEEK_SET);
+  std::string text(kLogTailBytes, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  std::deque<std::string> lines;
+  const uint32_t wanted = std::min(std::max(request.tail_lines(), 1u), kLogLinesMax);
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    if (!(cut && at == 0)) lines.push_back(text.substr(at, end - at));
+    if (lines.size() > wanted) lines.pop_front();
+    at = end + 1;
+  }
+  for (std::string& line : lines) reply.add_lines(ValidUtf8(std::move(line)));
+}
+
+void NodeShell::OnNodeStop(const proto::NodeStopRequest& request, proto::NodeStopReply&) {
+  RAYX_LOG(kInfo) << "told to stop: " << request.reason();
+  // After the answer has left.
+  loop_->AddTimerAfter(std::chrono::milliseconds(50), [this] { Stop(absl::OkStatus()); });
+}
+
+}  // namespace rayx::node

@@ -1,0 +1,111 @@
+// runtime/node/peer_nodes.h
+//
+// The other daemons of the cluster: calls to them, and the streams that carry frames.
+// Owner:    NodeDaemon.             Threads: the node loop only.
+// Inputs:   the cluster view; frames to send; batches from incoming streams.
+// Outputs:  the functions of PeerNodesEvents.
+// Promises: those of FrameSenderCore and FrameReceiverCore; a broken connection is made again with
+//           back-off until the head declares the node dead; then what it may not have handled comes
+//           back through on_undelivered.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "io/loop.h"
+#include "node/core/frame_stream_core.h"
+#include "node/frame_stream.h"
+#include "rpc/channel.h"
+#include "scheduling/cluster_view.h"
+
+namespace rayx::node {
+
+struct PeerNodesEvents {
+  std::function<void(const model::FrameHeader&, std::span<const std::byte>, model::NodeNumber from)>
+      on_frame;
+  std::function<void(const model::FrameHeader&, const std::string& why)> on_undelivered;
+  std::function<void()> on_room;  // acknowledgements have come
+};
+
+class PeerNodes {
+ public:
+  PeerNodes(io::Loop& loop, std::string incarnation, const rpc::ClusterCredentials& credentials,
+            PeerNodesEvents events);
+  ~PeerNodes();
+
+  void SetSelf(model::NodeNumber self) { self_ = self; }
+  void OnNode(const scheduling::NodeView& node);
+  void OnNodeDead(model::NodeNumber node, const std::string& reason);
+  void OnDestinationGone(model::ProcessId destination);
+
+  // False: unknown or dead, `why` says so.
+  bool Send(const model::FrameHeader& header, std::span<const std::byte> body, std::string& why);
+  bool IsFull(model::NodeNumber node) const;
+  void OnDelivered(model::NodeNumber from, model::ProcessId destination);
+  // Null: unknown or dead.
+  rpc::RpcChannel* Channel(model::NodeNumber node);
+
+  // After each round of the loop: writes what there is to write.
+  void Flush();
+
+  // For the server: makes the handlers of incoming streams.
+  std::shared_ptr<const IncomingStreamEvents> incoming_events() const { return incoming_events_; }
+  void Stop();
+
+ private:
+  struct Sender {
+    explicit Sender(const std::string& incarnation, bool has_credit)
+        : core(incarnation, has_credit) {}
+    FrameSenderCore core;
+    OutgoingStream* stream = nullptr;
+    uint64_t connection = 0;
+    bool writing = false;
+    uint32_t failures = 0;
+    io::Loop::TimerId retry = 0;
+  };
+  struct Receiver {
+    FrameReceiverCore core;
+    std::shared_ptr<IncomingHandle> handle;
+  };
+  struct Peer {
+    scheduling::NodeView view;
+    std::unique_ptr<rpc::RpcChannel> channel;
+    std::unique_ptr<proto::Node::Stub> stub;
+    Sender bulk;
+    Sender urgent;
+    explicit Peer(const std::string& incarnation)
+        : bulk(incarnation, true), urgent(incarnation + "-urgent", false) {}
+  };
+  struct Connection {
+    model::NodeNumber node;
+    bool urgent = false;
+  };
+
+  Peer* FindAlive(model::NodeNumber node, std::string* why);
+  Sender* SenderOf(uint64_t connection);
+  void Connect(model::NodeNumber node, Peer& peer, bool urgent);
+  void FlushSender(model::NodeNumber node, Peer& peer, bool urgent);
+  void CloseSender(Sender& sender);
+  void OnOutgoingMessage(uint64_t connection, const proto::FrameBatch& batch);
+  void OnOutgoingEnd(uint64_t connection);
+  void OnIncoming(const std::shared_ptr<IncomingHandle>& handle, const proto::FrameBatch& batch);
+
+  io::Loop& loop_;
+  const std::string incarnation_;
+  const rpc::ClusterCredentials credentials_;
+  const PeerNodesEvents events_;
+  model::NodeNumber self_;
+  std::shared_ptr<ReactorCount> reactors_ = std::make_shared<ReactorCount>();
+  std::shared_ptr<const OutgoingStreamEvents> outgoing_events_;
+  std::shared_ptr<const IncomingStreamEvents> incoming_events_;
+  std::map<model::NodeNumber, std::unique_ptr<Peer>> peers_;
+  std::map<model::NodeNumber, std::string> dead_;
+  std::map<std::pair<model::NodeNumber, bool>, Receiver> receivers_;
+  std::map<uint64_t, Connection> connections_;
+  uint64_t next_connection_ = 1;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace rayx::node

@@ -1,0 +1,126 @@
+#include "node/worker_log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+namespace rayx::node {
+namespace {
+
+constexpr size_t kReadBytesMax = 64 * 1024;
+
+void SetNonBlocking(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags >= 0) ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+}  // namespace
+
+WorkerLog::WorkerLog(base::UniqueFd out, base::UniqueFd err, std::string file,
+                     LinesCallback on_lines)
+    : file_(std::move(file)), on_lines_(std::move(on_lines)) {
+  streams_[0].fd = std::move(out);
+  streams_[1].fd = std::move(err);
+  for (const Stream& stream : streams_) SetNonBlocking(stream.fd.get());
+}
+
+void WorkerLog::Take(bool is_stderr, const char* bytes, size_t size,
+                     std::vector<std::string>& lines) {
+  Stream& stream = streams_[is_stderr ? 1 : 0];
+  for (size_t i = 0; i < size; ++i) {
+    if (bytes[i] != '\n') stream.partial.push_back(bytes[i]);
+    if (bytes[i] != '\n' && stream.partial.size() < kLineBytesMax) continue;
+    lines.push_back(std::move(stream.partial));
+    stream.partial.clear();
+  }
+}
+
+bool WorkerLog::ReadSome(bool is_stderr, model::TimePoint now) {
+  Stream& stream = streams_[is_stderr ? 1 : 0];
+  if (!stream.fd) return false;
+  char buffer[kReadBytesMax];
+  const ssize_t size = ::read(stream.fd.get(), buffer, sizeof buffer);
+  if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+  if (size == 0) return false;
+  std::vector<std::string> lines;
+  Take(is_stderr, buffer, static_cast<size_t>(size), lines);
+  Deliver(is_stderr, std::move(lines), now);
+  return true;
+}
+
+void WorkerLog::Finish(model::TimePoint now) {
+  for (const bool is_stderr : {false, true}) {
+    Stream& stream = streams_[is_stderr ? 1 : 0];
+    if (!stream.fd) continue;
+    // A grandchild may hold the pipe open and go on writing: what is there now, and no more.
+    char buffer[kReadBytesMax];
+    std::vector<std::string> lines;
+    for (int reads = 0; reads < 16; ++reads) {
+      const ssize_t size = ::read(stream.fd.get(), buffer, sizeof buffer);
+      if (size <= 0) break;
+      Take(is_stderr, buffer, static_cast<size_t>(size), lines);
+    }
+    if (!stream.partial.empty()) {
+      lines.push_back(std::move(stream.partial));
+      stream.partial.clear();
+    }
+    Deliver(is_stderr, std::move(lines), now);
+    stream.fd.Reset();
+  }
+}
+
+void WorkerLog::Deliver(bool is_stderr, std::vector<std::string> lines, model::TimePoint now) {
+  if (lines.empty()) return;
+  Stream& stream = streams_[is_stderr ? 1 : 0];
+  std::string text;
+  for (const std::string& line : lines) {
+    stream.last.push_back(line);
+    if (stream.last.size() > kLastLinesMax) stream.last.pop_front();
+    text += line;
+    text += '\n';
+  }
+  WriteFile(text);
+  if (now - window_ >= std::chrono::seconds(1)) {
+    window_ = now;
+    lines_in_window_ = 0;
+    if (suppressed_ != 0) {
+      lines.insert(lines.begin(), "... " + std::to_string(suppressed_) +
+                                      " lines were not shown (all are in " + file_ + ")");
+      suppressed_ = 0;
+    }
+  }
+  const size_t room = kLinesPerSecondMax - std::min(lines_in_window_, kLinesPerSecondMax);
+  if (lines.size() > room) {
+    suppressed_ += lines.size() - room;
+    lines.resize(room);
+  }
+  lines_in_window_ += static_cast<uint32_t>(lines.size());
+  if (!lines.empty()) on_lines_(is_stderr, std::move(lines));
+}
+
+void WorkerLog::WriteFile(const std::string& text) {
+  if (file_.empty()) return;
+  if (file_fd_ && file_bytes_ + text.size() > kFileBytesMax) {
+    file_fd_.Reset();
+    std::rename(file_.c_str(), (file_ + ".1").c_str());
+    file_bytes_ = 0;
+  }
+  if (!file_fd_) {
+    file_fd_.Reset(::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    if (!file_fd_) return;
+  }
+  // A full disk loses log lines, nothing else.
+  const ssize_t written = ::write(file_fd_.get(), text.data(), text.size());
+  if (written > 0) file_bytes_ += static_cast<uint64_t>(written);
+}
+
+std::vector<std::string> WorkerLog::LastLines() const {
+  const auto& last = streams_[1].last.empty() ? streams_[0].last : streams_[1].last;
+  return {last.begin(), last.end()};
+}
+
+}  // namespace rayx::node

@@ -1,0 +1,372 @@
+#include "node/worker_starter.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.h"
+
+namespace rayx::node {
+namespace {
+
+constexpr int kWorkerFd = 3;  // the descriptor that a child inherits
+
+bool IsFolder(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// A pid from a zygote, which is a user's program: only a child of ours may be killed and reaped.
+bool IsOurChild(pid_t pid) {
+  siginfo_t info{};
+  return pid > 0 && ::waitid(P_PID, static_cast<id_t>(pid), &info,
+                             WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+// It cannot ignore the signal, so the wait is short.
+void KillAndReap(pid_t pid) {
+  if (!IsOurChild(pid)) return;
+  ::kill(pid, SIGKILL);
+  siginfo_t info{};
+  ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED);
+}
+
+std::string Describe(const io::ExitStatus& status) {
+  if (status.signal != 0) {
+    return "killed by signal " + std::to_string(status.signal) + " (" +
+           ::strsignal(status.signal) + ")";
+  }
+  return "exited with code " + std::to_string(status.exit_code);
+}
+
+std::string WithLastLine(std::string reason, const WorkerLog* log) {
+  if (log == nullptr) return reason;
+  const auto lines = log->LastLines();
+  if (!lines.empty()) reason += "; its last line: " + lines.back();
+  return reason;
+}
+
+}  // namespace
+
+base::StatusOr<WorkerStarter::Pipes> WorkerStarter::Pipes::Make() {
+  int out[2];
+  int err[2];
+  if (::pipe2(out, O_CLOEXEC) != 0) return absl::ResourceExhaustedError("out of descriptors");
+  Pipes pipes;
+  pipes.out_read.Reset(out[0]);
+  pipes.out_write.Reset(out[1]);
+  if (::pipe2(err, O_CLOEXEC) != 0) return absl::ResourceExhaustedError("out of descriptors");
+  pipes.err_read.Reset(err[0]);
+  pipes.err_write.Reset(err[1]);
+  return pipes;
+}
+
+WorkerStarter::WorkerStarter(io::Loop& loop, std::string session_folder,
+                             WorkerStarterEvents events)
+    : loop_(loop), session_folder_(std::move(session_folder)), events_(std::move(events)) {}
+
+WorkerStarter::~WorkerStarter() { Stop(); }
+
+void WorkerStarter::Stop() {
+  *alive_ = false;
+  while (!starts_.empty()) Drop(starts_.begin()->first);
+  while (!zygotes_.empty()) EndZygote(zygotes_.begin()->first);
+  for (auto& [start, log] : logs_) Unwatch(*log);
+  logs_.clear();
+}
+
+void WorkerStarter::AddProgram(const proto::Program& program) {
+  programs_.try_emplace(program.key(), program);
+}
+
+std::string WorkerStarter::LogPath(const char* kind, int pid) const {
+  return session_folder_ + "/logs/" + kind + "-" + std::to_string(pid) + ".log";
+}
+
+base::StatusOr<io::Process> WorkerStarter::SpawnProgram(const proto::Program& program,
+                                                        const char* mode, int socket,
+                                                        StartId token, const Pipes& pipes) {
+  io::SpawnOptions options;
+  options.executable = program.executable();
+  options.arguments = {program.executable()};
+  options.environment.assign(program.environment().begin(), program.environment().end());
+  options.environment.push_back("RAYX_WORKER_FD=" + std::to_string(kWorkerFd));
+  options.environment.push_back(std::string("RAYX_WORKER_MODE=") + mode);
+  if (token) options.environment.push_back("RAYX_WORKER_TOKEN=" + std::to_string(token.value));
+  options.working_folder =
+      IsFolder(program.working_folder()) ? program.working_folder() : session_folder_;
+  options.fds = {{pipes.out_write.get(), 1}, {pipes.err_write.get(), 2}, {socket, kWorkerFd}};
+  return io::Spawn(options);
+}
+
+void WorkerStarter::Watch(WorkerLog& log) {
+  for (const bool is_stderr : {false, true}) {
+    const int fd = log.fd(is_stderr);
+    const auto status = loop_.AddFd(fd, EPOLLIN, [this, &log, fd, is_stderr](uint32_t) {
+      if (!log.ReadSome(is_stderr, loop_.Now())) loop_.RemoveFd(fd);
+    });
+    if (!status.ok()) RAYX_LOG(kWarning) << "worker output: " << base::Message(status);
+  }
+}
+
+void WorkerStarter::Unwatch(WorkerLog& log) {
+  loop_.RemoveFd(log.fd(false));
+  loop_.RemoveFd(log.fd(true));
+}
+
+void WorkerStarter::StartZygote(const std::string& key) {
+  const auto fail = [&](const std::string& reason) {
+    loop_.Post([this, alive = alive_, key, reason] {
+      if (*alive) events_.on_zygote_gone(key, reason);
+    });
+  };
+  auto program = programs_.find(key);
+  if (program == programs_.end()) return fail("this node does not know the program");
+  auto pair = io::PacketSocket::Pair();
+  auto pipes = Pipes::Make();
+  if (!pair.ok() || !pipes.ok()) return fail("out of file descriptors");
+  auto process =
+      SpawnProgram(program->second, "zygote", pair->second.fd(), StartId{}, *pipes);
+  if (!process.ok()) return fail(std::string(base::Message(process.status())));
+  Zygote zygote;
+  zygote.process = std::move(*process);
+  zygote.socket = std::move(pair->first);
+  const auto non_blocking = zygote.socket.SetNonBlocking();
+  zygote.log = std::make_unique<WorkerLog>(
+      std::move(pipes->out_read), std::move(pipes->err_read),
+      LogPath("zygote", zygote.process.pid), [](bool, std::vector<std::string>) {});
+  const int fd = zygote.socket.fd();
+  auto [it, added] = zygotes_.emplace(key, std::move(zygote));
+  Watch(*it->second.log);
+  const auto watched = loop_.AddFd(fd, EPOLLIN, [this, key](uint32_t) { OnZygotePacket(key); });
+  if (!non_blocking.ok() || !watched.ok()) LoseZygote(key, "out of file descriptors");
+}
+
+void WorkerStarter::EndZygote(const std::string& key) {
+  auto it = zygotes_.find(key);
+  if (it == zygotes_.end()) return;
+  loop_.RemoveFd(it->second.socket.fd());
+  Unwatch(*it->second.log);
+  KillAndReap(it->second.process.pid);
+  zygotes_.erase(it);
+}
+
+void WorkerStarter::LoseZygote(const std::string& key, const std::string& reason) {
+  auto it = zygotes_.find(key);
+  if (it == zygotes_.end()) return;
+  Zygote& zygote = it->second;
+  Unwatch(*zygote.log);
+  zygote.log->Finish(loop_.Now());
+  loop_.RemoveFd(zygote.socket.fd());
+  std::string why = programs_[key].executable() + ": " + reason;
+  if (const auto status = io::Reap(zygote.process.pidfd.get())) {
+    why += zygote.ready ? "; it " : " before it reached worker mode; it ";
+    why += Describe(*status);
+  } else {
+    KillAndReap(zygote.process.pid);
+  }
+  why = WithLastLine(why, zygote.log.get());
+  zygotes_.erase(it);
+  RAYX_LOG(kWarning) << "zygote: " << why;
+  loop_.Post([this, alive = alive_, key, why] {
+    if (*alive) events_.on_zygote_gone(key, why);
+  });
+}
+
+void WorkerStarter::OnZygotePacket(const std::string& key) {
+  auto it = zygotes_.find(key);
+  if (it == zygotes_.end()) return;
+  io::Packet packet;
+  const io::SocketResult result = it->second.socket.Receive(packet);
+  if (result == io::SocketResult::kAgain) return;
+  if (result != io::SocketResult::kOk) return LoseZygote(key, "the zygote closed its socket");
+  proto::ZygoteMessage message;
+  if (!message.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size()))) {
+    return LoseZygote(key, "the zygote sent bytes that are no message");
+  }
+  if (message.has_ready() && !it->second.ready) {
+    it->second.ready = true;
+    if (!message.ready().can_fork()) {
+      RAYX_LOG(kWarning) << programs_[key].executable() << " cannot be forked ("
+                         << message.ready().why_not() << "): each worker is started anew";
+    }
+    events_.on_zygote_ready(key, message.ready().can_fork());
+  } else if (message.has_forked()) {
+    OnForked(key, message.forked());
+  }
+}
+
+void WorkerStarter::OnForked(const std::string& key, const proto::Forked& forked) {
+  const StartId id{forked.worker_token()};
+  auto it = starts_.find(id);
+  if (it == starts_.end() || it->second.program_key != key) {
+    return KillAndReap(forked.pid());  // abandoned meanwhile
+  }
+  if (!forked.error().empty()) return FailLater(id, forked.error());
+  if (!IsOurChild(forked.pid())) return FailLater(id, "the zygote named a foreign process");
+  SetPid(id, it->second, forked.pid(), io::OpenPidfd(forked.pid()));
+  FinishIfComplete(id);
+}
+
+base::Status WorkerStarter::Prepare(StartId id, const std::string& key, model::JobId job,
+                                    io::PacketSocket& worker_end) {
+  RAYX_ASSIGN_OR_RETURN(auto pair, io::PacketSocket::Pair());
+  RAYX_RETURN_IF_ERROR(pair.first.SetNonBlocking());
+  Start start;
+  RAYX_ASSIGN_OR_RETURN(start.pipes, Pipes::Make());
+  start.program_key = key;
+  start.job = job;
+  start.connection = std::make_unique<Connection>(std::move(pair.first));
+  worker_end = std::move(pair.second);
+  const int fd = start.connection->socket.fd();
+  RAYX_RETURN_IF_ERROR(loop_.AddFd(fd, EPOLLIN, [this, id](uint32_t) { OnWorkerPacket(id); }));
+  starts_.emplace(id, std::move(start));
+  return absl::OkStatus();
+}
+
+void WorkerStarter::Fork(StartId id, const std::string& key, model::JobId job) {
+  auto zygote = zygotes_.find(key);
+  if (zygote == zygotes_.end()) return FailLater(id, "the zygote is gone");
+  io::PacketSocket worker_end;
+  if (const auto status = Prepare(id, key, job, worker_end); !status.ok()) {
+    return FailLater(id, std::string(base::Message(status)));
+  }
+  Start& start = starts_.at(id);
+  proto::ZygoteMessage message;
+  message.mutable_fork_worker()->set_worker_token(id.value);
+  const std::string bytes = message.SerializeAsString();
+  const int fds[] = {worker_end.fd(), start.pipes.out_write.get(), start.pipes.err_write.get()};
+  const auto sent = zygote->second.socket.Send(std::as_bytes(std::span(bytes)), fds);
+  start.pipes.out_write.Reset();
+  start.pipes.err_write.Reset();
+  if (sent != io::SocketResult::kOk) FailLater(id, "the zygote does not take orders");
+}
+
+void WorkerStarter::Exec(StartId id, const std::string& key, model::JobId job) {
+  io::PacketSocket worker_end;
+  if (const auto status = Prepare(id, key, job, worker_end); !status.ok()) {
+    return FailLater(id, std::string(base::Message(status)));
+  }
+  Start& start = starts_.at(id);
+  auto process = SpawnProgram(programs_[key], "exec", worker_end.fd(), id, start.pipes);
+  start.pipes.out_write.Reset();
+  start.pipes.err_write.Reset();
+  if (!process.ok()) return FailLater(id, std::string(base::Message(process.status())));
+  SetPid(id, start, process->pid, std::move(process->pidfd));
+}
+
+void WorkerStarter::SetPid(StartId id, Start& start, int32_t pid, base::UniqueFd pidfd) {
+  start.pid = pid;
+  start.pidfd = std::move(pidfd);
+  auto log = std::make_unique<WorkerLog>(
+      std::move(start.pipes.out_read), std::move(start.pipes.err_read), LogPath("worker", pid),
+      [this, id](bool is_stderr, std::vector<std::string> lines) {
+        events_.on_lines(id, is_stderr, std::move(lines));
+      });
+  Watch(*log);
+  logs_[id] = std::move(log);
+}
+
+void WorkerStarter::OnWorkerPacket(StartId id) {
+  auto it = starts_.find(id);
+  if (it == starts_.end()) return;
+  Start& start = it->second;
+  io::Packet packet;
+  const io::SocketResult result = start.connection->socket.Receive(packet);
+  if (result == io::SocketResult::kAgain) return;
+  if (result != io::SocketResult::kOk) {
+    loop_.RemoveFd(start.connection->socket.fd());
+    return FailLater(id, "the worker ended before it said Hello");
+  }
+  proto::ClientMessage message;
+  if (!message.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size())) ||
+      !message.has_hello() || message.hello().role() != proto::WORKER ||
+      message.hello().worker_token() != id.value) {
+    loop_.RemoveFd(start.connection->socket.fd());
+    return FailLater(id, "the worker's first message was no valid Hello");
+  }
+  // What follows belongs to the process table, once the pid is known too.
+  loop_.RemoveFd(start.connection->socket.fd());
+  start.said_hello = true;
+  start.hello = message.hello();
+  FinishIfComplete(id);
+}
+
+void WorkerStarter::FinishIfComplete(StartId id) {
+  auto it = starts_.find(id);
+  if (it == starts_.end() || !it->second.said_hello || it->second.pid == 0) return;
+  Start& start = it->second;
+  StartedWorker worker;
+  worker.start = id;
+  worker.program_key = std::move(start.program_key);
+  worker.job = start.job;
+  worker.hello = std::move(start.hello);
+  worker.pid = start.pid;
+  worker.pidfd = std::move(start.pidfd);
+  worker.connection = std::move(start.connection);
+  starts_.erase(it);
+  events_.on_hello(std::move(worker));
+}
+
+// Never from inside an effect: the core is told in a later round.
+void WorkerStarter::FailLater(StartId id, std::string reason) {
+  loop_.Post([this, alive = alive_, id, reason = std::move(reason)] {
+    if (!*alive) return;
+    std::string why = reason;
+    if (auto it = starts_.find(id); it != starts_.end()) {
+      if (auto log = logs_.find(id); log != logs_.end()) {
+        Unwatch(*log->second);
+        log->second->Finish(loop_.Now());
+        why = WithLastLine(why, log->second.get());
+      }
+      if (it->second.pidfd) {
+        if (const auto status = io::Reap(it->second.pidfd.get())) {
+          why += " (" + Describe(*status) + ")";
+        }
+      }
+    }
+    Drop(id);
+    events_.on_start_failed(id, why);
+  });
+}
+
+void WorkerStarter::Abandon(StartId id) { Drop(id); }
+
+void WorkerStarter::Drop(StartId id) {
+  auto it = starts_.find(id);
+  if (it == starts_.end()) return;
+  Start& start = it->second;
+  if (start.connection) loop_.RemoveFd(start.connection->socket.fd());
+  KillAndReap(start.pid);
+  starts_.erase(it);
+  FinishLog(id);
+}
+
+std::vector<std::string> WorkerStarter::LastLines(StartId start) const {
+  auto it = logs_.find(start);
+  return it == logs_.end() ? std::vector<std::string>{} : it->second->LastLines();
+}
+
+void WorkerStarter::FinishOutput(StartId start) {
+  auto it = logs_.find(start);
+  if (it == logs_.end()) return;
+  Unwatch(*it->second);
+  it->second->Finish(loop_.Now());
+}
+
+void WorkerStarter::FinishLog(StartId start) {
+  FinishOutput(start);
+  logs_.erase(start);
+}
+
+const proto::Program* WorkerStarter::Program(const std::string& key) const {
+  auto it = programs_.find(key);
+  return it == programs_.end() ? nullptr : &it->second;
+}
+
+}  // namespace rayx::node

@@ -1,0 +1,116 @@
+// runtime/node/worker_starter.h
+//
+// Makes workers: a zygote a program that forks them, or exec where it cannot.
+// Owner:    NodeDaemon.             Threads: the node loop, which is the main thread (PDEATHSIG).
+// Inputs:   effects of WorkerPoolCore; zygotes and new workers, which run user code: their messages
+//           are checked, a pid is believed only when it is our child.
+// Outputs:  the callbacks of WorkerStarterEvents.
+// Promises: every Fork and Exec ends in one on_hello or one on_start_failed, unless it is abandoned;
+//           an abandoned start's process is killed. Children die with this process.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "io/loop.h"
+#include "io/processes.h"
+#include "node/core/worker_pool_core.h"
+#include "node/local_process.h"
+#include "node/worker_log.h"
+#include "proto/local.pb.h"
+
+namespace rayx::node {
+
+// A worker that has said Hello.
+struct StartedWorker {
+  StartId start;
+  std::string program_key;
+  model::JobId job;
+  proto::Hello hello;
+  int32_t pid = 0;
+  base::UniqueFd pidfd;
+  std::unique_ptr<Connection> connection;  // no longer watched by the starter
+};
+
+struct WorkerStarterEvents {
+  std::function<void(const std::string& program_key, bool can_fork)> on_zygote_ready;
+  std::function<void(const std::string& program_key, const std::string& reason)> on_zygote_gone;
+  std::function<void(StartedWorker)> on_hello;
+  std::function<void(StartId, const std::string& reason)> on_start_failed;
+  std::function<void(StartId, bool is_stderr, std::vector<std::string> lines)> on_lines;
+};
+
+class WorkerStarter {
+ public:
+  WorkerStarter(io::Loop& loop, std::string session_folder, WorkerStarterEvents events);
+  ~WorkerStarter();
+
+  // What workers of this key run. A key once added stays the same program.
+  void AddProgram(const proto::Program& program);
+  const proto::Program* Program(const std::string& key) const;  // null: unknown
+
+  void StartZygote(const std::string& program_key);
+  void EndZygote(const std::string& program_key);
+  void Fork(StartId start, const std::string& program_key, model::JobId job);
+  void Exec(StartId start, const std::string& program_key, model::JobId job);
+  void Abandon(StartId start);
+
+  // The output of a started worker is read until its process is gone.
+  std::vector<std::string> LastLines(StartId start) const;
+  void FinishOutput(StartId start);  // the process has exited: passes on what it wrote last
+  void FinishLog(StartId start);
+  size_t zygotes() const { return zygotes_.size(); }
+  // Kills what is under way. No callback comes afterwards.
+  void Stop();
+
+ private:
+  struct Zygote {
+    io::Process process;
+    io::PacketSocket socket;
+    std::unique_ptr<WorkerLog> log;
+    bool ready = false;
+  };
+  struct Pipes {
+    base::UniqueFd out_read, out_write, err_read, err_write;
+    static base::StatusOr<Pipes> Make();
+  };
+  struct Start {
+    std::string program_key;
+    model::JobId job;
+    std::unique_ptr<Connection> connection;
+    Pipes pipes;  // read ends, until the pid is known
+    int32_t pid = 0;
+    base::UniqueFd pidfd;
+    bool said_hello = false;
+    proto::Hello hello;
+  };
+
+  base::StatusOr<io::Process> SpawnProgram(const proto::Program& program, const char* mode,
+                                           int socket, StartId token, const Pipes& pipes);
+  std::string LogPath(const char* kind, int pid) const;
+  void OnZygotePacket(const std::string& program_key);
+  void OnForked(const std::string& program_key, const proto::Forked& forked);
+  void LoseZygote(const std::string& program_key, const std::string& reason);
+  base::Status Prepare(StartId id, const std::string& program_key, model::JobId job,
+                       io::PacketSocket& worker_end);
+  void SetPid(StartId id, Start& start, int32_t pid, base::UniqueFd pidfd);
+  void OnWorkerPacket(StartId id);
+  void FailLater(StartId id, std::string reason);
+  void FinishIfComplete(StartId id);
+  void Watch(WorkerLog& log);
+  void Unwatch(WorkerLog& log);
+  void Drop(StartId id);
+
+  io::Loop& loop_;
+  const std::string session_folder_;
+  const WorkerStarterEvents events_;
+  std::map<std::string, proto::Program> programs_;
+  std::map<std::string, Zygote> zygotes_;
+  std::map<StartId, Start> starts_;
+  std::map<StartId, std::unique_ptr<WorkerLog>> logs_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace rayx::node
