@@ -55,14 +55,14 @@ std::int64_t LocalKeyValue::Add(const std::string& key, std::int64_t amount) {
   std::int64_t sum = 0;
   {
     std::lock_guard lock(mutex_);
-    std::string& value = values_[key];
-    if (value.empty()) value = "0";
+    const auto found = values_.find(key);
+    const std::string value = found == values_.end() ? "0" : found->second;
     const char* end = value.data() + value.size();
     const auto [stop, error] = std::from_chars(value.data(), end, sum);
     if (error != std::errc() || stop != end || __builtin_add_overflow(sum, amount, &sum)) {
       throw InvalidOption("KeyValue::Add: the value of '" + key + "' is no 64-bit number: '" + value + "'.");
     }
-    value = std::to_string(sum);
+    values_.insert_or_assign(key, std::to_string(sum));
   }
   changed_.notify_all();
   return sum;

@@ -37,20 +37,21 @@ struct Caller;
 template <class... P>
 struct Caller<TypeList<P...>> {
   template <class Call>
-  static decltype(auto) With(const Arguments& arguments, Call&& call) {
+  static auto With(const Arguments& arguments, Call&& call) {
     if (arguments.size() != sizeof...(P)) ThrowArgumentCount(sizeof...(P), arguments.size());
     return Apply(arguments, call, std::index_sequence_for<P...>());
   }
 
  private:
   template <class Call, std::size_t... I>
-  static decltype(auto) Apply([[maybe_unused]] const Arguments& arguments, Call& call,
+  static auto Apply([[maybe_unused]] const Arguments& arguments, Call& call,
                               std::index_sequence<I...>) {
     [[maybe_unused]] std::tuple<ValueOf<P>...> values{UnpackValue<ValueOf<P>>(arguments[I])...};
     return call(Pass<P>(std::get<I>(values))...);
   }
 };
 
+// Calls and packs while the arguments live: a function may return a reference to one of them.
 template <class R, class Call>
 void CallAndEmit(ResultSink& results, Call&& call) {
   Packed packed;
@@ -69,12 +70,10 @@ void CallAndEmit(ResultSink& results, Call&& call) {
 template <auto F>
 void InvokeTask(const Arguments& arguments, ResultSink& results) {
   using Traits = FunctionTraits<decltype(F)>;
-  using R = typename Traits::Result;
-  CallAndEmit<R>(results, [&]() -> decltype(auto) {
-    return Caller<typename Traits::Parameters>::With(
-        arguments, [](auto&&... values) -> typename Traits::Returned {
-          return F(static_cast<decltype(values)>(values)...);
-        });
+  Caller<typename Traits::Parameters>::With(arguments, [&](auto&&... values) {
+    CallAndEmit<typename Traits::Result>(results, [&]() -> typename Traits::Returned {
+      return F(static_cast<decltype(values)>(values)...);
+    });
   });
 }
 
@@ -82,20 +81,19 @@ template <auto F>
 std::shared_ptr<void> InvokeFactory(const Arguments& arguments) {
   using Traits = FunctionTraits<decltype(F)>;
   using T = typename MadeBy<typename Traits::Result>::Type;
-  return std::shared_ptr<T>(Caller<typename Traits::Parameters>::With(
-      arguments, [](auto&&... values) { return F(static_cast<decltype(values)>(values)...); }));
+  return Caller<typename Traits::Parameters>::With(arguments, [](auto&&... values) {
+    return std::shared_ptr<T>(F(static_cast<decltype(values)>(values)...));
+  });
 }
 
 // T: the class of the actor, whose base declares the method, perhaps.
 template <class T, auto F>
 void InvokeMethod(void* self, const Arguments& arguments, ResultSink& results) {
   using Traits = FunctionTraits<decltype(F)>;
-  using R = typename Traits::Result;
-  CallAndEmit<R>(results, [&]() -> decltype(auto) {
-    return Caller<typename Traits::Parameters>::With(
-        arguments, [self](auto&&... values) -> typename Traits::Returned {
-          return (static_cast<T*>(self)->*F)(static_cast<decltype(values)>(values)...);
-        });
+  Caller<typename Traits::Parameters>::With(arguments, [&](auto&&... values) {
+    CallAndEmit<typename Traits::Result>(results, [&]() -> typename Traits::Returned {
+      return (static_cast<T*>(self)->*F)(static_cast<decltype(values)>(values)...);
+    });
   });
 }
 
