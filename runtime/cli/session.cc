@@ -90,6 +90,15 @@ bool IsSessionName(const std::string& name) {
          name.find_first_not_of("0123456789", 9) == std::string::npos;
 }
 
+void RemoveEmptyFiles(const std::string& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.is_regular_file(error) && entry.file_size(error) == 0) {
+      std::filesystem::remove(entry.path(), error);
+    }
+  }
+}
+
 }  // namespace
 
 std::string Ending::ToString() const {
@@ -136,12 +145,12 @@ base::StatusOr<Ending> ReadEnding(const std::string& folder) {
 }
 
 base::StatusOr<base::UniqueFd> LockBase(const std::string& base) {
-  const std::string path = base + "/start.lock";
-  base::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) return absl::UnavailableError(absl::StrCat(path, ": ", std::strerror(errno)));
+  // The folder itself is locked: a file for it would be left behind.
+  base::UniqueFd fd(::open(base.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return absl::UnavailableError(absl::StrCat(base, ": ", std::strerror(errno)));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     return absl::UnavailableError(
-        absl::StrCat("another `rayx start` or `rayx stop` is at work (it holds ", path, ")"));
+        absl::StrCat("another `rayx start` or `rayx stop` is at work (it holds ", base, ")"));
   }
   return fd;
 }
@@ -177,7 +186,10 @@ void CleanFolder(const std::string& folder, bool keep_ending) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename();
-    if (name == "logs") continue;
+    if (name == "logs") {
+      RemoveEmptyFiles(entry.path());
+      continue;
+    }
     if (keep_ending && (name == "session.json" || name == "ended.json")) continue;
     RemoveTree(entry.path());
   }
