@@ -2,10 +2,12 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "shm/fault_report.h"
 
@@ -30,6 +32,23 @@ class SegmentAccess {
   ReadView& view() { return *view_; }
   PinLedger& ledger() { return *ledger_; }
 
+  // Maps the pages of an extent, which are writable now, all at once: one fault at a time costs four
+  // times a copy. Only a hint, and nothing to do for those that are mapped since an earlier write.
+  void MapPages(std::span<const std::byte> pages, uint64_t offset) {
+    const std::lock_guard lock(mutex_);
+    if (const uint64_t punches = control_->punches(); punches != punches_seen_) {
+      punches_seen_ = punches;
+      is_mapped_.clear();
+    }
+    is_mapped_.resize(view_->bytes() / kPageBytes);
+    const auto first = is_mapped_.begin() + static_cast<std::ptrdiff_t>(offset / kPageBytes);
+    const auto last = first + static_cast<std::ptrdiff_t>(pages.size() / kPageBytes);
+    if (std::find(first, last, false) == last) return;
+    if (::madvise(const_cast<std::byte*>(pages.data()), pages.size(), MADV_POPULATE_WRITE) == 0) {
+      std::fill(first, last, true);
+    }
+  }
+
   // Whole pages of the view, writable or not.
   static bool SetWritable(std::span<const std::byte> pages, bool is_writable) {
     return ::mprotect(const_cast<std::byte*>(pages.data()), pages.size(),
@@ -41,6 +60,9 @@ class SegmentAccess {
   const std::unique_ptr<ReadView> view_;
   const std::unique_ptr<PinLedger> ledger_;
   const WatchedSegment watched_;
+  std::mutex mutex_;
+  std::vector<bool> is_mapped_;  // by page, under mutex_
+  uint64_t punches_seen_ = 0;    // under mutex_
 };
 
 namespace {
@@ -175,8 +197,7 @@ base::StatusOr<WritableObject> ClientSegments::MapWritable(const model::StoredLo
                             std::string("making an extent writable: ") + std::strerror(errno));
   }
   auto* data = const_cast<std::byte*>(pages.data());
-  // The pages are there; mapping them one fault at a time costs four times a copy. Only a hint.
-  (void)::madvise(data, pages.size(), MADV_POPULATE_WRITE);
+  access->MapPages(pages, granted.offset);
   WritableObject object;
   object.access_ = access;
   object.bytes_ = {data, granted.size};

@@ -84,6 +84,12 @@ ControlArea::ControlArea(Mapping mapping, const ControlOptions& options)
       table_(reinterpret_cast<ExtentEntry*>(mapping_.data() + kPageBytes)),
       blocks_(reinterpret_cast<LedgerBlock*>(table_ + options.entries)) {}
 
+// On the header's page, on a cache line of its own.
+std::atomic<uint64_t>& ControlArea::PunchWord() const {
+  static_assert(sizeof(ControlHeader) <= kCacheLineBytes);
+  return *reinterpret_cast<std::atomic<uint64_t>*>(mapping_.data() + kCacheLineBytes);
+}
+
 ExtentEntry* ControlArea::EntryAt(uint32_t entry) const {
   return entry < options_.entries ? table_ + entry : nullptr;
 }

@@ -71,6 +71,11 @@ class ControlArea {
   uint32_t entries() const { return options_.entries; }
   uint32_t ledger_blocks() const { return options_.ledger_blocks; }
 
+  // How often the daemon has taken memory of the segment back: what a process remembers of the pages
+  // that it has mapped holds until this changes. A hint, for speed only.
+  uint64_t punches() const { return PunchWord().load(std::memory_order_acquire); }
+  void CountPunch() { PunchWord().fetch_add(1, std::memory_order_release); }
+
   // A look at an entry, as hostile as its writers: check offset and size against the segment.
   // InvalidArgument: no such entry.
   base::StatusOr<Extent> Read(uint32_t entry) const;
@@ -84,6 +89,7 @@ class ControlArea {
   friend class ExtentGranter;
   friend class PinLedger;
   ControlArea(Mapping mapping, const ControlOptions& options);
+  std::atomic<uint64_t>& PunchWord() const;
   ExtentEntry* EntryAt(uint32_t entry) const;  // nullptr: out of range
   LedgerBlock* BlockAt(uint32_t block) const;  // nullptr: out of range
   bool TakeBlock(uint32_t block, model::ProcessId process);

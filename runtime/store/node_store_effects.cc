@@ -63,7 +63,10 @@ void NodeStore::RunEffects() {
 void NodeStore::RunStoreEffects() {
   std::swap(store_effects_, store_step_);
   const StoreEffects& step = store_step_;
-  for (const auto& [job, range] : step.punches) memory_.Punch(jobs_.at(job).segment, range);
+  for (const auto& [job, range] : step.punches) {
+    jobs_.at(job).area->CountPunch();
+    memory_.Punch(jobs_.at(job).segment, range);
+  }
   for (const PrepareEffect& prepare : step.prepares) {
     memory_.Give(jobs_.at(prepare.name.job).segment, prepare.cold,
                  [inbox = inbox_, name = prepare.name](const base::Status& status) {
