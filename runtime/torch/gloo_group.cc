@@ -47,4 +47,14 @@ bool IsGroupFailure(const std::exception& error) {
          dynamic_cast<const c10::DistError*>(&error) != nullptr;
 }
 
+std::string GroupFailureText(const std::exception& error) {
+  const auto* c10_error = dynamic_cast<const c10::Error*>(&error);
+  std::string text = c10_error != nullptr ? c10_error->what_without_backtrace() : error.what();
+  // Gloo: "[path/pair.cc:537] Read error [127.0.0.1]:5809: Connection reset by peer. This is ..."
+  if (text.rfind("[/", 0) == 0 && text.find("] ") != std::string::npos) {
+    text.erase(0, text.find("] ") + 2);
+  }
+  return text.substr(0, text.find(". This is typically"));
+}
+
 }  // namespace rayx::torch

@@ -34,6 +34,8 @@ c10::intrusive_ptr<c10d::ProcessGroup> ConnectGloo(const c10::intrusive_ptr<c10d
 
 // Whether an exception says that a peer is gone or late, rather than that an argument was wrong.
 bool IsGroupFailure(const std::exception& error);
+// The sentence of a group failure, without source locations, stack traces and advice.
+std::string GroupFailureText(const std::exception& error);
 
 }  // namespace rayx::torch
 

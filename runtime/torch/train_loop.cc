@@ -13,7 +13,7 @@ namespace {
 
 // Ranks that are threads of one process share PyTorch's default generator: one makes its model at a
 // time, from the seed.
-Model MakeSeededModel(const TrainFunctions& functions, std::uint64_t seed) {
+Model MakeSeededModel(const detail::TrainFunctions& functions, std::uint64_t seed) {
   static std::mutex mutex;
   const std::lock_guard<std::mutex> lock(mutex);
   ::torch::manual_seed(seed);
@@ -22,7 +22,7 @@ Model MakeSeededModel(const TrainFunctions& functions, std::uint64_t seed) {
 
 }  // namespace
 
-TrainLoop::TrainLoop(const TrainFunctions& functions, const TrainLoopOptions& options,
+TrainLoop::TrainLoop(const detail::TrainFunctions& functions, const TrainLoopOptions& options,
                      BatchPlan plan, at::Tensor features, at::Tensor labels,
                      c10::intrusive_ptr<c10d::ProcessGroup> group)
     : functions_(functions),

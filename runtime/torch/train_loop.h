@@ -15,23 +15,16 @@
 #include <torch/torch.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "rayx/torch/model.h"
 #include "rayx/torch/sampler.h"
+#include "rayx/torch/trainer.h"
 #include "torch/gradient_averager.h"
 
 namespace rayx::torch {
-
-struct TrainFunctions {
-  std::function<Model()> make_model;
-  at::Tensor (*loss)(const at::Tensor& output, const at::Tensor& labels) = nullptr;
-  Optimizer (*make_optimizer)(const std::vector<at::Tensor>& parameters, double learning_rate) =
-      nullptr;
-};
 
 struct TrainLoopOptions {
   int rank = 0;
@@ -44,7 +37,7 @@ class TrainLoop {
  public:
   // Seeds the generator, makes the model, then joins its weights to the group's (null: alone).
   // `plan` divides the rows of `features` (and `labels`, row by row).
-  TrainLoop(const TrainFunctions& functions, const TrainLoopOptions& options, BatchPlan plan,
+  TrainLoop(const detail::TrainFunctions& functions, const TrainLoopOptions& options, BatchPlan plan,
             at::Tensor features, at::Tensor labels, c10::intrusive_ptr<c10d::ProcessGroup> group);
 
   // Trains steps [first, first + count) of the whole training, counted over the epochs; appends each
@@ -62,7 +55,7 @@ class TrainLoop {
  private:
   float Step(std::int64_t step);
 
-  const TrainFunctions functions_;
+  const detail::TrainFunctions functions_;
   const TrainLoopOptions options_;
   const BatchPlan plan_;
   const at::Tensor features_;

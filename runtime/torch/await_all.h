@@ -1,0 +1,50 @@
+// Waiting for one answer of every rank, and telling the cause of a failure from its consequences.
+#ifndef RAYX_RUNTIME_TORCH_AWAIT_ALL_H_
+#define RAYX_RUNTIME_TORCH_AWAIT_ALL_H_
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <vector>
+
+#include "rayx/rayx.h"
+#include "rayx/torch/process_group.h"
+
+namespace rayx::torch {
+
+// How long the death of a rank, which the others notice at once, may take to be known for what it
+// is: the error budget.
+inline constexpr std::chrono::seconds kCauseKnownWithin{15};
+
+// Returns when all have answered. When one fails, throws without waiting for the rest; a GroupBroken
+// says only that another rank is gone, so after one the error of that other rank is awaited.
+template <class T>
+void AwaitAll(const std::vector<ObjectRef<T>>& refs) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<ObjectRef<T>> pending = refs;
+  std::exception_ptr consequence;
+  Clock::time_point deadline;
+  while (!pending.empty()) {
+    int timeout_ms = -1;
+    if (consequence) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+      timeout_ms = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+    }
+    const WaitResult<T> result = rayx::Wait(pending, 1, timeout_ms);
+    if (result.ready.empty()) break;
+    for (const ObjectRef<T>& ref : result.ready) {
+      try {
+        ref.Get();
+      } catch (const GroupBroken&) {
+        if (!consequence) deadline = Clock::now() + kCauseKnownWithin;
+        if (!consequence) consequence = std::current_exception();
+      }
+    }
+    pending.assign(result.unready.begin(), result.unready.end());
+  }
+  if (consequence) std::rethrow_exception(consequence);
+}
+
+}  // namespace rayx::torch
+
+#endif  // RAYX_RUNTIME_TORCH_AWAIT_ALL_H_
