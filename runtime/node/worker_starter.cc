@@ -14,6 +14,7 @@
 namespace rayx::node {
 namespace {
 
+constexpr auto kExitGrace = std::chrono::milliseconds(500);
 constexpr int kWorkerFd = 3;  // the descriptor that a child inherits
 
 bool IsFolder(const std::string& path) {
@@ -151,6 +152,7 @@ void WorkerStarter::EndZygote(const std::string& key) {
   auto it = zygotes_.find(key);
   if (it == zygotes_.end()) return;
   loop_.RemoveFd(it->second.socket.fd());
+  loop_.RemoveFd(it->second.process.pidfd.get());
   Unwatch(*it->second.log);
   KillAndReap(it->second.process.pid);
   zygotes_.erase(it);
@@ -163,6 +165,7 @@ void WorkerStarter::LoseZygote(const std::string& key, const std::string& reason
   Unwatch(*zygote.log);
   zygote.log->Finish(loop_.Now());
   loop_.RemoveFd(zygote.socket.fd());
+  loop_.RemoveFd(zygote.process.pidfd.get());
   std::string why = programs_[key].executable() + ": " + reason;
   if (const auto status = io::Reap(zygote.process.pidfd.get())) {
     why += zygote.ready ? "; it " : " before it reached worker mode; it ";
@@ -184,7 +187,15 @@ void WorkerStarter::OnZygotePacket(const std::string& key) {
   io::Packet packet;
   const io::SocketResult result = it->second.socket.Receive(packet);
   if (result == io::SocketResult::kAgain) return;
-  if (result != io::SocketResult::kOk) return LoseZygote(key, "the zygote closed its socket");
+  if (result != io::SocketResult::kOk) {
+    loop_.RemoveFd(it->second.socket.fd());
+    const int32_t pid = it->second.process.pid;
+    return WhenExited(it->second.process.pidfd.get(), [this, key, pid] {
+      auto same = zygotes_.find(key);
+      if (same == zygotes_.end() || same->second.process.pid != pid) return;
+      LoseZygote(key, "it closed its socket");
+    });
+  }
   proto::ZygoteMessage message;
   if (!message.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size()))) {
     return LoseZygote(key, "the zygote sent bytes that are no message");
@@ -281,7 +292,8 @@ void WorkerStarter::OnWorkerPacket(StartId id) {
   if (result == io::SocketResult::kAgain) return;
   if (result != io::SocketResult::kOk) {
     loop_.RemoveFd(start.connection->socket.fd());
-    return FailLater(id, "the worker ended before it said Hello");
+    const auto fail = [this, id] { FailLater(id, "the worker ended before it said Hello"); };
+    return start.pidfd ? WhenExited(start.pidfd.get(), fail) : fail();
   }
   proto::ClientMessage message;
   if (!message.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size())) ||
@@ -313,6 +325,16 @@ void WorkerStarter::FinishIfComplete(StartId id) {
   events_.on_hello(std::move(worker));
 }
 
+void WorkerStarter::WhenExited(int pidfd, std::function<void()> call) {
+  const auto done = std::make_shared<bool>(false);
+  const auto run = [this, alive = alive_, done, pidfd, call = std::move(call)] {
+    if (!*alive || std::exchange(*done, true)) return;
+    call();
+  };
+  loop_.AddTimerAfter(kExitGrace, run);
+  if (!loop_.AddFd(pidfd, EPOLLIN, [run](uint32_t) { run(); }).ok()) run();
+}
+
 // Never from inside an effect: the core is told in a later round.
 void WorkerStarter::FailLater(StartId id, std::string reason) {
   loop_.Post([this, alive = alive_, id, reason = std::move(reason)] {
@@ -342,6 +364,7 @@ void WorkerStarter::Drop(StartId id) {
   if (it == starts_.end()) return;
   Start& start = it->second;
   if (start.connection) loop_.RemoveFd(start.connection->socket.fd());
+  if (start.pidfd) loop_.RemoveFd(start.pidfd.get());
   KillAndReap(start.pid);
   starts_.erase(it);
   FinishLog(id);

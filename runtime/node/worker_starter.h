@@ -97,6 +97,8 @@ class WorkerStarter {
                        io::PacketSocket& worker_end);
   void SetPid(StartId id, Start& start, int32_t pid, base::UniqueFd pidfd);
   void OnWorkerPacket(StartId id);
+  // A socket's end comes a moment before the exit status does.
+  void WhenExited(int pidfd, std::function<void()> call);
   void FailLater(StartId id, std::string reason);
   void FinishIfComplete(StartId id);
   void Watch(WorkerLog& log);

@@ -205,7 +205,8 @@ void LeaseCore::OnRemoteBusy(const RequestKey& key, NodeNumber node, NodeNumber 
   queued->ask_not_before = now + options_.ask_again;
   // Its view was older than that node's word: no room there until a heartbeat says so.
   if (const scheduling::NodeView* view = view_.Find(node)) {
-    view_.Reserve(node, view->available);
+    const model::ResourceSet all = view->available;
+    view_.Reserve(node, all);
   }
   Dispatch(now, effects);
 }

@@ -16,6 +16,9 @@ void WorkerPoolCore::OnWant(LeaseId lease, JobId job, const std::string& program
   for (const Want& want : wants_) {
     if (want.lease == lease) return;
   }
+  for (const auto& [id, worker] : workers_) {
+    if (worker.lease == lease) return;
+  }
   Want want;
   want.lease = lease;
   want.kind = Kind{job, program_key};
