@@ -49,6 +49,10 @@ target_link_libraries(rayx_torch_dep INTERFACE
 # LibTorch registers by static initialisers: keep it although no symbol of libtorch.so is named.
 target_link_options(rayx_torch_dep INTERFACE
   LINKER:--no-as-needed LINKER:-rpath-link,${torch_root}/lib)
+if(EXISTS ${torch_root}/lib/libtorch_cuda.so)
+  # Its CUDA libraries lie in other wheels, which it finds at run time by its own rpath.
+  target_link_options(rayx_torch_dep INTERFACE LINKER:--allow-shlib-undefined)
+endif()
 
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/torch_pch.cc @ONLY
   CONTENT "// Carrier of the precompiled header.\n")
