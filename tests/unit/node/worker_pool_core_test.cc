@@ -182,7 +182,7 @@ TEST_CASE("WorkerPoolCore: the end of a job ends its workers, starts and wants, 
   REQUIRE(step.failures.size() == 1);
   CHECK(step.failures[0].code == ErrorCode::kCancelled);
   CHECK(std::string(f.core.StateOf(other)) == "leased");
-  CHECK(f.Want(4, 1).failures.size() == 1);
+  CHECK(f.Want(4, 1).failures.size() == 2);  // each repeat is told
   f.core.OnWorkerGone(mine, f.now, f.effects);
   CHECK_FALSE(f.core.HasJob(JobId{1}));
 }
