@@ -25,7 +25,8 @@
 //   {"event":"phase","rep":S,"name":"load"|"preprocess"|"train"|"evaluate",
 //    "seconds":T,"cpu_seconds":T}
 //       wall time between two points where all ranks have arrived; CPU time of rank 0's process.
-//   {"event":"first_step","rep":S,"at":T}        the first optimiser step of the repetition is done
+//   {"event":"first_step","rep":S,"at":T}        the first optimiser step of the repetition is done;
+//       optional, for arms that can tell without slowing the others down
 //   {"event":"loss","rep":S,"path":S}            one line a step: the global batch's mean loss, "%a"
 //   {"event":"result","rep":S,"steps":N,"dataset_sha256":S,"features_sha256":S,
 //    "weights_sha256":S,"weights_abs_sum":X,"accuracy":X,"max_rss_bytes":[N a rank]}

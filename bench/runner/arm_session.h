@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,7 @@ struct Places {
 
 struct Repetition {
   std::map<std::string, double> phase_seconds, phase_cpu_seconds;
-  double first_step_seconds = 0;  // from the command to the end of the first step
+  std::optional<double> first_step_seconds;  // from the command to the end of the first step
   std::string loss_path;
   std::vector<int64_t> max_rss_bytes;
   Usage usage;  // all of the arm's processes, daemons included, until the end of the last phase

@@ -73,8 +73,10 @@ json Row(const WorkloadRecords& records, const std::string& arm, int nodes) {
   row["step_ms"] = Estimate(Samples(reps, [&](const RepRecord& r) {
     return r.repetition.phase_seconds.at("train") / steps * 1000;
   }));
-  row["first_step"] = Estimate(
-      Samples(reps, [](const RepRecord& r) { return r.repetition.first_step_seconds; }));
+  if (reps.front()->repetition.first_step_seconds) {
+    row["first_step"] = Estimate(Samples(
+        reps, [](const RepRecord& r) { return r.repetition.first_step_seconds.value_or(0); }));
+  }
   if (reps.front()->repetition.usage.cpu_seconds) {
     row["cpu_seconds"] = Estimate(Samples(
         reps, [](const RepRecord& r) { return r.repetition.usage.cpu_seconds.value_or(0); }));
@@ -209,7 +211,6 @@ json ToJson(const std::string& workload, const RepRecord& record) {
                {"phase_seconds", rep.phase_seconds},
                {"phase_cpu_seconds", rep.phase_cpu_seconds},
                {"total_seconds", rep.Total()},
-               {"first_step_seconds", rep.first_step_seconds},
                {"max_rss_bytes", rep.max_rss_bytes},
                {"steps", rep.outcome.steps},
                {"accuracy", rep.outcome.accuracy},
@@ -219,6 +220,7 @@ json ToJson(const std::string& workload, const RepRecord& record) {
                {"weights_abs_sum", rep.outcome.weights_abs_sum},
                {"loss_path", rep.loss_path},
                {"gates", gates}};
+  line["first_step_seconds"] = rep.first_step_seconds ? json(*rep.first_step_seconds) : json();
   line["cpu_seconds"] = rep.usage.cpu_seconds ? json(*rep.usage.cpu_seconds) : json();
   line["peak_memory_bytes"] =
       rep.usage.peak_memory_bytes ? json(*rep.usage.peak_memory_bytes) : json();

@@ -77,9 +77,13 @@ void PrintSummary(const json& summary) {
       printf("NOT RUN: %s on %d VMs: %s\n", failure["arm"].get<std::string>().c_str(),
              failure["nodes"].get<int>(), why.substr(0, why.find('\n')).c_str());
     }
-    printf("%s\n", workload["all_gates_passed"] == true && workload["failures"].empty()
-                       ? "all gates passed"
-                       : "NOT all gates passed or not all arms ran");
+    if (workload["rows"].empty()) {
+      printf("nothing was measured\n");
+    } else if (workload["all_gates_passed"] == true && workload["failures"].empty()) {
+      printf("all gates passed\n");
+    } else {
+      printf("NOT all gates passed or not all arms ran\n");
+    }
   }
 }
 
