@@ -66,7 +66,7 @@ double TasksAsync(size_t calls) {
 double ActorAsync(size_t calls) {
   constexpr size_t kBatch = 1000;
   // One actor for all samples of the run; it ends with the job.
-  static auto actor = rayx::Actor(&Counter::Create).Remote();
+  static auto actor = rayx::Actor<&Counter::Create>().Remote();
   static int64_t total = 0;
   const size_t batches = std::max<size_t>(calls / kBatch, 1);
   std::vector<ObjectRef<int64_t>> refs(kBatch);

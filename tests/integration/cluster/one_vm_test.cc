@@ -207,7 +207,7 @@ TEST_CASE("one VM: large objects go through the store, both ways, and give their
 
 TEST_CASE("one VM: an actor keeps its state, serves calls in order, and dies with a cause") {
   Cluster cluster(2);
-  auto log = rayx::Actor(&user::Log::Create).SetName("log").Remote(std::string("first"));
+  auto log = rayx::Actor<&user::Log::Create>().SetName("log").Remote(std::string("first"));
   std::vector<rayx::ObjectRef<size_t>> sizes;
   for (int i = 0; i < 200; ++i) sizes.push_back(log.Task<&user::Log::Append>().Remote(std::to_string(i)));
   for (int i = 0; i < 200; ++i) REQUIRE(*sizes[static_cast<size_t>(i)].Get() == static_cast<size_t>(i) + 2);
@@ -221,13 +221,13 @@ TEST_CASE("one VM: an actor keeps its state, serves calls in order, and dies wit
   log.Kill();
   CHECK_THROWS_AS(waiting.Get(15'000), rayx::ActorDied);
   CHECK_THROWS_AS(log.Task<&user::Log::Pid>().Remote().Get(15'000), rayx::ActorDied);
-  auto bad = rayx::Actor(&user::BadLog).Remote(1);
+  auto bad = rayx::Actor<&user::BadLog>().Remote(1);
   CHECK_THROWS_WITH(bad.Task<&user::Log::Pid>().Remote().Get(15'000), Catch::Contains("no disk"));
 }
 
 TEST_CASE("one VM: a killed actor process is ActorDied with its signal") {
   Cluster cluster(2);
-  auto log = rayx::Actor(&user::Log::Create).Remote(std::string("x"));
+  auto log = rayx::Actor<&user::Log::Create>().Remote(std::string("x"));
   const int pid = *log.Task<&user::Log::Pid>().Remote().Get();
   const auto waiting = log.Task<&user::Log::Wait>().Remote(20'000);
   ::kill(pid, SIGKILL);
@@ -241,14 +241,14 @@ TEST_CASE("one VM: a killed actor process is ActorDied with its signal") {
 
 TEST_CASE("one VM: an actor that waits for itself is told so") {
   Cluster cluster(2);
-  auto actor = rayx::Actor(&user::Selfish::Create).Remote();
+  auto actor = rayx::Actor<&user::Selfish::Create>().Remote();
   actor.Task<&user::Selfish::Know>().Remote(actor).Get();
   CHECK_THROWS_AS(actor.Task<&user::Selfish::AskMyself>().Remote().Get(15'000), rayx::WouldDeadlock);
 }
 
 TEST_CASE("one VM: a worker busy in user code serves its values") {
   Cluster cluster(2);
-  auto log = rayx::Actor(&user::Log::Create).Remote(std::string("x"));
+  auto log = rayx::Actor<&user::Log::Create>().Remote(std::string("x"));
   std::vector<rayx::ObjectRef<rayx::ObjectRef<int>>> made;
   for (int i = 0; i < 50; ++i) made.push_back(log.Task<&user::Log::Own>().Remote(i));
   std::vector<rayx::ObjectRef<int>> inner;

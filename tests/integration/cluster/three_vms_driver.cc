@@ -96,7 +96,7 @@ void Spread() {
 
 void Transfer() {
   constexpr size_t kCount = (64u << 20) / sizeof(uint64_t);
-  auto receiver = rayx::Actor(&user::Receiver::Create).SetSchedulingStrategy(On("vm3")).Remote();
+  auto receiver = rayx::Actor<&user::Receiver::Create>().SetSchedulingStrategy(On("vm3")).Remote();
   std::printf("actor %s\n", receiver.Task<&user::Receiver::Host>().Remote().Get(30'000)->c_str());
   const auto ref = rayx::Put(user::Numbers(kCount, 12345));
   const auto start = Clock::now();
@@ -117,7 +117,7 @@ std::string go_file;  // "lost": appears when VM 3 was taken away
 void LostVm() {
   const auto vm3 = On("vm3", /*soft=*/true);
   const auto hard = On("vm3");
-  auto actor = rayx::Actor(&user::Receiver::Create).SetSchedulingStrategy(hard).Remote();
+  auto actor = rayx::Actor<&user::Receiver::Create>().SetSchedulingStrategy(hard).Remote();
   actor.Task<&user::Receiver::Host>().Remote().Get(30'000);
   constexpr size_t kCount = (64u << 20) / sizeof(uint64_t);
   const auto object = rayx::Task<&user::Numbers>().SetSchedulingStrategy(hard).Remote(kCount, uint64_t{7});
