@@ -50,6 +50,12 @@ void SetCountOption(int& option, const char* name, int value, int min) {
   option = value;
 }
 
+void CheckActorOptions(const CallOptions& options) {
+  if (options.detached && options.name.empty()) {
+    throw InvalidOption("SetDetached: an actor that outlives its job needs a name (SetName), or nobody finds it.");
+  }
+}
+
 void ThrowEmptyHandle() {
   throw InvalidOption("An empty rayx::ActorHandle was used: it was default-constructed.");
 }

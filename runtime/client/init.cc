@@ -104,6 +104,7 @@ void Init(int* argc, char** argv, const Options& options) {
 bool IsInitialized() { return detail::RuntimeOrNull() != nullptr; }
 
 void Shutdown() {
+  if (client::IsWorkerMode()) return;  // a worker's connection is its daemon's business
   std::lock_guard lock(InitMutex());
   client::RemoveRuntime();
 }

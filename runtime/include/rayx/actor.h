@@ -175,6 +175,7 @@ class ActorCreator : public detail::CallBuilder<ActorCreator<F>> {
     using Parameters = typename Traits::Parameters;
     if constexpr (detail::CallCheck<Parameters, A...>::Check()) {
       detail::CallOptions options = this->options();
+      detail::CheckActorOptions(options);
       options.actor_class = detail::TypeName<T>();
       return detail::ArgumentPacker<Parameters>::With(
           [&](const std::vector<detail::Argument>& packed) {

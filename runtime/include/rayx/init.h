@@ -23,7 +23,7 @@ inline void Init(const Options& options, int argc, char** argv) { Init(argc, arg
 RAYX_PUBLIC bool IsInitialized();
 
 // Ends the connection: calls that wait throw, actors of this job that are not detached end, and
-// references turn useless. Does nothing when there is none.
+// references turn useless. Does nothing when there is none, and nothing in a worker.
 RAYX_PUBLIC void Shutdown();
 
 }  // namespace rayx

@@ -208,6 +208,7 @@ TEST_CASE("Local actors: with SetMaxConcurrency calls run at once") {
   CHECK(*first.Get() == 2);
   CHECK(*second.Get() == 2);
   CHECK_THROWS_AS(rayx::Actor<&Barrier::Create>().SetMaxConcurrency(0), rayx::InvalidOption);
+  CHECK_THROWS_AS(rayx::Actor<&Barrier::Create>().SetDetached().Remote(), rayx::InvalidOption);
 }
 
 TEST_CASE("Local actors: their objects are destroyed with them") {

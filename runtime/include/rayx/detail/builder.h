@@ -50,6 +50,8 @@ RAYX_PUBLIC void SetResourceOption(CallOptions& options, const std::string& name
 RAYX_PUBLIC void SetStrategyOption(CallOptions& options, const SchedulingStrategy& strategy);
 RAYX_PUBLIC void SetStrategyOption(CallOptions& options, const std::string& name);
 RAYX_PUBLIC void SetCountOption(int& option, const char* name, int value, int min);
+// What only the whole chain can show: a detached actor without a name.
+RAYX_PUBLIC void CheckActorOptions(const CallOptions& options);
 RAYX_PUBLIC const CallOptions& DefaultCallOptions();
 
 template <class Self>
