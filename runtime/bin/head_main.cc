@@ -86,10 +86,10 @@ int RunHead(const DaemonOptions& options) {
   auto serving = Start(options);
   if (!serving.ok()) {
     RAYX_LOG(kError) << "cannot start: " << base::Message(serving.status());
-    AnswerReady(options.ready_fd, {std::string(base::Message(serving.status())), "", 0});
+    AnswerReady(options.ready_fd, {std::string(base::Message(serving.status())), "", 0, ""});
     return 1;
   }
-  AnswerReady(options.ready_fd, {"", serving->server->address().ToString(), 0});
+  AnswerReady(options.ready_fd, {"", serving->server->address().ToString(), 0, ""});
   pollfd watched[2] = {{serving->signals.get(), POLLIN, 0}, {serving->stop_asked->get(), POLLIN, 0}};
   while (::poll(watched, 2, -1) < 0 && errno == EINTR) {
   }

@@ -11,7 +11,7 @@
 namespace rayx::bin {
 namespace {
 
-constexpr std::chrono::milliseconds kJoinWait(15000);
+constexpr std::chrono::milliseconds kJoinWait(6000);
 
 base::StatusOr<node::NodeOptions> Join(const DaemonOptions& daemon) {
   RAYX_RETURN_IF_ERROR(PrepareDaemon(daemon, "node"));
@@ -42,17 +42,17 @@ int RunNode(const DaemonOptions& daemon) {
   auto options = Join(daemon);
   if (!options.ok()) {
     RAYX_LOG(kError) << "cannot start: " << base::Message(options.status());
-    AnswerReady(daemon.ready_fd, {std::string(base::Message(options.status())), "", 0});
+    AnswerReady(daemon.ready_fd, {std::string(base::Message(options.status())), "", 0, ""});
     return 1;
   }
   bool serves = false;
   options->on_ready = [&](const node::NodeReady& ready) {
     serves = true;
-    AnswerReady(daemon.ready_fd, {"", ready.address.ToString(), ready.node});
+    AnswerReady(daemon.ready_fd, {"", ready.address.ToString(), ready.node, ready.cluster});
   };
   std::string why;
   const int code = node::RunNodeDaemon(*options, &why);
-  if (!serves && code != 0) AnswerReady(daemon.ready_fd, {why, "", 0});
+  if (!serves && code != 0) AnswerReady(daemon.ready_fd, {why, "", 0, ""});
   if (code != 0) RAYX_LOG(kError) << "the node daemon ends: " << why;
   base::FlushLog();
   return code;

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/microbenchmark/microbenchmark.h"
 #include "cli/show.h"
 #include "cli/start.h"
 #include "cli/stop.h"
@@ -19,6 +20,7 @@ constexpr int kUsage = 2;
 struct Given {
   StartOptions start;
   LogOptions logs;
+  MicrobenchmarkOptions microbenchmark;
   std::string list;
   std::string format = "table";
 };
@@ -57,12 +59,29 @@ void AddFormat(CLI::App* command, Given& given) {
       ->check(CLI::IsMember({"table", "json"}));
 }
 
+void AddMicrobenchmark(CLI::App& app, Given& given) {
+  CLI::App* command = app.add_subcommand(
+      "microbenchmark", "What single calls cost here, beside the physical limit");
+  MicrobenchmarkOptions& options = given.microbenchmark;
+  command->add_option("only", options.only, "Only rows whose name contains this");
+  command->add_option("--seconds", options.seconds, "Time of a row (default: 2)")
+      ->check(CLI::Range(0.01, 600.0));
+  command->add_option("--address", options.address,
+                      "Of a running cluster, ip:port or auto (default: one of its own)");
+  AddFormat(command, given);
+}
+
 int Dispatch(const CLI::App& app, const Given& given) {
   const bool json = given.format == "json";
   if (app.got_subcommand("start")) return RunStart(given.start);
   if (app.got_subcommand("stop")) return RunStop();
   if (app.got_subcommand("status")) return RunStatus(json);
   if (app.got_subcommand("list")) return RunList(given.list, json);
+  if (app.got_subcommand("microbenchmark")) {
+    MicrobenchmarkOptions options = given.microbenchmark;
+    options.json = json;
+    return RunMicrobenchmark(options);
+  }
   return RunLogs(given.logs);
 }
 
@@ -86,6 +105,7 @@ int RunCommandLine(int argc, char** argv) {
   logs->add_option("file", given.logs.file, "A log file's name");
   logs->add_option("--tail", given.logs.tail, "Only so many lines from its end (default: 1000)");
   logs->add_option("--node", given.logs.node, "Of this node instead (its number)");
+  AddMicrobenchmark(app, given);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

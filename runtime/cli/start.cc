@@ -13,9 +13,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/fd.h"
 #include "cli/files.h"
 #include "cli/session.h"
+#include "cli/table.h"
 #include "io/address.h"
 #include "io/processes.h"
 #include "model/versions.h"
@@ -36,9 +38,16 @@ struct Prepared {
   base::UniqueFd lock;
 };
 
-std::string Gigabytes(uint64_t bytes) {
-  const uint64_t tenths = bytes * 10 / (uint64_t{1} << 30);
-  return absl::StrCat(tenths / 10, ".", tenths % 10, " GiB");
+// "2 CPU, 16.5 GiB memory, 1 disk"
+std::string Describe(const model::ResourceSet& resources) {
+  std::vector<std::string> parts;
+  for (const auto& [name, units] : resources.units()) {
+    const std::string amount = name == model::kMemory
+                                   ? FormatBytes(static_cast<uint64_t>(units) / model::kResourceUnit)
+                                   : FormatUnits(units);
+    parts.push_back(absl::StrCat(amount, " ", name));
+  }
+  return absl::StrJoin(parts, ", ");
 }
 
 base::Status CheckNotRunning(const std::string& base) {
@@ -118,6 +127,13 @@ base::Status BecomeSupervisor(const StartOptions& options, const std::string& fo
   for (const int fd : {options.ready_fd, options.pipe_fd}) {
     if (fd >= 0) ::fcntl(fd, F_SETFD, 0);
   }
+  // Whoever reads the driver's output must not wait for us.
+  const std::string log = folder + "/logs/supervisor.err";
+  const base::UniqueFd output(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (output) {
+    ::dup2(output.get(), STDOUT_FILENO);
+    ::dup2(output.get(), STDERR_FILENO);
+  }
   auto arguments = SupervisorArguments(options, folder, options.ready_fd);
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
@@ -166,8 +182,8 @@ void PrintStarted(const StartPlan& plan, const io::StartAnswer& answer) {
   std::cout << "RayX " << model::kRelease << ": "
             << (plan.with_head ? "the cluster serves at " : "this node has joined the cluster at ")
             << answer.head_address << "\n"
-            << "  resources here    " << plan.resources.ToString() << "; object store "
-            << Gigabytes(plan.store_bytes) << "\n"
+            << "  resources here    " << Describe(plan.resources) << ", object store "
+            << FormatBytes(plan.store_bytes) << "\n"
             << "  run a program     RAYX_ADDRESS=" << answer.head_address << " ./program\n"
             << "  look, stop        rayx status, rayx logs, rayx stop\n"
             << "  session folder    " << answer.session_folder << "\n";

@@ -55,7 +55,10 @@ base::StatusOr<StartPlan> ReadStartPlan(const std::string& folder) {
 }
 
 std::string FormatReadyAnswer(const ReadyAnswer& answer) {
-  const Json json = {{"error", answer.error}, {"address", answer.address}, {"node", answer.node}};
+  const Json json = {{"error", answer.error},
+                     {"address", answer.address},
+                     {"node", answer.node},
+                     {"cluster", answer.cluster}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -63,7 +66,7 @@ base::StatusOr<ReadyAnswer> ParseReadyAnswer(const std::string& line) {
   try {
     const Json json = Json::parse(line);
     return ReadyAnswer{json.at("error").get<std::string>(), json.at("address").get<std::string>(),
-                       json.at("node").get<uint32_t>()};
+                       json.at("node").get<uint32_t>(), json.at("cluster").get<std::string>()};
   } catch (const Json::exception&) {
     return absl::InternalError(absl::StrCat("answered with \"", line.substr(0, 200), "\""));
   }

@@ -36,6 +36,7 @@ struct ReadyAnswer {
   std::string error;    // empty = it serves
   std::string address;  // of its server
   uint32_t node = 0;    // of a node: its number
+  std::string cluster;  // of a node: the id of the cluster that it joined
 };
 std::string FormatReadyAnswer(const ReadyAnswer& answer);  // ends with a newline
 base::StatusOr<ReadyAnswer> ParseReadyAnswer(const std::string& line);

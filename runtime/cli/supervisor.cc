@@ -91,6 +91,7 @@ class Supervisor {
 
 base::Status Supervisor::SetUp() {
   ::setsid();
+  [[maybe_unused]] const int moved = ::chdir("/");  // no folder of the user's is held
   ::prctl(PR_SET_NAME, "rayx-supervise");
   // What head and node leave behind becomes our child and is ended with them.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -217,6 +218,7 @@ base::Status Supervisor::StartAll() {
   RAYX_RETURN_IF_ERROR(StartChild(node_));
   RAYX_ASSIGN_OR_RETURN(const ReadyAnswer answer, WaitReady(node_));
   session_.node_number = answer.node;
+  session_.cluster = answer.cluster;
   return Save();
 }
 
@@ -232,7 +234,8 @@ void Supervisor::Answer(const std::string& error) {
 void Supervisor::Record(Child& child) {
   if (!child.running()) return;
   child.exit = io::Reap(child.process.pidfd.get());
-  if (!child.exit.has_value()) return;
+  // Code 0: it was told to end by its cluster (`rayx stop` on the head's VM).
+  if (!child.exit.has_value() || (child.exit->signal == 0 && child.exit->exit_code == 0)) return;
   failed_ = true;
   Ending ending;
   ending.what = child.what;

@@ -27,8 +27,9 @@ base::Status Explain(const base::Status& status, const io::Address& head, bool t
   if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
     return MakeError(
         ErrorCode::kHeadUnavailable,
-        absl::StrCat("the head at ", head.ToString(), " cannot be reached: ", status.message(),
-                     tls ? " (with TLS, as the join file says)" : " (without TLS, as the join file says)"));
+        absl::StrCat("the head cannot be reached: ", status.message(),
+                     tls ? " (tried with TLS, as the join file says)"
+                         : " (tried without TLS, as the join file says)"));
   }
   return status;
 }
