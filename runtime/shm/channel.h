@@ -9,8 +9,9 @@
 // Promises: per lane frames arrive in order, whole, at most once. A writer killed in mid-write
 //           leaves only whole frames. Nothing here blocks, allocates (after Open) or makes a system
 //           call.
-// Limits:   no doorbell: ring it after Publish(). Replies can fill up: drain both lanes. One
-//           frame's body is at most kBodyBytesMax; a longer one is the caller's mistake (CHECK).
+// Limits:   no doorbell: ring it after Publish(). Nothing tells that a full lane has room again:
+//           try at the next reply or tick. Replies can fill up: drain both lanes. One frame's body
+//           is at most kBodyBytesMax; a longer one is the caller's mistake (CHECK).
 //
 //   Producer:  if (!channel.TryWrite(header, body)) KeepForLater();
 //              channel.Publish();

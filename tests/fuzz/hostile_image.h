@@ -1,0 +1,31 @@
+// tests/fuzz/hostile_image.h
+//
+// What a fuzz input means: the two targets that libFuzzer and the replaying test share.
+// Owner:    a process; the channel's image is made once.         Threads: one.
+// Inputs:   any bytes.
+// Promises: returns for every input; what is not right in the code under test shows as a
+// sanitizer's
+//           report or a failed check.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace rayx::fuzz {
+
+// The first byte picks the target: even, a frame; odd, a channel.
+void OneInput(std::span<const std::byte> input);
+
+// DecodeHeader on the input, then BodyReader on the rest, with the header's item count.
+void DecodeFrame(std::span<const std::byte> input);
+
+// Each 8 bytes patch the image of a channel that holds frames: {where, when, value}. Both ends then
+// read, claim and write while the later patches come in between.
+void UseChannel(std::span<const std::byte> input);
+
+// Inputs that reach deep: whole frames, and patches of every field that is checked.
+std::vector<std::vector<std::byte>> Seeds();
+
+}  // namespace rayx::fuzz
