@@ -20,6 +20,10 @@ namespace {
 constexpr base::BackoffOptions kReconnect{std::chrono::milliseconds(20),
                                           std::chrono::milliseconds(500)};
 
+constexpr auto kEarlyTime = std::chrono::seconds(5);
+constexpr size_t kEarlyFramesMax = 1024;  // a node
+constexpr size_t kEarlyNodesMax = 64;
+
 // Small questions that must not wait behind bulk. Those between two processes stay in their order,
 // because all of them go this way.
 bool IsUrgent(const FrameHeader& header) {
@@ -104,6 +108,33 @@ void PeerNodes::OnNode(const scheduling::NodeView& node) {
   peer->channel = std::make_unique<rpc::RpcChannel>(*address, rpc::Role::kNode, credentials_);
   peer->stub = proto::Node::NewStub(peer->channel->grpc_channel());
   peers_.emplace(node.number, std::move(peer));
+  if (auto early = early_.extract(node.number)) {
+    std::string why;
+    for (const EarlyFrame& frame : early.mapped()) Send(frame.header, frame.body, why);
+  }
+}
+
+bool PeerNodes::KeepEarly(const FrameHeader& header, std::span<const std::byte> body) {
+  const NodeNumber node = header.destination.node();
+  auto it = early_.find(node);
+  if (it == early_.end()) {
+    if (early_.size() >= kEarlyNodesMax) return false;
+    it = early_.emplace(node, std::vector<EarlyFrame>()).first;
+    loop_.AddTimerAfter(kEarlyTime, [this, alive = alive_, node] {
+      if (*alive) GiveUpEarly(node);
+    });
+  }
+  if (it->second.size() >= kEarlyFramesMax) return false;
+  it->second.push_back({header, {body.begin(), body.end()}});
+  return true;
+}
+
+void PeerNodes::GiveUpEarly(NodeNumber node) {
+  auto early = early_.extract(node);
+  if (!early) return;
+  for (const EarlyFrame& frame : early.mapped()) {
+    events_.on_undelivered(frame.header, "node " + ToString(node) + " is not known here");
+  }
 }
 
 void PeerNodes::OnNodeDead(NodeNumber node, const std::string& reason) {
@@ -116,6 +147,7 @@ void PeerNodes::OnNodeDead(NodeNumber node, const std::string& reason) {
     }
     receivers_.erase(receiver);
   }
+  GiveUpEarly(node);
   auto it = peers_.find(node);
   if (it == peers_.end()) return;
   const std::unique_ptr<Peer> peer = std::move(it->second);
@@ -150,7 +182,9 @@ PeerNodes::Peer* PeerNodes::FindAlive(NodeNumber node, std::string* why) {
 bool PeerNodes::Send(const FrameHeader& header, std::span<const std::byte> body,
                      std::string& why) {
   Peer* peer = FindAlive(header.destination.node(), &why);
-  if (peer == nullptr) return false;
+  if (peer == nullptr) {
+    return dead_.count(header.destination.node()) == 0 && KeepEarly(header, body);
+  }
   (IsUrgent(header) ? peer->urgent : peer->bulk).core.Push(header, body);
   return true;
 }

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "io/loop.h"
 #include "node/core/frame_stream_core.h"
@@ -40,7 +41,8 @@ class PeerNodes {
   void OnNodeDead(model::NodeNumber node, const std::string& reason);
   void OnDestinationGone(model::ProcessId destination);
 
-  // False: unknown or dead, `why` says so.
+  // False: dead, `why` says so. Frames to a node that is not known yet (news of it may come by another
+  // way sooner than the next heartbeat) wait kEarlyTime for it, then are undelivered.
   bool Send(const model::FrameHeader& header, std::span<const std::byte> body, std::string& why);
   bool IsFull(model::NodeNumber node) const;
   void OnDelivered(model::NodeNumber from, model::ProcessId destination);
@@ -78,11 +80,17 @@ class PeerNodes {
     explicit Peer(const std::string& incarnation)
         : bulk(incarnation, true), urgent(incarnation + "-urgent", false) {}
   };
+  struct EarlyFrame {
+    model::FrameHeader header;
+    std::vector<std::byte> body;
+  };
   struct Connection {
     model::NodeNumber node;
     bool urgent = false;
   };
 
+  bool KeepEarly(const model::FrameHeader& header, std::span<const std::byte> body);
+  void GiveUpEarly(model::NodeNumber node);
   Peer* FindAlive(model::NodeNumber node, std::string* why);
   Sender* SenderOf(uint64_t connection);
   void Connect(model::NodeNumber node, Peer& peer, bool urgent);
@@ -102,6 +110,7 @@ class PeerNodes {
   std::shared_ptr<const IncomingStreamEvents> incoming_events_;
   std::map<model::NodeNumber, std::unique_ptr<Peer>> peers_;
   std::map<model::NodeNumber, std::string> dead_;
+  std::map<model::NodeNumber, std::vector<EarlyFrame>> early_;
   std::map<std::pair<model::NodeNumber, bool>, Receiver> receivers_;
   std::map<uint64_t, Connection> connections_;
   uint64_t next_connection_ = 1;

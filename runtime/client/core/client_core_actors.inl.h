@@ -186,7 +186,13 @@ void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoin
   if (view.version() > actor.version) {
     actor.version = view.version();
     if (view.state() == proto::ACTOR_DEAD) {
-      EndCreation(actor, view.cause().SerializeAsString());
+      // For who calls it, the death of its process or VM is the actor's; the sentence says which.
+      proto::ErrorInfo cause = view.cause();
+      const auto code = static_cast<ErrorCode>(cause.code());
+      if (code == ErrorCode::kNone || code == ErrorCode::kNodeDied || code == ErrorCode::kWorkerDied) {
+        cause.set_code(static_cast<int>(ErrorCode::kActorDied));
+      }
+      EndCreation(actor, cause.SerializeAsString());
       return;
     }
     if (view.state() == proto::ACTOR_ALIVE && view.incarnation() > actor.incarnation) {
