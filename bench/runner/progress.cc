@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 
 namespace rayx::bench {
@@ -47,7 +46,5 @@ void Progress::Note(const std::string& sentence) {
   printf("%s\n", sentence.c_str());
   fflush(stdout);
 }
-
-void Progress::Skip(int steps) { total_ = std::max(done_, total_ - steps); }
 
 }  // namespace rayx::bench

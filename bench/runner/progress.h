@@ -16,13 +16,13 @@ class Progress {
   void Begin(const std::string& what);     // the next step starts
   void End(const std::string& outcome);    // it ended, with a word about how
   void Note(const std::string& sentence);  // stays on the screen
-  void Skip(int steps);                    // so many will not come
 
  private:
   void Clear();
 
   const bool terminal_;
-  int total_, done_ = 0;
+  const int total_;
+  int done_ = 0;
   std::string what_;
   const std::chrono::steady_clock::time_point start_;
 };
