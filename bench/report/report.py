@@ -122,7 +122,7 @@ def threats(env, workload):
         result.append("No VMs were simulated: one machine without quota (" +
                       env.get("not_simulated_because", "") + ").")
     pairs = max([r["pairs"] for r in workload["ratios"]] or [0])
-    if pairs < 5:
+    if 0 < pairs < 5:
         result.append(f"{pairs} pairs: the intervals are wide by nature; the suite “full” takes 5.")
     result.append("The model is small (2.7 MB of gradients): communication weighs more here than in "
                   "large models. One workload says nothing about others.")
@@ -178,7 +178,7 @@ def section(folder, env, workload, number):
             {n: {a: thin(t) for a, t in arms.items()} for n, arms in traces.items()}, prefix + "l"),
         "speed_up": charts.speed_up(rows, prefix + "s") if shows else "",
         "starts": charts.grouped_bars(rows, "start", 1, "seconds until ready", prefix + "t",
-                                      "daemons_start"),
+                                      "daemons_start") if shows else "",
         "cpu": charts.grouped_bars(rows, "cpu_seconds", 1, "CPU seconds a repetition",
                                    prefix + "c") if shows else "",
         "memory": charts.grouped_bars(rows, "peak_memory_bytes", 1 / 2**20,
