@@ -4,7 +4,7 @@ import os
 import re
 
 # Not ours, or made by a build; .gitignore names the same.
-LEFT_OUT = {"build", "results", ".git", ".venv", ".cache", "__pycache__"}
+LEFT_OUT = {"build", "results", ".data", ".git", ".venv", ".cache", "__pycache__"}
 CODE = (".h", ".cc")
 
 
