@@ -7,11 +7,17 @@
 #include <vector>
 
 // Any function can be a task. Its id is its name and signature; Task<&square>() registers it.
-int square(int x) { return x * x; }
+int square(int x) {
+  return x * x;
+}
 
-int add(int a, int b) { return a + b; }
+int add(int a, int b) {
+  return a + b;
+}
 
-std::string greet(const std::string& name) { return "Hello, " + name + "!"; }
+std::string greet(const std::string& name) {
+  return "Hello, " + name + "!";
+}
 
 double reciprocal(double x) {
   if (x == 0) throw std::invalid_argument("reciprocal of zero");

@@ -14,12 +14,15 @@ class Counter {
 
   int Add(int amount) { return value_ += amount; }
   int Value() const { return value_; }
-  std::string Where() const { return rayx::GetRuntimeContext().InActor() ? "in an actor" : "elsewhere"; }
+  std::string Where() const {
+    return rayx::GetRuntimeContext().InActor() ? "in an actor" : "elsewhere";
+  }
 
  private:
   int value_;
 };
-// Makes Actor(Counter::Create) and handle.Task(&Counter::Add) work. Task<&Counter::Add>() needs no such line.
+// Makes Actor(Counter::Create) and handle.Task(&Counter::Add) work. Task<&Counter::Add>() needs no
+// such line.
 RAYX_REMOTE(Counter::Create, &Counter::Add, &Counter::Value, &Counter::Where);
 
 // Counts the words that many tasks send it.
@@ -55,7 +58,8 @@ int main(int argc, char** argv) {
   try {
     rayx::Init(argc, argv);  // --local, --address ip:port, or nothing: a cluster of its own
 
-    const rayx::ActorHandle<Counter> counter = rayx::Actor(Counter::Create).SetName("counter").Remote(100);
+    const rayx::ActorHandle<Counter> counter =
+        rayx::Actor(Counter::Create).SetName("counter").Remote(100);
     // The calls of one caller run in order.
     std::vector<rayx::ObjectRef<int>> sums;
     for (int i = 1; i <= 5; ++i) sums.push_back(counter.Task(&Counter::Add).Remote(i));
@@ -66,7 +70,8 @@ int main(int argc, char** argv) {
     // By its name an actor is found from everywhere in the job.
     const auto found = rayx::GetActor<Counter>("counter");
     std::cout << "found by name: " << *found->Task(&Counter::Value).Remote().Get() << '\n';
-    std::cout << "no such name: " << (rayx::GetActor<Counter>("nobody") ? "found" : "nothing") << '\n';
+    std::cout << "no such name: " << (rayx::GetActor<Counter>("nobody") ? "found" : "nothing")
+              << '\n';
 
     const auto dictionary = rayx::Actor<&Dictionary::Create>().Remote();
     std::vector<rayx::ObjectRef<int>> lines;

@@ -52,8 +52,7 @@ int main(int argc, char** argv) {
     // The checkpoint is an object like any other, or a file with options.checkpoint_path.
     const rayx::torch::Model model(MakeModel());
     const std::int64_t step = rayx::torch::LoadCheckpoint(*result.checkpoint.Get(), model);
-    const bool same =
-        rayx::torch::WeightsChecksum(model.module()) == result.weights_checksum;
+    const bool same = rayx::torch::WeightsChecksum(model.module()) == result.weights_checksum;
     std::printf("checkpoint of step %lld: %s weights\n", static_cast<long long>(step),
                 same ? "the same" : "other");
     std::fflush(stdout);

@@ -24,16 +24,30 @@ std::optional<std::string> KeyValue::Get(const std::string& key) {
 bool KeyValue::Wait(const std::vector<std::string>& keys, int timeout_ms) {
   return detail::Runtime().KvWait(keys, detail::Milliseconds(timeout_ms));
 }
-bool KeyValue::Delete(const std::string& key) { return detail::Runtime().KvDelete(key); }
+bool KeyValue::Delete(const std::string& key) {
+  return detail::Runtime().KvDelete(key);
+}
 std::int64_t KeyValue::Add(const std::string& key, std::int64_t amount) {
   return detail::Runtime().KvAdd(key, amount);
 }
-std::size_t KeyValue::Count() { return detail::Runtime().KvCount(); }
+std::size_t KeyValue::Count() {
+  return detail::Runtime().KvCount();
+}
 
-RuntimeContext GetRuntimeContext() { return RuntimeContext(detail::Runtime().Context()); }
-std::vector<NodeDescription> Nodes() { return detail::Runtime().Nodes(); }
-bool WasCurrentActorRestarted() { return detail::Runtime().Context().was_actor_restarted; }
-std::string GetNamespace() { return detail::Runtime().Context().job_namespace; }
-void ExitActor() { detail::Runtime().ExitActor(); }
+RuntimeContext GetRuntimeContext() {
+  return RuntimeContext(detail::Runtime().Context());
+}
+std::vector<NodeDescription> Nodes() {
+  return detail::Runtime().Nodes();
+}
+bool WasCurrentActorRestarted() {
+  return detail::Runtime().Context().was_actor_restarted;
+}
+std::string GetNamespace() {
+  return detail::Runtime().Context().job_namespace;
+}
+void ExitActor() {
+  detail::Runtime().ExitActor();
+}
 
 }  // namespace rayx

@@ -1,4 +1,5 @@
-// Checks of what the Set... chains are given (rayx/detail/builder.h), and the handles' small errors.
+// Checks of what the Set... chains are given (rayx/detail/builder.h), and the handles' small
+// errors.
 #include <string>
 
 #include "base/status.h"
@@ -25,7 +26,8 @@ void SetResourceOption(CallOptions& options, const std::string& name, double val
 void SetStrategyOption(CallOptions& options, const SchedulingStrategy& strategy) {
   using Kind = SchedulingStrategy::Kind;
   if (strategy.kind() == Kind::kNodeAffinity && strategy.node() == 0) {
-    throw InvalidOption("SchedulingStrategy::NodeAffinity: 0 is no node; nodes count from 1 (rayx::Nodes).");
+    throw InvalidOption(
+        "SchedulingStrategy::NodeAffinity: 0 is no node; nodes count from 1 (rayx::Nodes).");
   }
   options.spread = strategy.kind() == Kind::kSpread;
   options.affinity_node = strategy.kind() == Kind::kNodeAffinity ? strategy.node() : 0;
@@ -38,21 +40,23 @@ void SetStrategyOption(CallOptions& options, const std::string& name) {
   } else if (name == "DEFAULT") {
     SetStrategyOption(options, SchedulingStrategy::Hybrid());
   } else {
-    throw InvalidOption("SetSchedulingStrategy: '" + name + "' is none; expected DEFAULT or SPREAD.");
+    throw InvalidOption("SetSchedulingStrategy: '" + name +
+                        "' is none; expected DEFAULT or SPREAD.");
   }
 }
 
 void SetCountOption(int& option, const char* name, int value, int min) {
   if (value < min) {
-    throw InvalidOption(std::string(name) + ": " + std::to_string(value) + " is too small; expected " +
-                        std::to_string(min) + " or more.");
+    throw InvalidOption(std::string(name) + ": " + std::to_string(value) +
+                        " is too small; expected " + std::to_string(min) + " or more.");
   }
   option = value;
 }
 
 void CheckActorOptions(const CallOptions& options) {
   if (options.detached && options.name.empty()) {
-    throw InvalidOption("SetDetached: an actor that outlives its job needs a name (SetName), or nobody finds it.");
+    throw InvalidOption(
+        "SetDetached: an actor that outlives its job needs a name (SetName), or nobody finds it.");
   }
 }
 
@@ -61,9 +65,9 @@ void ThrowEmptyHandle() {
 }
 
 void ThrowShiftedBase(std::string_view method_type) {
-  throw InvalidOption("handle.Task(&B::m): the base class of the member function '" +
-                      std::string(method_type) +
-                      "' does not lie at the start of the actor's class: write handle.Task<&B::m>().");
+  throw InvalidOption(
+      "handle.Task(&B::m): the base class of the member function '" + std::string(method_type) +
+      "' does not lie at the start of the actor's class: write handle.Task<&B::m>().");
 }
 
 std::string ActorName(const RawActor& actor) {

@@ -7,13 +7,13 @@ namespace rayx {
 
 const char* ErrorName(ErrorCode code) noexcept {
   static constexpr const char* kNames[] = {
-      "no error",         "TaskError",      "WorkerDied",         "ActorDied",
-      "NodeDied",         "OwnerDied",      "ObjectLost",         "ObjectCorrupt",
-      "OutOfMemory",      "ObjectStoreFull", "OutOfDisk",         "Timeout",
-      "Cancelled",        "Infeasible",     "TaskPoisoned",       "WouldDeadlock",
-      "UnknownFunction",  "MissingLibrary", "LibraryMismatch",    "SerializationError",
-      "VersionMismatch",  "HeadUnavailable", "Unauthenticated",   "ForkedProcess",
-      "InvalidOption",    "NotInitialized", "NameTaken"};
+      "no error",        "TaskError",       "WorkerDied",      "ActorDied",
+      "NodeDied",        "OwnerDied",       "ObjectLost",      "ObjectCorrupt",
+      "OutOfMemory",     "ObjectStoreFull", "OutOfDisk",       "Timeout",
+      "Cancelled",       "Infeasible",      "TaskPoisoned",    "WouldDeadlock",
+      "UnknownFunction", "MissingLibrary",  "LibraryMismatch", "SerializationError",
+      "VersionMismatch", "HeadUnavailable", "Unauthenticated", "ForkedProcess",
+      "InvalidOption",   "NotInitialized",  "NameTaken"};
   const auto number = static_cast<std::size_t>(code);
   return number < std::size(kNames) ? kNames[number] : "unknown error";
 }
@@ -38,8 +38,8 @@ Failure::Failure(ErrorCode code, std::string message)
 Failure::~Failure() = default;
 TaskError::~TaskError() = default;
 
-#define RAYX_DEFINE_FAILURE(Name)                                              \
-  Name::Name(detail::ErrorRecord record) : Failure(std::move(record)) {}       \
+#define RAYX_DEFINE_FAILURE(Name)                                        \
+  Name::Name(detail::ErrorRecord record) : Failure(std::move(record)) {} \
   Name::~Name() = default;
 
 RAYX_DEFINE_FAILURE(WorkerDied)

@@ -65,7 +65,8 @@ ExceptionThrower FindThrower(const std::string& type_name) {
 template <class... E>
 const std::type_info* FirstMatch(const std::exception& error) {
   const std::type_info* match = nullptr;
-  ((match == nullptr && dynamic_cast<const E*>(&error) != nullptr ? match = &typeid(E) : nullptr), ...);
+  ((match == nullptr && dynamic_cast<const E*>(&error) != nullptr ? match = &typeid(E) : nullptr),
+   ...);
   return match;
 }
 std::string StandardBase(const std::exception& error) {
@@ -162,7 +163,8 @@ void ThrowError(const ErrorRecord& record) {
   if (ExceptionThrower thrower = ThrowerOf(record.code); thrower != nullptr) thrower(record);
   ErrorRecord unknown = record;
   unknown.code = ErrorCode::kVersionMismatch;
-  unknown.message = "A peer sent the error number " + std::to_string(static_cast<int>(record.code)) +
+  unknown.message = "A peer sent the error number " +
+                    std::to_string(static_cast<int>(record.code)) +
                     ", which this release does not know: " + record.message;
   throw VersionMismatch(std::move(unknown));
 }

@@ -31,8 +31,8 @@ std::mutex& InitMutex() {
 void LoadLibrary(const std::string& path) {
   if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     const char* reason = dlerror();
-    throw MissingLibrary("Options::preload_libraries: " + path + " cannot be loaded: " +
-                         (reason == nullptr ? "unknown reason" : reason));
+    throw MissingLibrary("Options::preload_libraries: " + path +
+                         " cannot be loaded: " + (reason == nullptr ? "unknown reason" : reason));
   }
 }
 
@@ -50,7 +50,8 @@ void Preload(const std::vector<std::string>& paths) {
       if (i->path().extension() == ".so") libraries.push_back(i->path().string());
     }
     if (error) {
-      throw MissingLibrary("Options::preload_libraries: " + path + " cannot be read: " + error.message());
+      throw MissingLibrary("Options::preload_libraries: " + path +
+                           " cannot be read: " + error.message());
     }
     std::sort(libraries.begin(), libraries.end());
     for (const std::string& library : libraries) LoadLibrary(library);
@@ -64,7 +65,9 @@ void SetUpLog(const Options& options) {
   base::SetUpLogging(log).IgnoreError();  // stderr cannot fail to open
 }
 
-void AtExit() { Shutdown(); }
+void AtExit() {
+  Shutdown();
+}
 
 void Start(const Options& options) {
   SetUpLog(options);
@@ -86,9 +89,13 @@ void InitWith(const Options& options, int argc, char** argv, std::vector<bool>* 
 
 }  // namespace
 
-void Init(const Options& options) { InitWith(options, 0, nullptr, nullptr); }
+void Init(const Options& options) {
+  InitWith(options, 0, nullptr, nullptr);
+}
 
-void Init(int argc, char** argv, const Options& options) { InitWith(options, argc, argv, nullptr); }
+void Init(int argc, char** argv, const Options& options) {
+  InitWith(options, argc, argv, nullptr);
+}
 
 void Init(int* argc, char** argv, const Options& options) {
   std::vector<bool> used;
@@ -101,7 +108,9 @@ void Init(int* argc, char** argv, const Options& options) {
   *argc = kept;
 }
 
-bool IsInitialized() { return detail::RuntimeOrNull() != nullptr; }
+bool IsInitialized() {
+  return detail::RuntimeOrNull() != nullptr;
+}
 
 void Shutdown() {
   if (client::IsWorkerMode()) return;  // a worker's connection is its daemon's business

@@ -20,7 +20,8 @@ struct Spoken {
   bool local = false;
 };
 
-[[noreturn]] void Refuse(const std::string& flag, const std::string& value, const std::string& expected) {
+[[noreturn]] void Refuse(const std::string& flag, const std::string& value,
+                         const std::string& expected) {
   throw InvalidOption(flag + ": '" + value + "' is wrong; expected " + expected + ".");
 }
 
@@ -65,7 +66,8 @@ std::string ParseLevel(const std::string& flag, const std::string& value) {
   return value;
 }
 
-using Setter = std::function<void(Options&, Spoken&, const std::string& flag, const std::string& value)>;
+using Setter =
+    std::function<void(Options&, Spoken&, const std::string& flag, const std::string& value)>;
 
 const std::map<std::string, Setter, std::less<>>& Flags() {
   static const auto* flags = [] {
@@ -87,24 +89,18 @@ const std::map<std::string, Setter, std::less<>>& Flags() {
         {"ray_job_namespace", job_namespace},
         {"code_search_path", preload},
         {"ray_code_search_path", preload},
-        {"ray_head_args",
-         [](Options& o, Spoken&, const std::string&, const std::string& v) { o.head_args = Split(v, ' '); }},
-        {"num_cpus",
-         [](Options& o, Spoken&, const std::string& f, const std::string& v) {
-           o.num_cpus = ParseAmount(f, v);
-         }},
-        {"num_gpus",
-         [](Options& o, Spoken&, const std::string& f, const std::string& v) {
-           o.num_gpus = ParseAmount(f, v);
-         }},
+        {"ray_head_args", [](Options& o, Spoken&, const std::string&,
+                             const std::string& v) { o.head_args = Split(v, ' '); }},
+        {"num_cpus", [](Options& o, Spoken&, const std::string& f,
+                        const std::string& v) { o.num_cpus = ParseAmount(f, v); }},
+        {"num_gpus", [](Options& o, Spoken&, const std::string& f,
+                        const std::string& v) { o.num_gpus = ParseAmount(f, v); }},
         {"object_store_memory",
          [](Options& o, Spoken&, const std::string& f, const std::string& v) {
            o.object_store_memory = ParseBytes(f, v);
          }},
-        {"log_level",
-         [](Options& o, Spoken&, const std::string& f, const std::string& v) {
-           o.log_level = ParseLevel(f, v);
-         }},
+        {"log_level", [](Options& o, Spoken&, const std::string& f,
+                         const std::string& v) { o.log_level = ParseLevel(f, v); }},
         {"local",
          [](Options& o, Spoken& s, const std::string& f, const std::string& v) {
            o.local_mode = ParseBool(f, v);
@@ -162,8 +158,8 @@ void CheckOptions(const Options& options) {
   check("Options::num_gpus", options.num_gpus);
   ParseLevel("Options::log_level", options.log_level);
   for (const auto& [name, value] : options.env) {
-    if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos ||
-        value.find('\0') != std::string::npos) {
+    if (name.empty() || name.find('=') != std::string::npos ||
+        name.find('\0') != std::string::npos || value.find('\0') != std::string::npos) {
       Refuse("Options::env", name, "the name of an environment variable");
     }
   }
@@ -171,7 +167,8 @@ void CheckOptions(const Options& options) {
 
 }  // namespace
 
-Options ResolveOptions(Options options, int argc, const char* const* argv, std::vector<bool>* used) {
+Options ResolveOptions(Options options, int argc, const char* const* argv,
+                       std::vector<bool>* used) {
   const bool level_is_default = options.log_level == Options().log_level;
   Spoken spoken;
   bool level_spoken = false;

@@ -102,7 +102,8 @@ void ThrowNoPacker() {
 }
 
 std::string EncodeExtension(std::int8_t type, const char* data, std::size_t bytes) {
-  if (bytes != 16) throw SerializationError("A reference inside a MSGPACK_DEFINE class is damaged.");
+  if (bytes != 16)
+    throw SerializationError("A reference inside a MSGPACK_DEFINE class is damaged.");
   std::string encoded(1, '\0');
   encoded.push_back(static_cast<char>(0xd8));
   encoded.push_back(static_cast<char>(type));

@@ -25,7 +25,8 @@ void RefHold::CheckAlive() const {
 }
 
 void RefHold::ThrowEmpty() {
-  throw InvalidOption("An empty rayx::ObjectRef was used: it was default-constructed or moved from.");
+  throw InvalidOption(
+      "An empty rayx::ObjectRef was used: it was default-constructed or moved from.");
 }
 
 std::string RefHold::Name() const {

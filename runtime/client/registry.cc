@@ -59,11 +59,13 @@ std::string DescribeCollision(const FunctionEntry& first, const FunctionEntry& s
   }
   return "Two different remote functions are both called '" + first.name + "' and '" + second.name +
          "' (in " + module +
-         "). Functions that are static or in an anonymous namespace need RAYX_REMOTE(name) in their "
+         "). Functions that are static or in an anonymous namespace need RAYX_REMOTE(name) in "
+         "their "
          "source file, and Task(name) instead of Task<&name>(); one in a header should be inline.";
 }
 
-// Two invokers of one name: the same function seen from two libraries, unless one library holds both.
+// Two invokers of one name: the same function seen from two libraries, unless one library holds
+// both.
 bool AreDifferent(const FunctionEntry& a, const FunctionEntry& b) {
   if (a.name != b.name) return true;
   if (CodeOf(a) == CodeOf(b)) return false;
@@ -138,8 +140,8 @@ bool IsInternalName(const char* mangled_tag) {
 }
 
 void ThrowArgumentCount(std::size_t expected, std::size_t given) {
-  throw SerializationError("A call brought " + std::to_string(given) + " arguments to a function of " +
-                           std::to_string(expected) + ".");
+  throw SerializationError("A call brought " + std::to_string(given) +
+                           " arguments to a function of " + std::to_string(expected) + ".");
 }
 
 }  // namespace rayx::detail

@@ -16,7 +16,8 @@ std::atomic<detail::RuntimeInterface*> current{nullptr};
 std::atomic<std::uint32_t> generation{0};
 std::atomic<bool> forked{false};
 
-// Every runtime that this process ever had; never destroyed, so that it outlives static destructors.
+// Every runtime that this process ever had; never destroyed, so that it outlives static
+// destructors.
 struct Graveyard {
   std::mutex mutex;
   std::vector<std::unique_ptr<detail::RuntimeInterface>> runtimes;
@@ -72,11 +73,13 @@ RuntimeInterface& Runtime() {
   }
   if (client::forked.load()) {
     throw ForkedProcess(
-        "RayX was used in a fork of the process that called rayx::Init. Only that process may use it; "
+        "RayX was used in a fork of the process that called rayx::Init. Only that process may use "
+        "it; "
         "fork followed by exec is fine.");
   }
-  throw NotInitialized("RayX is not running in this process: call rayx::Init first (or again, after "
-                       "rayx::Shutdown).");
+  throw NotInitialized(
+      "RayX is not running in this process: call rayx::Init first (or again, after "
+      "rayx::Shutdown).");
 }
 
 }  // namespace rayx::detail

@@ -1,7 +1,8 @@
 // Which runtime this process has.
 //
 // Owner:    the process. Threads: any.
-// Promises: Runtime() and RuntimeOrNull() (rayx/detail/runtime_interface.h) are one atomic load. A runtime
+// Promises: Runtime() and RuntimeOrNull() (rayx/detail/runtime_interface.h) are one atomic load. A
+// runtime
 //           that was taken off stays in memory: another thread may be inside one of its methods.
 //           In a fork of the process they answer ForkedProcess and null.
 #ifndef RAYX_CLIENT_RUNTIME_HOLDER_H_

@@ -31,13 +31,17 @@ std::string Label(const detail::RawActor& id, const detail::CallOptions& options
 
 }  // namespace
 
-const LocalFrame* CurrentFrame() { return current_frame; }
+const LocalFrame* CurrentFrame() {
+  return current_frame;
+}
 
 LocalFrameScope::LocalFrameScope(const LocalCall* call, LocalActor* actor, std::uint64_t actor_life)
     : frame_{call, actor, actor_life, current_frame} {
   current_frame = &frame_;
 }
-LocalFrameScope::~LocalFrameScope() { current_frame = frame_.below; }
+LocalFrameScope::~LocalFrameScope() {
+  current_frame = frame_.below;
+}
 
 void LocalThreads::Start(std::shared_ptr<LocalActor> actor) {
   {
@@ -68,7 +72,8 @@ bool LocalThreads::AwaitEnd(std::chrono::steady_clock::time_point deadline) {
   return ended_.wait_until(lock, deadline, [&] { return running_ <= own; });
 }
 
-LocalActor::LocalActor(detail::RawActor id, std::uint64_t factory, const detail::CallOptions& options,
+LocalActor::LocalActor(detail::RawActor id, std::uint64_t factory,
+                       const detail::CallOptions& options,
                        std::unique_ptr<LocalArguments> arguments)
     : id_(id),
       factory_(factory),

@@ -3,9 +3,10 @@
 // Purpose:  runs calls in the order in which they came; with concurrency n on n threads.
 // Owner:    LocalRuntime and its own threads share it.
 // Threads:  any may call; user code runs on the actor's threads without a lock.
-// Promises: every call resolves: by its result, or with the actor's death. A call that runs when the actor
-//           is killed cannot be interrupted: it resolves to ActorDied at once, and its thread ends when
-//           it returns.
+// Promises: every call resolves: by its result, or with the actor's death. A call that runs when
+// the actor
+//           is killed cannot be interrupted: it resolves to ActorDied at once, and its thread ends
+//           when it returns.
 #ifndef RAYX_CLIENT_LOCAL_LOCAL_ACTOR_H_
 #define RAYX_CLIENT_LOCAL_LOCAL_ACTOR_H_
 
@@ -64,7 +65,8 @@ class LocalActor : public std::enable_shared_from_this<LocalActor> {
  private:
   void CreateInstance(std::unique_lock<std::mutex>& lock);
   void RunNext(std::unique_lock<std::mutex>& lock);
-  // Takes instance and calls out and fails the calls; the caller destroys what is returned unlocked.
+  // Takes instance and calls out and fails the calls; the caller destroys what is returned
+  // unlocked.
   struct Remains {
     std::shared_ptr<void> instance;
     std::deque<std::shared_ptr<LocalCall>> calls;

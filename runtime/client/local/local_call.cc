@@ -32,12 +32,14 @@ class LocalResults : public detail::ResultSink {
 const std::string& LocalHostName() {
   static const std::string* name = [] {
     std::array<char, 256> text{};
-    return new std::string(::gethostname(text.data(), text.size() - 1) == 0 ? text.data() : "localhost");
+    return new std::string(::gethostname(text.data(), text.size() - 1) == 0 ? text.data()
+                                                                            : "localhost");
   }();
   return *name;
 }
 
-std::string DescribeCall(const char* kind, std::uint64_t function, const detail::CallOptions& options) {
+std::string DescribeCall(const char* kind, std::uint64_t function,
+                         const detail::CallOptions& options) {
   std::string description = std::string(kind) + " ";
   if (!options.name.empty()) {
     description += "'" + options.name + "' ";
@@ -46,7 +48,8 @@ std::string DescribeCall(const char* kind, std::uint64_t function, const detail:
     return description + entry->name;
   }
   std::array<char, 32> hexadecimal{};
-  std::snprintf(hexadecimal.data(), hexadecimal.size(), "%016llx", static_cast<unsigned long long>(function));
+  std::snprintf(hexadecimal.data(), hexadecimal.size(), "%016llx",
+                static_cast<unsigned long long>(function));
   return description + hexadecimal.data();
 }
 
@@ -61,7 +64,8 @@ detail::ErrorRecord CaptureLocal(const std::string& label) {
   return record;
 }
 
-LocalArguments::LocalArguments(LocalObjects& objects, const std::vector<detail::Argument>& arguments)
+LocalArguments::LocalArguments(LocalObjects& objects,
+                               const std::vector<detail::Argument>& arguments)
     : objects_(objects) {
   items_.reserve(arguments.size());
   for (const detail::Argument& argument : arguments) {
@@ -71,7 +75,8 @@ LocalArguments::LocalArguments(LocalObjects& objects, const std::vector<detail::
       held_.push_back(argument.reference);
     } else {
       item.value = EncodeForLocal(*argument.value);
-      held_.insert(held_.end(), argument.value->references.begin(), argument.value->references.end());
+      held_.insert(held_.end(), argument.value->references.begin(),
+                   argument.value->references.end());
     }
     items_.push_back(std::move(item));
   }
@@ -94,7 +99,8 @@ detail::Arguments LocalArguments::Fetch(std::uint64_t blocked_actor) const {
   return fetched;
 }
 
-LocalCall::LocalCall(LocalObjects& objects, std::uint64_t function, const detail::CallOptions& options,
+LocalCall::LocalCall(LocalObjects& objects, std::uint64_t function,
+                     const detail::CallOptions& options,
                      const std::vector<detail::Argument>& arguments, std::string label,
                      std::uint64_t actor, detail::RawRef* results, std::size_t result_count)
     : objects_(objects),

@@ -1,10 +1,12 @@
 // One call in local mode: its arguments, its results, and running it.
 //
-// Purpose:  what tasks and actor calls share: encode the arguments, wait for those that are references,
+// Purpose:  what tasks and actor calls share: encode the arguments, wait for those that are
+// references,
 //           run, resolve the results.
 // Owner:    the caller's stack for a task, the actor's queue for a call.
 // Threads:  one at a time.
-// Promises: holds its arguments' references and its results until it ends; Run and Fail never throw.
+// Promises: holds its arguments' references and its results until it ends; Run and Fail never
+// throw.
 #ifndef RAYX_CLIENT_LOCAL_LOCAL_CALL_H_
 #define RAYX_CLIENT_LOCAL_LOCAL_CALL_H_
 
@@ -72,7 +74,8 @@ class LocalCall {
 // The record of the exception in flight, with this process as its place and `label` in its message.
 detail::ErrorRecord CaptureLocal(const std::string& label);
 // "task square", "call int Counter::Add(int)"; the id in hexadecimal when it is unknown here.
-std::string DescribeCall(const char* kind, std::uint64_t function, const detail::CallOptions& options);
+std::string DescribeCall(const char* kind, std::uint64_t function,
+                         const detail::CallOptions& options);
 const std::string& LocalHostName();
 
 }  // namespace rayx::client

@@ -37,8 +37,9 @@ bool LocalKeyValue::Wait(const std::vector<std::string>& keys, detail::Milliseco
   if (timeout.count() < 0) {
     changed_.wait(lock, done);
   } else {
-    changed_.wait_until(lock, std::chrono::steady_clock::now() + std::min<detail::Milliseconds>(
-                                                                     timeout, std::chrono::hours(8760)),
+    changed_.wait_until(lock,
+                        std::chrono::steady_clock::now() +
+                            std::min<detail::Milliseconds>(timeout, std::chrono::hours(8760)),
                         done);
   }
   if (all_there()) return true;
@@ -60,7 +61,8 @@ std::int64_t LocalKeyValue::Add(const std::string& key, std::int64_t amount) {
     const char* end = value.data() + value.size();
     const auto [stop, error] = std::from_chars(value.data(), end, sum);
     if (error != std::errc() || stop != end || __builtin_add_overflow(sum, amount, &sum)) {
-      throw InvalidOption("KeyValue::Add: the value of '" + key + "' is no 64-bit number: '" + value + "'.");
+      throw InvalidOption("KeyValue::Add: the value of '" + key + "' is no 64-bit number: '" +
+                          value + "'.");
     }
     values_.insert_or_assign(key, std::to_string(sum));
   }

@@ -30,8 +30,9 @@ detail::Fetched EncodeForLocal(const detail::Packed& value) {
   detail::Fetched encoded;
   encoded.bytes = value.EncodedBytes();
   constexpr std::align_val_t kAlignment{detail::kBufferAlignment};
-  std::shared_ptr<std::byte> bytes(static_cast<std::byte*>(::operator new(encoded.bytes, kAlignment)),
-                                   [](std::byte* p) { ::operator delete(p, kAlignment); });
+  std::shared_ptr<std::byte> bytes(
+      static_cast<std::byte*>(::operator new(encoded.bytes, kAlignment)),
+      [](std::byte* p) { ::operator delete(p, kAlignment); });
   value.EncodeTo(bytes.get());
   encoded.data = bytes.get();
   encoded.pin = std::move(bytes);
@@ -115,7 +116,8 @@ void LocalObjects::AwaitResolved(std::unique_lock<std::mutex>& lock, const detai
   Object* object = &Require(ref);
   if (object->is_resolved) return;
   if (blocked_actor != 0 && object->maker == blocked_actor) {
-    throw WouldDeadlock("An actor of concurrency 1 waits for " + object->label + " (" + NameOf(ref) +
+    throw WouldDeadlock("An actor of concurrency 1 waits for " + object->label + " (" +
+                        NameOf(ref) +
                         "), a call to itself that cannot begin before the running one ends.");
   }
   const Clock::time_point explain_at = Clock::now() + kExplainAfter;
@@ -143,11 +145,12 @@ void LocalObjects::Get(const detail::RawRef* refs, std::size_t count, detail::Mi
     AwaitResolved(lock, refs[i], deadline, has_deadline, blocked_actor);
     const Object& object = Require(refs[i]);
     if (!object.is_resolved) {
-      throw Timeout("Get: after " + std::to_string(timeout.count()) + " ms " + NameOf(refs[i]) + ", " +
-                    object.label + ", is not there" +
-                    (count > 1 ? " (number " + std::to_string(i + 1) + " of " + std::to_string(count) + ")"
-                               : std::string()) +
-                    ".");
+      throw Timeout(
+          "Get: after " + std::to_string(timeout.count()) + " ms " + NameOf(refs[i]) + ", " +
+          object.label + ", is not there" +
+          (count > 1 ? " (number " + std::to_string(i + 1) + " of " + std::to_string(count) + ")"
+                     : std::string()) +
+          ".");
     }
     if (object.error != nullptr) {
       const detail::ErrorRecord error = *object.error;
@@ -171,7 +174,8 @@ void LocalObjects::Wait(const detail::RawRef* refs, std::size_t count, std::size
       const Object& object = Require(refs[i]);
       ready[i] = object.is_resolved;
       resolved += object.is_resolved ? 1 : 0;
-      own_calls += !object.is_resolved && blocked_actor != 0 && object.maker == blocked_actor ? 1 : 0;
+      own_calls +=
+          !object.is_resolved && blocked_actor != 0 && object.maker == blocked_actor ? 1 : 0;
     }
     if (resolved >= num_ready) return;
     if (!has_deadline && count - own_calls < num_ready) {

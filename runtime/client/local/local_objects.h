@@ -1,7 +1,9 @@
-// The objects of local mode: values in their encoded form, counted references, and waiting for them.
+// The objects of local mode: values in their encoded form, counted references, and waiting for
+// them.
 //
 // Owner:    LocalRuntime.      Threads: any; one lock, never held while user code runs.
-// Promises: an object resolves once, to bytes or to an error; later attempts are ignored. It goes with its
+// Promises: an object resolves once, to bytes or to an error; later attempts are ignored. It goes
+// with its
 //           last hold, and with it its holds on the objects inside its value.
 #ifndef RAYX_CLIENT_LOCAL_LOCAL_OBJECTS_H_
 #define RAYX_CLIENT_LOCAL_LOCAL_OBJECTS_H_
@@ -28,18 +30,20 @@ class LocalObjects {
  public:
   explicit LocalObjects(std::uint64_t owner) : owner_(owner) {}
 
-  // A pending object with one hold. `label` says in messages what makes it; `maker` is the sequence of
-  // the actor whose call does (0: no actor).
+  // A pending object with one hold. `label` says in messages what makes it; `maker` is the sequence
+  // of the actor whose call does (0: no actor).
   detail::RawRef Create(std::string label, std::uint64_t maker);
   void Retain(const detail::RawRef& ref) noexcept;
   void Release(const detail::RawRef& ref) noexcept;
-  // The bytes must pin themselves; `inner` are the references inside, which the object holds from now on.
-  void SetValue(const detail::RawRef& ref, detail::Fetched value, const std::vector<detail::RawRef>& inner);
+  // The bytes must pin themselves; `inner` are the references inside, which the object holds from
+  // now on.
+  void SetValue(const detail::RawRef& ref, detail::Fetched value,
+                const std::vector<detail::RawRef>& inner);
   void SetError(const detail::RawRef& ref, const detail::ErrorRecord& error);
 
-  // Waits for all, in order. `blocked_actor`: the sequence of the actor of concurrency 1 on whose thread
-  // this runs, 0 for none: waiting for a call to itself throws WouldDeadlock.
-  // Throws the first failed one's error, or Timeout.
+  // Waits for all, in order. `blocked_actor`: the sequence of the actor of concurrency 1 on whose
+  // thread this runs, 0 for none: waiting for a call to itself throws WouldDeadlock. Throws the
+  // first failed one's error, or Timeout.
   void Get(const detail::RawRef* refs, std::size_t count, detail::Milliseconds timeout,
            detail::Fetched* values, std::uint64_t blocked_actor);
   void Wait(const detail::RawRef* refs, std::size_t count, std::size_t num_ready,

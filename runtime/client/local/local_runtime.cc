@@ -10,7 +10,8 @@
 namespace rayx::client {
 namespace {
 
-// Each local runtime of a process numbers itself: a reference of an earlier one names no object of this.
+// Each local runtime of a process numbers itself: a reference of an earlier one names no object of
+// this.
 std::uint64_t NextOwner() {
   static std::atomic<std::uint32_t> next{1};
   return model::ProcessId::Make(model::NodeNumber{1}, next.fetch_add(1)).value;
@@ -50,9 +51,15 @@ void LocalRuntime::Stop() {
   }
 }
 
-void LocalRuntime::Retain(const detail::RawRef& ref) noexcept { objects_.Retain(ref); }
-void LocalRuntime::Release(const detail::RawRef& ref) noexcept { objects_.Release(ref); }
-void LocalRuntime::Adopt(const detail::RawRef& ref) noexcept { objects_.Retain(ref); }
+void LocalRuntime::Retain(const detail::RawRef& ref) noexcept {
+  objects_.Retain(ref);
+}
+void LocalRuntime::Release(const detail::RawRef& ref) noexcept {
+  objects_.Release(ref);
+}
+void LocalRuntime::Adopt(const detail::RawRef& ref) noexcept {
+  objects_.Retain(ref);
+}
 
 detail::RawRef LocalRuntime::Put(const detail::Packed& value) {
   detail::Fetched encoded = EncodeForLocal(value);
@@ -62,8 +69,8 @@ detail::RawRef LocalRuntime::Put(const detail::Packed& value) {
 }
 
 void LocalRuntime::SubmitTask(std::uint64_t function, const detail::CallOptions& options,
-                              const std::vector<detail::Argument>& arguments, detail::RawRef* results,
-                              std::size_t result_count) {
+                              const std::vector<detail::Argument>& arguments,
+                              detail::RawRef* results, std::size_t result_count) {
   LocalCall call(objects_, function, options, arguments, DescribeCall("task", function, options), 0,
                  results, result_count);
   // A task that an actor's method calls runs on the actor's thread.
@@ -73,7 +80,8 @@ void LocalRuntime::SubmitTask(std::uint64_t function, const detail::CallOptions&
   call.Run(nullptr, BlockedActor());
 }
 
-detail::RawActor LocalRuntime::CreateActor(std::uint64_t factory, const detail::CallOptions& options,
+detail::RawActor LocalRuntime::CreateActor(std::uint64_t factory,
+                                           const detail::CallOptions& options,
                                            const std::vector<detail::Argument>& arguments) {
   auto held = std::make_unique<LocalArguments>(objects_, arguments);
   std::shared_ptr<LocalActor> actor;
@@ -109,19 +117,20 @@ std::shared_ptr<LocalActor> LocalRuntime::ActorOf(const detail::RawActor& actor)
 
 void LocalRuntime::CallActor(const detail::RawActor& raw, std::uint64_t method,
                              const detail::CallOptions& options,
-                             const std::vector<detail::Argument>& arguments, detail::RawRef* results,
-                             std::size_t result_count) {
+                             const std::vector<detail::Argument>& arguments,
+                             detail::RawRef* results, std::size_t result_count) {
   const std::shared_ptr<LocalActor> actor = ActorOf(raw);
   auto call = std::make_unique<LocalCall>(objects_, method, options, arguments,
-                                          DescribeCall("call", method, options), raw.sequence, results,
-                                          result_count);
+                                          DescribeCall("call", method, options), raw.sequence,
+                                          results, result_count);
   if (actor != nullptr) {
     actor->Push(std::move(call));
     return;
   }
   detail::ErrorRecord unknown;
   unknown.code = ErrorCode::kActorDied;
-  unknown.message = "The actor " + model::ToString(model::ActorId{model::ProcessId{raw.creator}, raw.sequence}) +
+  unknown.message = "The actor " +
+                    model::ToString(model::ActorId{model::ProcessId{raw.creator}, raw.sequence}) +
                     " is unknown: it belongs to a runtime that was shut down.";
   call->Fail(unknown);
 }
@@ -157,15 +166,21 @@ void LocalRuntime::Wait(const detail::RawRef* refs, std::size_t count, std::size
 bool LocalRuntime::KvPut(const std::string& key, const std::string& value, bool only_if_absent) {
   return key_values_.Put(key, value, only_if_absent);
 }
-bool LocalRuntime::KvGet(const std::string& key, std::string& value) { return key_values_.Get(key, value); }
+bool LocalRuntime::KvGet(const std::string& key, std::string& value) {
+  return key_values_.Get(key, value);
+}
 bool LocalRuntime::KvWait(const std::vector<std::string>& keys, detail::Milliseconds timeout) {
   return key_values_.Wait(keys, timeout);
 }
-bool LocalRuntime::KvDelete(const std::string& key) { return key_values_.Delete(key); }
+bool LocalRuntime::KvDelete(const std::string& key) {
+  return key_values_.Delete(key);
+}
 std::int64_t LocalRuntime::KvAdd(const std::string& key, std::int64_t amount) {
   return key_values_.Add(key, amount);
 }
-std::size_t LocalRuntime::KvCount() { return key_values_.Count(); }
+std::size_t LocalRuntime::KvCount() {
+  return key_values_.Count();
+}
 
 detail::ContextDescription LocalRuntime::Context() {
   detail::ContextDescription context;
@@ -178,7 +193,8 @@ detail::ContextDescription LocalRuntime::Context() {
   context.local_mode = true;
   const LocalFrame* frame = CurrentFrame();
   if (frame == nullptr) return context;
-  const bool is_task = frame->call != nullptr && (frame->actor == nullptr || frame->below != nullptr);
+  const bool is_task =
+      frame->call != nullptr && (frame->actor == nullptr || frame->below != nullptr);
   if (frame->call != nullptr) {
     const detail::CallOptions& options = frame->call->options();
     context.task_name = options.name.empty() ? frame->call->label() : options.name;

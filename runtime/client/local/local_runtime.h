@@ -2,10 +2,12 @@
 //
 // Purpose:  the same program without a cluster: to debug it, to test it.
 // Owner:    Init makes it, Shutdown stops it.       Threads: any.
-// Promises: tasks run inside Remote(), on the calling thread; actors on threads of their own. Values pass
-//           through the serializer both ways; errors surface at Get. Stop waits up to kStopTimeout for
-//           calls that run, then leaves their threads behind and says so.
-// Limits:   resources, labels and strategies are accepted and ignored; a task is never retried, because
+// Promises: tasks run inside Remote(), on the calling thread; actors on threads of their own.
+// Values pass
+//           through the serializer both ways; errors surface at Get. Stop waits up to kStopTimeout
+//           for calls that run, then leaves their threads behind and says so.
+// Limits:   resources, labels and strategies are accepted and ignored; a task is never retried,
+// because
 //           there is no worker that could die.
 #ifndef RAYX_CLIENT_LOCAL_LOCAL_RUNTIME_H_
 #define RAYX_CLIENT_LOCAL_LOCAL_RUNTIME_H_
@@ -46,9 +48,9 @@ class LocalRuntime : public detail::RuntimeInterface {
                   std::size_t result_count) override;
   detail::RawActor CreateActor(std::uint64_t factory, const detail::CallOptions& options,
                                const std::vector<detail::Argument>& arguments) override;
-  void CallActor(const detail::RawActor& actor, std::uint64_t method, const detail::CallOptions& options,
-                 const std::vector<detail::Argument>& arguments, detail::RawRef* results,
-                 std::size_t result_count) override;
+  void CallActor(const detail::RawActor& actor, std::uint64_t method,
+                 const detail::CallOptions& options, const std::vector<detail::Argument>& arguments,
+                 detail::RawRef* results, std::size_t result_count) override;
   void KillActor(const detail::RawActor& actor, bool no_restart) override;
   bool FindActor(const std::string& name, const std::string& actor_namespace,
                  detail::RawActor& actor) override;

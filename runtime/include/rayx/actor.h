@@ -1,11 +1,15 @@
 // Actors: objects that live in a process of their own and are called from everywhere.
 //
-// Purpose:  rayx::Actor(C::Create).Remote(arguments...) makes one; handle.Task(&C::m).Remote(...) calls it.
-// Owner:    the actor lives until Kill, ExitActor, the end of its job (unless detached) or its death.
-//           Handles are plain values: they may be copied, sent and returned, and do not keep it alive.
-// Promises: with SetMaxConcurrency(1), the default, the calls of one caller run one at a time, in order.
+// Purpose:  rayx::Actor(C::Create).Remote(arguments...) makes one; handle.Task(&C::m).Remote(...)
+// calls it. Owner:    the actor lives until Kill, ExitActor, the end of its job (unless detached)
+// or its death.
+//           Handles are plain values: they may be copied, sent and returned, and do not keep it
+//           alive.
+// Promises: with SetMaxConcurrency(1), the default, the calls of one caller run one at a time, in
+// order.
 //           Remote never waits: creation fails, if it does, at the Get of a call.
-// Limits:   a factory returns C*, std::unique_ptr<C> or std::shared_ptr<C>; a handle names the class
+// Limits:   a factory returns C*, std::unique_ptr<C> or std::shared_ptr<C>; a handle names the
+// class
 //           that the factory makes.
 #ifndef RAYX_ACTOR_H_
 #define RAYX_ACTOR_H_
@@ -156,8 +160,9 @@ class ActorCreator : public detail::CallBuilder<ActorCreator<F>> {
   }
   // How often the actor may be started again after its death; -1: for ever. Default 0.
   ActorCreator& SetMaxRestarts(int max_restarts) {
-    return this->With(
-        [&](auto& o) { detail::SetCountOption(o.max_restarts, "SetMaxRestarts", max_restarts, -1); });
+    return this->With([&](auto& o) {
+      detail::SetCountOption(o.max_restarts, "SetMaxRestarts", max_restarts, -1);
+    });
   }
   // How many calls run at once, each on a thread of its own. Default 1.
   ActorCreator& SetMaxConcurrency(int max_concurrency) {
@@ -195,8 +200,9 @@ namespace detail {
 template <class F>
 constexpr bool CheckFactory() {
   using Traits = FunctionTraits<F>;
-  static_assert(Traits::kIsCallable && !Traits::kIsMethod,
-                "rayx::Actor takes a function that makes the actor: a free or static member function.");
+  static_assert(
+      Traits::kIsCallable && !Traits::kIsMethod,
+      "rayx::Actor takes a function that makes the actor: a free or static member function.");
   if constexpr (Traits::kIsCallable && !Traits::kIsMethod) {
     constexpr bool kMakes = std::is_class_v<typename MadeBy<typename Traits::Result>::Type>;
     static_assert(kMakes,

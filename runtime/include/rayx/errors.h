@@ -2,13 +2,14 @@
 //
 // Purpose:  what RayX throws, and the numbers by which errors travel between processes.
 // Threads:  values; copying does not throw.
-// Promises: every exception that RayX throws is a std::exception and a rayx::Error. An exception that
-//           the user's code threw remotely arrives as TaskErrorAs<E>, which is both E and TaskError,
-//           where E is known here (the std:: family, RAYX_EXCEPTION); else as TaskErrorAs of the
-//           nearest std:: base that it has. Numbers never change their meaning.
+// Promises: every exception that RayX throws is a std::exception and a rayx::Error. An exception
+// that
+//           the user's code threw remotely arrives as TaskErrorAs<E>, which is both E and
+//           TaskError, where E is known here (the std:: family, RAYX_EXCEPTION); else as
+//           TaskErrorAs of the nearest std:: base that it has. Numbers never change their meaning.
 //
-// Error is deliberately not derived from std::exception: TaskErrorAs<std::out_of_range> would then have
-// std::exception twice, and `catch (const std::exception&)` would not catch it.
+// Error is deliberately not derived from std::exception: TaskErrorAs<std::out_of_range> would then
+// have std::exception twice, and `catch (const std::exception&)` would not catch it.
 #ifndef RAYX_ERRORS_H_
 #define RAYX_ERRORS_H_
 
@@ -79,8 +80,9 @@ E MakeException(const std::string& what) {
   } else if constexpr (std::is_constructible_v<E, const char*>) {
     return E(what.c_str());
   } else {
-    static_assert(std::is_default_constructible_v<E>,
-                  "RAYX_EXCEPTION(E): E must be constructible from a std::string, or from nothing.");
+    static_assert(
+        std::is_default_constructible_v<E>,
+        "RAYX_EXCEPTION(E): E must be constructible from a std::string, or from nothing.");
     return E();
   }
 }
@@ -89,12 +91,13 @@ struct NoBase {};
 
 // What is thrown for a TaskError: E itself and TaskError. E must not be final.
 template <class E>
-class RAYX_PUBLIC TaskErrorAs
-    : public E,
-      public TaskError,
-      public std::conditional_t<std::is_base_of_v<std::exception, E>, detail::NoBase, std::exception> {
-  static_assert(!std::is_base_of_v<Error, E>,
-                "RAYX_EXCEPTION(E): E must not derive from rayx::Error; those travel by themselves.");
+class RAYX_PUBLIC TaskErrorAs : public E,
+                                public TaskError,
+                                public std::conditional_t<std::is_base_of_v<std::exception, E>,
+                                                          detail::NoBase, std::exception> {
+  static_assert(
+      !std::is_base_of_v<Error, E>,
+      "RAYX_EXCEPTION(E): E must not derive from rayx::Error; those travel by themselves.");
 
  public:
   explicit TaskErrorAs(detail::ErrorRecord record)
@@ -174,8 +177,8 @@ bool RegisterExceptionType() {
 #define RAYX_ERRORS_CONCAT_INNER(a, b) a##b
 #define RAYX_ERRORS_CONCAT(a, b) RAYX_ERRORS_CONCAT_INNER(a, b)
 
-// RAYX_EXCEPTION(app::BadInput); at namespace scope: an exception of this type that is thrown in a task
-// is an app::BadInput (and a rayx::TaskError) where its result is read.
+// RAYX_EXCEPTION(app::BadInput); at namespace scope: an exception of this type that is thrown in a
+// task is an app::BadInput (and a rayx::TaskError) where its result is read.
 #define RAYX_EXCEPTION(E)                                                                       \
   [[maybe_unused]] static const bool RAYX_ERRORS_CONCAT(rayx_exception_registered_, __LINE__) = \
       ::rayx::detail::RegisterExceptionType<E>()

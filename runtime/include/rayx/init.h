@@ -10,15 +10,18 @@
 
 namespace rayx {
 
-// Connects this program to its cluster (options.h says to which). Does nothing when it is connected.
-// In a worker process that was linked without RayX's main wrapper it does not return.
+// Connects this program to its cluster (options.h says to which). Does nothing when it is
+// connected. In a worker process that was linked without RayX's main wrapper it does not return.
 RAYX_PUBLIC void Init(const Options& options = {});
 // With the flags of options.h, which stay in argv.
 RAYX_PUBLIC void Init(int argc, char** argv, const Options& options = {});
-// With the flags of options.h, which are removed from argv: for programs that parse the rest themselves.
+// With the flags of options.h, which are removed from argv: for programs that parse the rest
+// themselves.
 RAYX_PUBLIC void Init(int* argc, char** argv, const Options& options = {});
 // As Ray spells it.
-inline void Init(const Options& options, int argc, char** argv) { Init(argc, argv, options); }
+inline void Init(const Options& options, int argc, char** argv) {
+  Init(argc, argv, options);
+}
 
 RAYX_PUBLIC bool IsInitialized();
 

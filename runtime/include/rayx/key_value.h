@@ -25,7 +25,8 @@ class RAYX_PUBLIC KeyValue {
   // Until all keys are there; false at the timeout (negative: none).
   static bool Wait(const std::vector<std::string>& keys, int timeout_ms = -1);
   static bool Delete(const std::string& key);  // false: it was not there
-  // Adds to a decimal number (absent: 0) and gives the sum. Throws InvalidOption when it is no number.
+  // Adds to a decimal number (absent: 0) and gives the sum. Throws InvalidOption when it is no
+  // number.
   static std::int64_t Add(const std::string& key, std::int64_t amount);
   static std::size_t Count();
 };

@@ -1,8 +1,10 @@
 // What Init can be told.
 //
 // Purpose:  the options of a driver; every one has a default that works.
-// Promises: a flag on the command line counts more than the option, the option more than the environment
-//           variable. A wrong value throws InvalidOption that names the option and what was expected.
+// Promises: a flag on the command line counts more than the option, the option more than the
+// environment
+//           variable. A wrong value throws InvalidOption that names the option and what was
+//           expected.
 #ifndef RAYX_OPTIONS_H_
 #define RAYX_OPTIONS_H_
 
@@ -16,8 +18,8 @@
 namespace rayx {
 
 struct Options {
-  // "ip:port" of a cluster's head; "auto": this user's running session; "": an embedded cluster of one
-  // VM, which ends with this program.     --address, --ray_address; RAYX_ADDRESS
+  // "ip:port" of a cluster's head; "auto": this user's running session; "": an embedded cluster of
+  // one VM, which ends with this program.     --address, --ray_address; RAYX_ADDRESS
   std::string address;
   // No cluster: tasks run at Remote(), actors on threads of their own.   --local; RAYX_LOCAL_MODE=1
   bool local_mode = false;
@@ -29,10 +31,12 @@ struct Options {
   std::map<std::string, double> resources;
   // Bytes of shared memory for objects; 0: 30 % of the memory. The embedded cluster only.
   std::uint64_t object_store_memory = 0;  // --object_store_memory
-  // More arguments for the `rayx start` of the embedded cluster.  --ray_head_args (separated by blanks)
+  // More arguments for the `rayx start` of the embedded cluster.  --ray_head_args (separated by
+  // blanks)
   std::vector<std::string> head_args;
 
-  // Where names of actors live; "": a namespace of this job's own.  --namespace, --ray_job_namespace
+  // Where names of actors live; "": a namespace of this job's own.  --namespace,
+  // --ray_job_namespace
   std::string job_namespace;
   // Shared libraries, or folders of them, with user code: loaded here and in every worker before
   // anything runs.      --code_search_path, --ray_code_search_path (separated by ':')
@@ -44,15 +48,16 @@ struct Options {
 
   // Lines that workers print appear on this program's stdout and stderr.
   bool print_worker_output = true;
-  // Of the runtime itself, on stderr: debug, info, warning, error, off.   --log_level; RAYX_LOG_LEVEL
+  // Of the runtime itself, on stderr: debug, info, warning, error, off.   --log_level;
+  // RAYX_LOG_LEVEL
   std::string log_level = "warning";
 };
 
 namespace detail {
 
-// The options after flags and environment. Flags are `--name=value` or `--name value` (a `-` in a name
-// counts as `_`); everything from a lone `--` on, and every other argument, is the program's own.
-// `used[i]` is set for each argument that was a flag of ours.
+// The options after flags and environment. Flags are `--name=value` or `--name value` (a `-` in a
+// name counts as `_`); everything from a lone `--` on, and every other argument, is the program's
+// own. `used[i]` is set for each argument that was a flag of ours.
 RAYX_PUBLIC Options ResolveOptions(Options options, int argc, const char* const* argv,
                                    std::vector<bool>* used);
 

@@ -1,12 +1,14 @@
 // Naming the functions that other processes may run.
 //
-// Purpose:  RAYX_REMOTE(f, &C::m, C::Create, RAYX_FUNC(overloaded, int)); at namespace scope in the source
+// Purpose:  RAYX_REMOTE(f, &C::m, C::Create, RAYX_FUNC(overloaded, int)); at namespace scope in the
+// source
 //           file that defines them makes Task(f), Actor(C::Create) and handle.Task(&C::m) work.
 //           Task<&f>(), Actor<&C::Create>() and handle.Task<&C::m>() need no RAYX_REMOTE.
 // Promises: a function has the same id in every build and in every program that declares it alike.
-//           Functions of internal linkage (static, anonymous namespace) carry their source file in their
-//           id. Two functions with one id are an error of Init that names both.
-// Limits:   a static library's object file that nothing else refers to is dropped by the linker, and its
+//           Functions of internal linkage (static, anonymous namespace) carry their source file in
+//           their id. Two functions with one id are an error of Init that names both.
+// Limits:   a static library's object file that nothing else refers to is dropped by the linker,
+// and its
 //           RAYX_REMOTE with it: rayx_link_whole(target library) in CMake keeps it.
 #ifndef RAYX_REMOTE_H_
 #define RAYX_REMOTE_H_
@@ -27,9 +29,10 @@ RAYX_PUBLIC bool IsInternalName(const char* mangled_tag);
 template <auto F>
 void RegisterRemote(std::string_view source_file) {
   using Traits = FunctionTraits<decltype(F)>;
-  static_assert(Traits::kIsCallable,
-                "RAYX_REMOTE takes functions and member functions: a lambda or functor cannot be found "
-                "again in another process; give it a name.");
+  static_assert(
+      Traits::kIsCallable,
+      "RAYX_REMOTE takes functions and member functions: a lambda or functor cannot be found "
+      "again in another process; give it a name.");
   const std::string_view file =
       IsInternalName(typeid(LinkageTag<F>).name()) ? source_file : std::string_view();
   if constexpr (Traits::kIsMethod) {
@@ -55,8 +58,8 @@ bool RegisterAllRemote(std::string_view source_file) {
 #define RAYX_REMOTE_CONCAT_INNER(a, b) a##b
 #define RAYX_REMOTE_CONCAT(a, b) RAYX_REMOTE_CONCAT_INNER(a, b)
 
-#define RAYX_REMOTE(...)                                                               \
-  [[maybe_unused]] static const bool RAYX_REMOTE_CONCAT(rayx_remote_, __COUNTER__) =   \
+#define RAYX_REMOTE(...)                                                             \
+  [[maybe_unused]] static const bool RAYX_REMOTE_CONCAT(rayx_remote_, __COUNTER__) = \
       ::rayx::detail::RegisterAllRemote<__VA_ARGS__>(__FILE__)
 
 // One of several overloads: RAYX_FUNC(f, int, double), RAYX_FUNC(&C::m, int).

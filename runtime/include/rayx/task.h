@@ -2,9 +2,10 @@
 //
 // Purpose:  run a function somewhere in the cluster; its result is an ObjectRef at once.
 // Threads:  any.
-// Promises: Remote never waits for the task (in local mode it runs it) and never throws what happens
-//           there: that surfaces at Get. A worker's death reruns the task up to SetMaxRetries times; an
-//           exception that the function throws does not.
+// Promises: Remote never waits for the task (in local mode it runs it) and never throws what
+// happens
+//           there: that surfaces at Get. A worker's death reruns the task up to SetMaxRetries
+//           times; an exception that the function throws does not.
 // Limits:   parameters by value or const reference; no pointers or views.
 #ifndef RAYX_TASK_H_
 #define RAYX_TASK_H_
@@ -71,10 +72,11 @@ auto Task() {
 template <class F>
 auto Task(F function) {
   using Traits = detail::FunctionTraits<F>;
-  static_assert(Traits::kIsCallable && !Traits::kIsMethod,
-                "rayx::Task(f) takes a function. For a member function create an actor and use "
-                "handle.Task(&C::m); a lambda or functor cannot be found again in another process: give "
-                "it a name and write RAYX_REMOTE(name).");
+  static_assert(
+      Traits::kIsCallable && !Traits::kIsMethod,
+      "rayx::Task(f) takes a function. For a member function create an actor and use "
+      "handle.Task(&C::m); a lambda or functor cannot be found again in another process: give "
+      "it a name and write RAYX_REMOTE(name).");
   if constexpr (Traits::kIsCallable && !Traits::kIsMethod) {
     return TaskCaller<F>(detail::IdOfPointer<F, false>(function, "rayx::Task(f)"));
   }

@@ -2,7 +2,8 @@
 //
 // Purpose:  GetView(ref) reads a std::string or a std::vector of plain numbers (or plain structs of
 //           numbers) where it lies, without a copy.
-// Owner:    a View pins the object's bytes until it ends. What it converts to does not: hence only named
+// Owner:    a View pins the object's bytes until it ends. What it converts to does not: hence only
+// named
 //           views convert.
 // Promises: the bytes never change. Writing through a cast pointer ends the process.
 // Limits:   a small value may be a private copy inside the view.
@@ -48,9 +49,10 @@ struct ViewTraits<std::string> {
 template <class T>
 class View {
  public:
-  static_assert(detail::ViewTraits<T>::kHasView,
-                "rayx::View is for std::string and for std::vector of plain numbers or plain structs of "
-                "numbers: use Get for other types.");
+  static_assert(
+      detail::ViewTraits<T>::kHasView,
+      "rayx::View is for std::string and for std::vector of plain numbers or plain structs of "
+      "numbers: use Get for other types.");
   using Element = typename detail::ViewTraits<T>::Element;
 
   View() = default;
@@ -65,7 +67,9 @@ class View {
   const Element& operator[](std::size_t i) const noexcept { return data_[i]; }
 
 #if __cplusplus >= 202002L
-  operator std::span<const Element>() const& noexcept { return {data_, size_}; }  // NOLINT
+  operator std::span<const Element>() const& noexcept {
+    return {data_, size_};
+  }  // NOLINT
   operator std::span<const Element>() const&& = delete;
 #endif
   template <class Text, class = std::enable_if_t<std::is_same_v<Text, std::string_view> &&

@@ -1,6 +1,8 @@
 #include "rayx/rayx.h"
 
-static int Ambiguous(int x) { return x + 1; }
+static int Ambiguous(int x) {
+  return x + 1;
+}
 
 int CallOther() {
   const auto caller = rayx::Task<&Ambiguous>();

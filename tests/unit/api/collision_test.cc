@@ -1,13 +1,15 @@
 // Goal: two functions that one id would mean are an error of Init that names both.
-// Method: this file and collision_other.cc have a static function of one name and signature, and both use
-// Task<&f>(), which cannot tell them apart.
+// Method: this file and collision_other.cc have a static function of one name and signature, and
+// both use Task<&f>(), which cannot tell them apart.
 #include <catch2/catch.hpp>
 
 #include <string>
 
 #include "rayx/rayx.h"
 
-static int Ambiguous(int x) { return x; }
+static int Ambiguous(int x) {
+  return x;
+}
 int CallOther();
 
 namespace {

@@ -44,8 +44,9 @@ class Encoded {
   Encoded() = default;
   void Allocate(std::size_t size) {
     size_ = size;
-    bytes_ = std::shared_ptr<std::byte[]>(new (std::align_val_t{64}) std::byte[size],
-                                          [](std::byte* p) { operator delete[](p, std::align_val_t{64}); });
+    bytes_ = std::shared_ptr<std::byte[]>(
+        new (std::align_val_t{64}) std::byte[size],
+        [](std::byte* p) { operator delete[](p, std::align_val_t{64}); });
   }
   std::shared_ptr<std::byte[]> bytes_;
   std::size_t size_ = 0;

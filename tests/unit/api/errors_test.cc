@@ -1,6 +1,6 @@
-// Goal: every error of the list travels as data and comes back as its type; a user's exception comes back
-// as both its type and TaskError.
-// Method: capture an exception, rethrow the record, catch it in every promised way.
+// Goal: every error of the list travels as data and comes back as its type; a user's exception
+// comes back as both its type and TaskError. Method: capture an exception, rethrow the record,
+// catch it in every promised way.
 #include <catch2/catch.hpp>
 
 #include <functional>
@@ -12,7 +12,7 @@
 namespace app {
 class BadInput : public std::runtime_error {
  public:
-  explicit BadInput(const std::string& what) : std::runtime_error("bad input") , detail(what) {}
+  explicit BadInput(const std::string& what) : std::runtime_error("bad input"), detail(what) {}
   std::string detail;
 };
 struct Odd {  // no std::exception at all
@@ -52,7 +52,8 @@ std::string WhatAs(const ErrorRecord& record) {
 
 }  // namespace
 
-TEST_CASE("Errors: a user's exception arrives as its type, as TaskError, Error and std::exception") {
+TEST_CASE(
+    "Errors: a user's exception arrives as its type, as TaskError, Error and std::exception") {
   const ErrorRecord record = Capture(std::out_of_range("index 7"));
   CHECK(record.code == ErrorCode::kTaskError);
   CHECK(record.type_name == "std::out_of_range");

@@ -37,10 +37,16 @@ class Failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-Box Fill(const Item& item, unsigned short times) { return Box{std::vector<Item>(times, item)}; }
-float Scale(float value, long factor) { return value * static_cast<float>(factor); }
+Box Fill(const Item& item, unsigned short times) {
+  return Box{std::vector<Item>(times, item)};
+}
+float Scale(float value, long factor) {
+  return value * static_cast<float>(factor);
+}
 void Nothing() {}
-std::unique_ptr<Box> MoveOnly(std::unique_ptr<Box> box) { return box; }
+std::unique_ptr<Box> MoveOnly(std::unique_ptr<Box> box) {
+  return box;
+}
 Old Keep(Old old, std::map<std::string, rayx::ObjectRef<std::string>> named) {
   old.a = static_cast<int>(named.size());
   return old;

@@ -10,9 +10,15 @@
 
 namespace function_id {
 
-int Square(int x) { return x * x; }
-double Square(double x) { return x * x; }
-std::string Join(const std::vector<std::string>&, char) { return ""; }
+int Square(int x) {
+  return x * x;
+}
+double Square(double x) {
+  return x * x;
+}
+std::string Join(const std::vector<std::string>&, char) {
+  return "";
+}
 template <class T>
 T Identity(T value) {
   return value;
@@ -35,15 +41,17 @@ struct Thing : Base, Other {
   int Virtual(int x) override { return 2 * x; }
 };
 
-static int Internal(int x) { return x - 1; }
+static int Internal(int x) {
+  return x - 1;
+}
 
 }  // namespace function_id
 
 using namespace function_id;  // NOLINT
 
 RAYX_REMOTE(RAYX_FUNC(Square, int), RAYX_FUNC(Square, double), Join, Identity<int>);
-RAYX_REMOTE(Thing::Create, RAYX_FUNC(&Thing::Own, int), RAYX_FUNC(&Thing::Own, int, int), &Base::Shared,
-            &Thing::Virtual, &Base::Virtual, &Other::FromOther);
+RAYX_REMOTE(Thing::Create, RAYX_FUNC(&Thing::Own, int), RAYX_FUNC(&Thing::Own, int, int),
+            &Base::Shared, &Thing::Virtual, &Base::Virtual, &Other::FromOther);
 RAYX_REMOTE(Internal);
 
 namespace {
@@ -60,7 +68,8 @@ std::string NameOf(std::uint64_t id) {
 }  // namespace
 
 TEST_CASE("FunctionId: names are what people write") {
-  CHECK(NameOf(rayx::detail::kFunctionId<RAYX_FUNC(Square, int)>) == "int function_id::Square(int)");
+  CHECK(NameOf(rayx::detail::kFunctionId<RAYX_FUNC(Square, int)>) ==
+        "int function_id::Square(int)");
   CHECK(NameOf(rayx::detail::kFunctionId<RAYX_FUNC(&Thing::Own, int)>) ==
         "int function_id::Thing::Own(int)");
   CHECK(NameOf(rayx::detail::kFunctionId<&Base::Shared>) ==
@@ -94,14 +103,16 @@ TEST_CASE("FunctionId: overloads, instances and virtual functions differ") {
   CHECK(IdOf(&Identity<int>) == rayx::detail::kFunctionId<&Identity<int>>);
 }
 
-TEST_CASE("FunctionId: the thread's memory of the last pointer does not mix functions of one type") {
+TEST_CASE(
+    "FunctionId: the thread's memory of the last pointer does not mix functions of one type") {
   for (int i = 0; i < 3; ++i) {
     CHECK(NameOf(IdOf(&Identity<int>)) == "int function_id::Identity<int>(int)");
     CHECK(NameOf(IdOf(RAYX_FUNC(Square, int))) == "int function_id::Square(int)");
   }
 }
 
-TEST_CASE("FunctionId: static functions of one name in two files differ when RAYX_REMOTE names them") {
+TEST_CASE(
+    "FunctionId: static functions of one name in two files differ when RAYX_REMOTE names them") {
   CHECK(IdOf(&Internal) != rayx::detail::kFunctionId<&Internal>);
   CHECK(IdOf(&Internal) != InternalIdOfOtherFile());
   CHECK(NameOf(IdOf(&Internal)) == NameOf(InternalIdOfOtherFile()));
@@ -117,7 +128,8 @@ TEST_CASE("FunctionId: a function without RAYX_REMOTE is named in the error") {
   }
 }
 
-TEST_CASE("FunctionId: a method of a shifted base is refused with advice, or goes by its template form") {
+TEST_CASE(
+    "FunctionId: a method of a shifted base is refused with advice, or goes by its template form") {
   const rayx::ActorHandle<Thing> handle(rayx::detail::RawActor{1, 1});
   CHECK_NOTHROW(handle.Task(&Base::Shared));
   CHECK_THROWS_AS(handle.Task(&Other::FromOther), rayx::InvalidOption);

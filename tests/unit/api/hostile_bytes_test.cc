@@ -1,6 +1,7 @@
-// Goal: bytes from a hostile or broken peer give a value or a SerializationError, never anything else.
-// Method: one value that uses every form of the encoding is cut at every byte, changed at every byte, and
-// mutated at random; a counting allocator of memory shows that no announced size is believed.
+// Goal: bytes from a hostile or broken peer give a value or a SerializationError, never anything
+// else. Method: one value that uses every form of the encoding is cut at every byte, changed at
+// every byte, and mutated at random; a counting allocator of memory shows that no announced size is
+// believed.
 #include <catch2/catch.hpp>
 
 #include <cstdint>
@@ -28,9 +29,9 @@ struct Legacy {
   std::map<std::string, std::vector<double>> table;
   MSGPACK_DEFINE(numbers, table)
 };
-using Everything =
-    std::tuple<int, std::string, std::vector<std::uint16_t>, std::map<std::string, Inner>,
-               std::variant<int, std::string>, std::vector<bool>, std::string, Legacy, std::vector<Inner>>;
+using Everything = std::tuple<int, std::string, std::vector<std::uint16_t>,
+                              std::map<std::string, Inner>, std::variant<int, std::string>,
+                              std::vector<bool>, std::string, Legacy, std::vector<Inner>>;
 
 Everything MakeEverything() {
   Legacy legacy;

@@ -3,7 +3,9 @@
 #include "rayx/rayx.h"
 
 namespace function_id {
-static int Internal(int x) { return x + 1; }
+static int Internal(int x) {
+  return x + 1;
+}
 }  // namespace function_id
 
 RAYX_REMOTE(function_id::Internal);

@@ -1,5 +1,5 @@
-// Goal: flags, options and environment give the options that options.h promises; wrong ones are named.
-// Method: ResolveOptions on made-up command lines.
+// Goal: flags, options and environment give the options that options.h promises; wrong ones are
+// named. Method: ResolveOptions on made-up command lines.
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
@@ -86,7 +86,8 @@ TEST_CASE("Options: local mode by the environment") {
 }
 
 TEST_CASE("Options: wrong values are named, with what was expected") {
-  CHECK(Refusal({"--num-cpus=many"}) == "--num_cpus: 'many' is wrong; expected a number from 0 to 1000000.");
+  CHECK(Refusal({"--num-cpus=many"}) ==
+        "--num_cpus: 'many' is wrong; expected a number from 0 to 1000000.");
   CHECK(Refusal({"--num-cpus=-1"}).find("--num_cpus") == 0);
   CHECK(Refusal({"--num-cpus=nan"}).find("--num_cpus") == 0);
   CHECK(Refusal({"--num-cpus="}).find("--num_cpus") == 0);

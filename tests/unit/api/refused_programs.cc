@@ -1,5 +1,5 @@
-// Mistakes that must not compile. check_refused.cmake compiles this file and looks for each sentence after
-// `EXPECT:` in what the compiler says.
+// Mistakes that must not compile. check_refused.cmake compiles this file and looks for each
+// sentence after `EXPECT:` in what the compiler says.
 #include <rayx/rayx.h>
 
 #include <functional>

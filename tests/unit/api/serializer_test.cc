@@ -1,5 +1,6 @@
-// Goal: every kind of value arrives as it was sent, and large buffers are not copied into the structure.
-// Method: pack, encode, decode, compare; the encoded form is looked at where its shape is promised.
+// Goal: every kind of value arrives as it was sent, and large buffers are not copied into the
+// structure. Method: pack, encode, decode, compare; the encoded form is looked at where its shape
+// is promised.
 #include <catch2/catch.hpp>
 
 #include <array>
@@ -90,7 +91,8 @@ class Legacy {
 // A type of somebody else's, taught from outside.
 class Matrix {
  public:
-  Matrix(std::size_t rows, std::size_t columns) : rows(rows), columns(columns), cells(rows * columns) {}
+  Matrix(std::size_t rows, std::size_t columns)
+      : rows(rows), columns(columns), cells(rows * columns) {}
   std::size_t rows;
   std::size_t columns;
   std::vector<double> cells;
@@ -120,18 +122,19 @@ struct rayx::Serializer<Matrix> {
 using rayx::testing::Encoded;
 using rayx::testing::RoundTrip;
 
-#define CHECK_TRAVELS(...)                   \
-  do {                                       \
-    const auto travelling = (__VA_ARGS__);   \
+#define CHECK_TRAVELS(...)                      \
+  do {                                          \
+    const auto travelling = (__VA_ARGS__);      \
     CHECK(RoundTrip(travelling) == travelling); \
   } while (false)
 
 TEST_CASE("Serializer: numbers of every size and sign") {
   CHECK_TRAVELS(true);
   CHECK_TRAVELS('x');
-  for (const std::int64_t value : {0L, 1L, -1L, 31L, -32L, -33L, 127L, 128L, -128L, -129L, 255L, 256L,
-                                   32767L, -32768L, 65535L, 65536L, 2147483647L, -2147483648L,
-                                   4294967295L, 4294967296L}) {
+  for (const std::int64_t value :
+       {0L,     1L,     -1L,         31L,          -32L,        -33L,       127L,
+        128L,   -128L,  -129L,       255L,         256L,        32767L,     -32768L,
+        65535L, 65536L, 2147483647L, -2147483648L, 4294967295L, 4294967296L}) {
     CHECK_TRAVELS(value);
   }
   CHECK_TRAVELS(std::numeric_limits<std::int64_t>::min());
@@ -300,6 +303,7 @@ TEST_CASE("Serializer: a value nested too deep is refused on both sides") {
   CHECK_THROWS_AS(Encoded(chain_of(2000)), rayx::SerializationError);
   // A hostile sender: 100,000 times "array of one".
   const std::string nested = std::string(1, '\0') + std::string(100'000, '\x91');
-  CHECK_THROWS_AS(Encoded::FromBytes(nested).As<std::unique_ptr<Chain>>(), rayx::SerializationError);
+  CHECK_THROWS_AS(Encoded::FromBytes(nested).As<std::unique_ptr<Chain>>(),
+                  rayx::SerializationError);
   CHECK_THROWS_AS(Encoded::FromBytes(nested).As<Legacy>(), rayx::SerializationError);
 }

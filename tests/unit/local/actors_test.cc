@@ -1,6 +1,6 @@
-// Goal: actors of local mode keep their state, run their calls in order on a thread of their own, and die
-// in every documented way.
-// Method: small programs against the public API; a gate shared with the actor instead of sleeps.
+// Goal: actors of local mode keep their state, run their calls in order on a thread of their own,
+// and die in every documented way. Method: small programs against the public API; a gate shared
+// with the actor instead of sleeps.
 #include <catch2/catch.hpp>
 
 #include <atomic>
@@ -63,14 +63,20 @@ class Log {
   std::string text_;
 };
 
-bool AskInActor() { return rayx::GetRuntimeContext().InActor(); }
-bool Log::TaskInActor() const { return *rayx::Task<&AskInActor>().Remote().Get(); }
+bool AskInActor() {
+  return rayx::GetRuntimeContext().InActor();
+}
+bool Log::TaskInActor() const {
+  return *rayx::Task<&AskInActor>().Remote().Get();
+}
 
 std::string AppendFromTask(rayx::ActorHandle<Log> log, const std::string& text) {
   return *log.Task<&Log::Append>().Remote(text).Get();
 }
 
-auto NewLog(const std::string& first) { return rayx::Actor<&Log::Create>().Remote(first); }
+auto NewLog(const std::string& first) {
+  return rayx::Actor<&Log::Create>().Remote(first);
+}
 
 class Barrier {
  public:
@@ -137,7 +143,8 @@ TEST_CASE("Local actors: a failed creation is the ActorDied of every call, with 
   } catch (const rayx::ActorDied& error) {
     CHECK(error.message().find("no log today") != std::string::npos);
   }
-  CHECK_THROWS_AS(rayx::Actor<&Log::CreateNull>().Remote().Task<&Log::Text>().Remote().Get(), rayx::ActorDied);
+  CHECK_THROWS_AS(rayx::Actor<&Log::CreateNull>().Remote().Task<&Log::Text>().Remote().Get(),
+                  rayx::ActorDied);
 }
 
 TEST_CASE("Local actors: Kill fails the running and the waiting calls at once") {
@@ -155,7 +162,8 @@ TEST_CASE("Local actors: Kill fails the running and the waiting calls at once") 
   gate.Open();
 }
 
-TEST_CASE("Local actors: Kill that allows a restart starts the actor anew, as often as was allowed") {
+TEST_CASE(
+    "Local actors: Kill that allows a restart starts the actor anew, as often as was allowed") {
   const LocalMode local;
   const auto log = rayx::Actor(Log::Create).SetMaxRestarts(1).Remote("first");
   CHECK(*log.Task<&Log::Append>().Remote(" second").Get() == "first second");
@@ -189,7 +197,8 @@ TEST_CASE("Local actors: names are found, taken while their actor lives, and fre
   CHECK(*rayx::GetActor<Log>("log", "elsewhere")->Task(&Log::Text).Remote().Get() == "z");
 }
 
-TEST_CASE("Local actors: waiting for a call to itself is WouldDeadlock, for another actor it is not") {
+TEST_CASE(
+    "Local actors: waiting for a call to itself is WouldDeadlock, for another actor it is not") {
   const LocalMode local;
   const auto log = NewLog("x");
   CHECK_THROWS_AS(log.Task<&Log::CallSelf>().Remote(log).Get(), rayx::WouldDeadlock);

@@ -29,11 +29,14 @@ class Waiter {
     return rayx::KeyValue::Wait({"never"});
   }
 };
-int Answer() { return 42; }
+int Answer() {
+  return 42;
+}
 
 }  // namespace
 
-TEST_CASE("Lifecycle: nothing works before Init and after Shutdown, and everything again after Init") {
+TEST_CASE(
+    "Lifecycle: nothing works before Init and after Shutdown, and everything again after Init") {
   CHECK_FALSE(rayx::IsInitialized());
   CHECK_THROWS_AS(rayx::Put(1), rayx::NotInitialized);
   CHECK_THROWS_AS(rayx::Task<&Answer>().Remote(), rayx::NotInitialized);

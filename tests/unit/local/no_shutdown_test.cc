@@ -1,6 +1,6 @@
-// Goal: a program may end without Shutdown: with references in static variables, with an actor whose call
-// never returns, from inside a task.
-// Method: this is such a program; what counts is that it ends, and with its own exit code.
+// Goal: a program may end without Shutdown: with references in static variables, with an actor
+// whose call never returns, from inside a task. Method: this is such a program; what counts is that
+// it ends, and with its own exit code.
 #include <condition_variable>
 #include <cstdlib>
 #include <memory>
@@ -25,7 +25,9 @@ rayx::ObjectRef<int> kept;
 rayx::ObjectRef<void> pending;
 rayx::ActorHandle<Stuck> stuck;
 
-int End(int code) { std::exit(code); }
+int End(int code) {
+  std::exit(code);
+}
 
 }  // namespace
 

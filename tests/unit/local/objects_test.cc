@@ -1,5 +1,5 @@
-// Goal: objects of local mode live as long as they are referred to; Get, Wait and views keep their times.
-// Method: the runtime's own count of objects beside the public API.
+// Goal: objects of local mode live as long as they are referred to; Get, Wait and views keep their
+// times. Method: the runtime's own count of objects beside the public API.
 #include <catch2/catch.hpp>
 
 #include <chrono>
@@ -32,11 +32,14 @@ class Slow {
 struct Pixel {
   float red, green, blue;
 };
-std::size_t Count(const std::vector<rayx::ObjectRef<std::string>>& refs) { return refs.size(); }
+std::size_t Count(const std::vector<rayx::ObjectRef<std::string>>& refs) {
+  return refs.size();
+}
 
 }  // namespace
 
-TEST_CASE("Local objects: a Get that is late throws Timeout and names the object; a later one succeeds") {
+TEST_CASE(
+    "Local objects: a Get that is late throws Timeout and names the object; a later one succeeds") {
   const LocalMode local;
   Gate gate;
   the_gate = &gate;
@@ -50,7 +53,8 @@ TEST_CASE("Local objects: a Get that is late throws Timeout and names the object
     CHECK(error.message().find("Answer") != std::string::npos);
   }
   CHECK_THROWS_AS(rayx::Get(answer, 0), rayx::Timeout);
-  CHECK_THROWS_AS(rayx::Get(std::vector<rayx::ObjectRef<int>>{rayx::Put(1), answer}, 1), rayx::Timeout);
+  CHECK_THROWS_AS(rayx::Get(std::vector<rayx::ObjectRef<int>>{rayx::Put(1), answer}, 1),
+                  rayx::Timeout);
   gate.Open();
   CHECK(*answer.Get(60'000) == 42);
   CHECK(*answer.Get(0) == 42);

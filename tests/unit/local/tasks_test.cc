@@ -1,6 +1,5 @@
-// Goal: tasks of local mode behave as remote ones: values are copies, errors surface at Get, arguments may
-// be references.
-// Method: small programs against the public API.
+// Goal: tasks of local mode behave as remote ones: values are copies, errors surface at Get,
+// arguments may be references. Method: small programs against the public API.
 #include <catch2/catch.hpp>
 
 #include <map>
@@ -16,10 +15,18 @@ using rayx::testing::LocalMode;
 
 namespace {
 
-int Square(int x) { return x * x; }
-int Add(int a, int b) { return a + b; }
-int Fail(int code) { throw std::out_of_range("code " + std::to_string(code)); }
-int Never(int x) { return x; }
+int Square(int x) {
+  return x * x;
+}
+int Add(int a, int b) {
+  return a + b;
+}
+int Fail(int code) {
+  throw std::out_of_range("code " + std::to_string(code));
+}
+int Never(int x) {
+  return x;
+}
 void Nothing() {}
 std::vector<int> Sorted(std::vector<int> values) {
   values[0] = 99;
@@ -32,17 +39,29 @@ std::unique_ptr<std::string> Own(std::unique_ptr<std::string> text) {
 int Factorial(int n) {
   return n < 2 ? 1 : n * *rayx::Task<&Factorial>().Remote(n - 1).Get();
 }
-std::string Name() { return rayx::GetRuntimeContext().TaskName(); }
-double Cpus() { return rayx::GetRuntimeContext().LeasedCpus(); }
+std::string Name() {
+  return rayx::GetRuntimeContext().TaskName();
+}
+double Cpus() {
+  return rayx::GetRuntimeContext().LeasedCpus();
+}
 int SumOfRefs(const std::map<std::string, rayx::ObjectRef<int>>& refs) {
   int sum = 0;
   for (const auto& [name, ref] : refs) sum += *ref.Get();
   return sum;
 }
-rayx::ObjectRef<int> Later(int x) { return rayx::Task<&Square>().Remote(x); }
-int GetFailure() { return *rayx::Task<&Fail>().Remote(5).Get(); }
-const std::string& Reference(const std::string& text) { return text; }
-int NotRegistered(int x) { return x; }
+rayx::ObjectRef<int> Later(int x) {
+  return rayx::Task<&Square>().Remote(x);
+}
+int GetFailure() {
+  return *rayx::Task<&Fail>().Remote(5).Get();
+}
+const std::string& Reference(const std::string& text) {
+  return text;
+}
+int NotRegistered(int x) {
+  return x;
+}
 
 }  // namespace
 
@@ -77,7 +96,8 @@ TEST_CASE("Local tasks: arguments are converted, or are references") {
 
 TEST_CASE("Local tasks: references travel inside values and results") {
   const LocalMode local;
-  std::map<std::string, rayx::ObjectRef<int>> refs{{"a", rayx::Put(1)}, {"b", rayx::Task<&Square>().Remote(4)}};
+  std::map<std::string, rayx::ObjectRef<int>> refs{{"a", rayx::Put(1)},
+                                                   {"b", rayx::Task<&Square>().Remote(4)}};
   auto sum = rayx::Task<&SumOfRefs>().Remote(refs);
   refs.clear();
   CHECK(*sum.Get() == 17);
@@ -141,11 +161,16 @@ TEST_CASE("Local tasks: wrong options are refused at the setter") {
   auto task = rayx::Task<&Square>();
   CHECK_THROWS_AS(task.SetResource("CPU", -1), rayx::InvalidOption);
   CHECK_THROWS_AS(task.SetResource("", 1), rayx::InvalidOption);
-  CHECK_THROWS_AS(task.SetResource("gold", std::numeric_limits<double>::quiet_NaN()), rayx::InvalidOption);
+  CHECK_THROWS_AS(task.SetResource("gold", std::numeric_limits<double>::quiet_NaN()),
+                  rayx::InvalidOption);
   CHECK_THROWS_AS(task.SetMaxRetries(-2), rayx::InvalidOption);
   CHECK_THROWS_AS(task.SetSchedulingStrategy("ANYWHERE"), rayx::InvalidOption);
-  CHECK_THROWS_AS(task.SetSchedulingStrategy(rayx::SchedulingStrategy::NodeAffinity(0)), rayx::InvalidOption);
-  CHECK(*task.SetSchedulingStrategy("SPREAD").SetResources({{"CPU", 2}, {"gold", 0.25}}).Remote(3).Get() == 9);
+  CHECK_THROWS_AS(task.SetSchedulingStrategy(rayx::SchedulingStrategy::NodeAffinity(0)),
+                  rayx::InvalidOption);
+  CHECK(*task.SetSchedulingStrategy("SPREAD")
+             .SetResources({{"CPU", 2}, {"gold", 0.25}})
+             .Remote(3)
+             .Get() == 9);
 }
 
 TEST_CASE("Local tasks: many threads at once") {

@@ -58,7 +58,9 @@ template <class Self>
 class CallBuilder {
  public:
   // Shown in process titles, lists and errors; an actor's name is what GetActor finds it by.
-  Self& SetName(std::string name) { return With([&](auto& o) { o.name = std::move(name); }); }
+  Self& SetName(std::string name) {
+    return With([&](auto& o) { o.name = std::move(name); });
+  }
   // "CPU", "GPU", "memory" (bytes), or a name of your own. Fractions down to 1/10000.
   Self& SetResource(const std::string& name, double value) {
     return With([&](auto& o) { SetResourceOption(o, name, value); });

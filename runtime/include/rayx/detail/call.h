@@ -1,8 +1,9 @@
 // A remote call's arguments: checked when the program is compiled, packed when it runs.
 //
-// Promises: each mistake is one static_assert with a sentence. An argument of the parameter's own type is
-//           packed where it is; another is converted first. An ObjectRef for a parameter T is sent as a
-//           reference, which the receiver resolves before the call.
+// Promises: each mistake is one static_assert with a sentence. An argument of the parameter's own
+// type is
+//           packed where it is; another is converted first. An ObjectRef for a parameter T is sent
+//           as a reference, which the receiver resolves before the call.
 #ifndef RAYX_DETAIL_CALL_H_
 #define RAYX_DETAIL_CALL_H_
 
@@ -48,15 +49,17 @@ constexpr bool CheckParameter() {
   constexpr bool kIsPointer = std::is_pointer_v<Bare>;
   constexpr bool kIsMutable = std::is_lvalue_reference_v<P> && !std::is_const_v<Bare>;
   constexpr bool kIsView = IsForeignView<ValueOf<P>>::value;
-  static_assert(!kIsPointer,
-                "A remote function cannot take a pointer: it would point into another process. Take the "
-                "value, or a rayx::ObjectRef.");
+  static_assert(
+      !kIsPointer,
+      "A remote function cannot take a pointer: it would point into another process. Take the "
+      "value, or a rayx::ObjectRef.");
   static_assert(!kIsMutable,
                 "A remote function cannot take a non-const reference: the caller would not see the "
                 "change. Take a value or a const reference, and return what changed.");
-  static_assert(!kIsView,
-                "A remote function cannot take a view: what it looks at lives in another process. Take a "
-                "std::string, a std::vector, or a rayx::ObjectRef.");
+  static_assert(
+      !kIsView,
+      "A remote function cannot take a view: what it looks at lives in another process. Take a "
+      "std::string, a std::vector, or a rayx::ObjectRef.");
   return !kIsPointer && !kIsMutable && !kIsView;
 }
 
@@ -64,12 +67,14 @@ template <class R>
 constexpr bool CheckResult() {
   constexpr bool kIsPointer = std::is_pointer_v<std::remove_reference_t<R>>;
   constexpr bool kIsView = IsForeignView<ValueOf<R>>::value;
-  static_assert(!kIsPointer,
-                "A remote function cannot return a pointer: it would point into another process. Return "
-                "the value, or a std::unique_ptr to it. (A factory is for rayx::Actor.)");
-  static_assert(!kIsView,
-                "A remote function cannot return a view: what it looks at lives in another process. "
-                "Return a std::string or a std::vector.");
+  static_assert(
+      !kIsPointer,
+      "A remote function cannot return a pointer: it would point into another process. Return "
+      "the value, or a std::unique_ptr to it. (A factory is for rayx::Actor.)");
+  static_assert(
+      !kIsView,
+      "A remote function cannot return a view: what it looks at lives in another process. "
+      "Return a std::string or a std::vector.");
   return !kIsPointer && !kIsView;
 }
 
@@ -137,8 +142,9 @@ class PackedArgument<Value, A, std::enable_if_t<std::is_same_v<ValueOf<A>, Value
   Packed packed_;
 };
 template <class Value, class A>
-class PackedArgument<Value, A,
-                     std::enable_if_t<RefTarget<ValueOf<A>>::kIsRef && !std::is_same_v<ValueOf<A>, Value>>> {
+class PackedArgument<
+    Value, A,
+    std::enable_if_t<RefTarget<ValueOf<A>>::kIsRef && !std::is_same_v<ValueOf<A>, Value>>> {
  public:
   explicit PackedArgument(const ValueOf<A>& given) : reference_(given.hold().Use()) {}
   Argument Get() const {
@@ -159,7 +165,8 @@ template <class... P>
 struct ArgumentPacker<TypeList<P...>> {
   template <class Submit, class... A>
   static decltype(auto) With(Submit&& submit, A&&... given) {
-    return Run(std::forward<Submit>(submit), PackedArgument<ValueOf<P>, A>(std::forward<A>(given))...);
+    return Run(std::forward<Submit>(submit),
+               PackedArgument<ValueOf<P>, A>(std::forward<A>(given))...);
   }
 
  private:

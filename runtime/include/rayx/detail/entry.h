@@ -1,7 +1,8 @@
 // From a function to its entry in the registry: what the executor calls.
 //
 // Purpose:  unpack the arguments, call, pack the result; one instantiation a function.
-// Promises: arguments are unpacked left to right. Whatever the function or the serializer throws leaves
+// Promises: arguments are unpacked left to right. Whatever the function or the serializer throws
+// leaves
 //           the invoker: the executor captures it (CaptureException).
 #ifndef RAYX_DETAIL_ENTRY_H_
 #define RAYX_DETAIL_ENTRY_H_
@@ -45,7 +46,7 @@ struct Caller<TypeList<P...>> {
  private:
   template <class Call, std::size_t... I>
   static auto Apply([[maybe_unused]] const Arguments& arguments, Call& call,
-                              std::index_sequence<I...>) {
+                    std::index_sequence<I...>) {
     [[maybe_unused]] std::tuple<ValueOf<P>...> values{UnpackValue<ValueOf<P>>(arguments[I])...};
     return call(Pass<P>(std::get<I>(values))...);
   }
@@ -97,7 +98,8 @@ void InvokeMethod(void* self, const Arguments& arguments, ResultSink& results) {
   });
 }
 
-// --- ids and entries of the three kinds ------------------------------------------------------------
+// --- ids and entries of the three kinds
+// ------------------------------------------------------------
 
 inline constexpr std::string_view kFactoryTag = "actor factory";
 
@@ -158,7 +160,8 @@ struct RegisteredMethod {
   static inline const bool done = (RegisterFunction(MethodEntry<T, F>()), true);
 };
 
-// --- from a pointer to an id, for Task(f), Actor(f), handle.Task(&C::m) ------------------------------
+// --- from a pointer to an id, for Task(f), Actor(f), handle.Task(&C::m)
+// ------------------------------
 
 // A pointer as the registry keys it: its type and its bytes.
 struct PointerKey {

@@ -1,10 +1,13 @@
 // The name and the id of a function, the same in every build and every program.
 //
-// Purpose:  FunctionText names a function by its signature and qualified name as the compiler spells them;
+// Purpose:  FunctionText names a function by its signature and qualified name as the compiler
+// spells them;
 //           FunctionId hashes that text.
-// Promises: constant expressions. Blanks and `__cxx11::` do not count, so that GCC and Clang agree on
+// Promises: constant expressions. Blanks and `__cxx11::` do not count, so that GCC and Clang agree
+// on
 //           functions of ordinary types.
-// Limits:   functions of internal linkage (static, anonymous namespace) of one name and signature have
+// Limits:   functions of internal linkage (static, anonymous namespace) of one name and signature
+// have
 //           one text: RAYX_REMOTE adds the source file for those.
 #ifndef RAYX_DETAIL_FUNCTION_ID_H_
 #define RAYX_DETAIL_FUNCTION_ID_H_
@@ -15,8 +18,8 @@
 
 namespace rayx::detail {
 
-// Names inside this function's own text: "constexpr auto ...SpellFunction() [with S = int (*)(int); auto F
-// = square]" (GCC), "... [S = int (*)(int), F = &square]" (Clang).
+// Names inside this function's own text: "constexpr auto ...SpellFunction() [with S = int (*)(int);
+// auto F = square]" (GCC), "... [S = int (*)(int), F = &square]" (Clang).
 template <class S, auto F>
 constexpr auto SpellFunction() {
   return std::string_view(__PRETTY_FUNCTION__);

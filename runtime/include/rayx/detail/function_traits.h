@@ -24,10 +24,10 @@ template <class R, class C, class... P>
 struct Signature {
   static constexpr bool kIsCallable = true;
   static constexpr bool kIsMethod = !std::is_void_v<C>;
-  using Class = C;                       // void: not a method
-  using Returned = R;                    // as declared
-  using Result = ValueOf<R>;             // as a value; void stays void
-  using Parameters = TypeList<P...>;     // as declared
+  using Class = C;                    // void: not a method
+  using Returned = R;                 // as declared
+  using Result = ValueOf<R>;          // as a value; void stays void
+  using Parameters = TypeList<P...>;  // as declared
 };
 
 // Anything else: a lambda, a functor, a pointer to data.
@@ -42,8 +42,8 @@ struct FunctionTraits<R (*)(P...)> : Signature<R, void, P...> {};
 template <class R, class... P>
 struct FunctionTraits<R (*)(P...) noexcept> : Signature<R, void, P...> {};
 
-#define RAYX_METHOD_TRAITS(qualifiers)                     \
-  template <class R, class C, class... P>                  \
+#define RAYX_METHOD_TRAITS(qualifiers)    \
+  template <class R, class C, class... P> \
   struct FunctionTraits<R (C::*)(P...) qualifiers> : Signature<R, C, P...> {}
 RAYX_METHOD_TRAITS();
 RAYX_METHOD_TRAITS(const);
@@ -51,7 +51,7 @@ RAYX_METHOD_TRAITS(&);
 RAYX_METHOD_TRAITS(const&);
 RAYX_METHOD_TRAITS(noexcept);
 RAYX_METHOD_TRAITS(const noexcept);
-RAYX_METHOD_TRAITS(& noexcept);
+RAYX_METHOD_TRAITS(&noexcept);
 RAYX_METHOD_TRAITS(const& noexcept);
 #undef RAYX_METHOD_TRAITS
 

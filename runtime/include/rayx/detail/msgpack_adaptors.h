@@ -19,8 +19,8 @@ void PackInside(const T& value) {
 template <class T>
 T UnpackInside(const ::msgpack::object& object) {
   if (object.type != ::msgpack::type::EXT) throw ::msgpack::type_error();
-  const std::string encoded = EncodeExtension(object.via.ext.type(), object.via.ext.data(),
-                                              object.via.ext.size);
+  const std::string encoded =
+      EncodeExtension(object.via.ext.type(), object.via.ext.data(), object.via.ext.size);
   Fetched value;
   value.data = reinterpret_cast<const std::byte*>(encoded.data());
   value.bytes = encoded.size();
@@ -31,40 +31,41 @@ T UnpackInside(const ::msgpack::object& object) {
 
 namespace msgpack {
 MSGPACK_API_VERSION_NAMESPACE(MSGPACK_DEFAULT_API_NS) {
-namespace adaptor {
+  namespace adaptor {
 
-template <class T>
-struct pack<rayx::ObjectRef<T>> {
-  template <class Stream>
-  packer<Stream>& operator()(packer<Stream>& out, const rayx::ObjectRef<T>& value) const {
-    rayx::detail::PackInside(value);
-    return out;
-  }
-};
-template <class T>
-struct convert<rayx::ObjectRef<T>> {
-  const msgpack::object& operator()(const msgpack::object& in, rayx::ObjectRef<T>& value) const {
-    value = rayx::detail::UnpackInside<rayx::ObjectRef<T>>(in);
-    return in;
-  }
-};
-template <class T>
-struct pack<rayx::ActorHandle<T>> {
-  template <class Stream>
-  packer<Stream>& operator()(packer<Stream>& out, const rayx::ActorHandle<T>& value) const {
-    rayx::detail::PackInside(value);
-    return out;
-  }
-};
-template <class T>
-struct convert<rayx::ActorHandle<T>> {
-  const msgpack::object& operator()(const msgpack::object& in, rayx::ActorHandle<T>& value) const {
-    value = rayx::detail::UnpackInside<rayx::ActorHandle<T>>(in);
-    return in;
-  }
-};
+  template <class T>
+  struct pack<rayx::ObjectRef<T>> {
+    template <class Stream>
+    packer<Stream>& operator()(packer<Stream>& out, const rayx::ObjectRef<T>& value) const {
+      rayx::detail::PackInside(value);
+      return out;
+    }
+  };
+  template <class T>
+  struct convert<rayx::ObjectRef<T>> {
+    const msgpack::object& operator()(const msgpack::object& in, rayx::ObjectRef<T>& value) const {
+      value = rayx::detail::UnpackInside<rayx::ObjectRef<T>>(in);
+      return in;
+    }
+  };
+  template <class T>
+  struct pack<rayx::ActorHandle<T>> {
+    template <class Stream>
+    packer<Stream>& operator()(packer<Stream>& out, const rayx::ActorHandle<T>& value) const {
+      rayx::detail::PackInside(value);
+      return out;
+    }
+  };
+  template <class T>
+  struct convert<rayx::ActorHandle<T>> {
+    const msgpack::object& operator()(const msgpack::object& in,
+                                      rayx::ActorHandle<T>& value) const {
+      value = rayx::detail::UnpackInside<rayx::ActorHandle<T>>(in);
+      return in;
+    }
+  };
 
-}  // namespace adaptor
+  }  // namespace adaptor
 }  // MSGPACK_API_VERSION_NAMESPACE
 }  // namespace msgpack
 

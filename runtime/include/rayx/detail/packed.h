@@ -3,12 +3,15 @@
 // Purpose:  what the serializer (detail/serialize.h) hands to the runtime and gets from it.
 // Owner:    Packed views the user's value and must not outlive it; Fetched owns or pins its bytes.
 // Threads:  one at a time.
-// Promises: a contiguous buffer of >= kOutOfBandBytesMin bytes is not copied into the structure: it is
-//           named by address and copied once, straight to where the value will live, 64-byte aligned.
+// Promises: a contiguous buffer of >= kOutOfBandBytesMin bytes is not copied into the structure: it
+// is
+//           named by address and copied once, straight to where the value will live, 64-byte
+//           aligned.
 //
 // Encoded form (what travels): u8 form; form 0: msgpack structure to the end. Form 1, out-of-band
-// buffers: u8 1, u8[3] zero, u32 structure bytes, u32 buffers n, u32 zero, n x {u64 offset, u64 size}
-// (offset from the start of the encoded value), structure, then each buffer at a multiple of 64.
+// buffers: u8 1, u8[3] zero, u32 structure bytes, u32 buffers n, u32 zero, n x {u64 offset, u64
+// size} (offset from the start of the encoded value), structure, then each buffer at a multiple
+// of 64.
 #ifndef RAYX_DETAIL_PACKED_H_
 #define RAYX_DETAIL_PACKED_H_
 

@@ -28,8 +28,8 @@ inline constexpr int kNestingMax = 1000;
 
 // Types of msgpack extension values.
 inline constexpr std::int8_t kReferenceExtension = 1;  // fixext 16: owner, sequence, little-endian
-inline constexpr std::int8_t kActorExtension = 2;      // fixext 16: creator, sequence, little-endian
-inline constexpr std::int8_t kBufferExtension = 3;     // fixext 4: number of the out-of-band buffer
+inline constexpr std::int8_t kActorExtension = 2;   // fixext 16: creator, sequence, little-endian
+inline constexpr std::int8_t kBufferExtension = 3;  // fixext 4: number of the out-of-band buffer
 
 [[noreturn]] RAYX_PUBLIC void ThrowTooDeep();
 
@@ -91,8 +91,9 @@ class Packer {
   }
   void ArrayHeader(std::size_t size);
   void MapHeader(std::size_t size);
-  // Copied into the structure when shorter than kOutOfBandBytesMin; else named by address: the bytes
-  // must stay until the packed value was encoded (the end of Remote, Put, or the result's emission).
+  // Copied into the structure when shorter than kOutOfBandBytesMin; else named by address: the
+  // bytes must stay until the packed value was encoded (the end of Remote, Put, or the result's
+  // emission).
   void String(std::string_view text);
   void Buffer(const void* data, std::size_t bytes);
   // Keeps what a serializer made for the travel (a contiguous copy) alive until then.

@@ -1,7 +1,9 @@
 // Which values are their bytes: they may be copied as a block, in vectors and arrays.
 //
-// Promises: numbers (not bool, whose bytes could be hostile), enumerations, std::complex, std::array and
-//           plain structs of those. Nothing that holds a pointer, whatever std::is_trivially_copyable says.
+// Promises: numbers (not bool, whose bytes could be hostile), enumerations, std::complex,
+// std::array and
+//           plain structs of those. Nothing that holds a pointer, whatever
+//           std::is_trivially_copyable says.
 #ifndef RAYX_DETAIL_RAW_BYTES_H_
 #define RAYX_DETAIL_RAW_BYTES_H_
 
@@ -47,7 +49,7 @@ constexpr bool IsRaw() {
     return IsRaw<std::remove_all_extents_t<T>>();
   } else if constexpr (IsPlainStruct<T>() && std::is_trivially_copyable_v<T> &&
                        !std::is_empty_v<T> && UsesPrimary<T>::value) {
-    if constexpr (kFieldCount<T> > 0 && kFieldCount<T> <= kFieldsMax) {
+    if constexpr (kFieldCount < T >> 0 && kFieldCount<T> <= kFieldsMax) {
       return AllRaw<decltype(FieldsOf(std::declval<T&>()))>::value;
     } else {
       return false;

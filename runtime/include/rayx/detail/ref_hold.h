@@ -2,7 +2,8 @@
 //
 // Owner:    whoever has it; copying takes another hold, the destructor gives it back.
 // Threads:  a const RefHold may be used and copied by several threads at once.
-// Promises: outlives the runtime it came from: it then does nothing, and Use() throws NotInitialized.
+// Promises: outlives the runtime it came from: it then does nothing, and Use() throws
+// NotInitialized.
 #ifndef RAYX_DETAIL_REF_HOLD_H_
 #define RAYX_DETAIL_REF_HOLD_H_
 
@@ -36,8 +37,8 @@ class RAYX_PUBLIC RefHold {
 
   bool empty() const noexcept { return raw_.owner == 0; }
   const RawRef& raw() const noexcept { return raw_; }
-  // The id for a call of the runtime. Throws InvalidOption when empty, NotInitialized when its runtime
-  // is gone.
+  // The id for a call of the runtime. Throws InvalidOption when empty, NotInitialized when its
+  // runtime is gone.
   const RawRef& Use() const {
     if (raw_.owner == 0) ThrowEmpty();
     CheckAlive();

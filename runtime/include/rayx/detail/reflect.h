@@ -1,9 +1,11 @@
 // The fields of an aggregate, without a macro.
 //
 // Purpose:  FieldsOf(value) is a std::tuple of references to the fields of a plain struct.
-// Method:   the number of fields is the largest number of initialisers that the struct accepts, less what
+// Method:   the number of fields is the largest number of initialisers that the struct accepts,
+// less what
 //           brace elision lets a C array take; structured bindings then name them.
-// Limits:   at most kFieldsMax fields; no base classes; kFieldCount is 0 for what cannot be taken apart.
+// Limits:   at most kFieldsMax fields; no base classes; kFieldCount is 0 for what cannot be taken
+// apart.
 #ifndef RAYX_DETAIL_REFLECT_H_
 #define RAYX_DETAIL_REFLECT_H_
 
@@ -37,14 +39,15 @@ using AnyAt = AnyValue<T>;
 template <class T, class I, class = void>
 struct TakesFlat : std::false_type {};
 template <class T, std::size_t... I>
-struct TakesFlat<T, std::index_sequence<I...>, std::void_t<decltype(T{std::declval<AnyAt<T, I>>()...})>>
-    : std::true_type {};
+struct TakesFlat<T, std::index_sequence<I...>,
+                 std::void_t<decltype(T{std::declval<AnyAt<T, I>>()...})>> : std::true_type {};
 
 // T{any x I..., {any x J...}, any x K...}
 template <class T, class I, class J, class K, class = void>
 struct TakesNested : std::false_type {};
 template <class T, std::size_t... I, std::size_t... J, std::size_t... K>
-struct TakesNested<T, std::index_sequence<I...>, std::index_sequence<J...>, std::index_sequence<K...>,
+struct TakesNested<T, std::index_sequence<I...>, std::index_sequence<J...>,
+                   std::index_sequence<K...>,
                    std::void_t<decltype(T{std::declval<AnyAt<T, I>>()...,
                                           {std::declval<AnyAt<T, J>>()...},
                                           std::declval<AnyAt<T, K>>()...})>> : std::true_type {};
@@ -64,8 +67,8 @@ constexpr std::size_t CountFlat() {
   }
 }
 
-// How many of `Total` flat initialisers field number (those before it took Before) takes: more than one
-// only for a C array.
+// How many of `Total` flat initialisers field number (those before it took Before) takes: more than
+// one only for a C array.
 template <class T, std::size_t Total, std::size_t Before, std::size_t Width>
 constexpr std::size_t WidthOfField() {
   constexpr std::size_t kLeft = Total - Before;

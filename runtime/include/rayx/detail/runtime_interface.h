@@ -1,10 +1,12 @@
 // The one door from the public templates into the client.
 //
-// Purpose:  what a driver or worker can ask of the runtime, in types without templates. Two things stand
+// Purpose:  what a driver or worker can ask of the runtime, in types without templates. Two things
+// stand
 //           behind it: the cluster client (client/) and local mode (client/local/).
 // Owner:    Init makes one, Shutdown stops it; Runtime() gives it or throws NotInitialized.
 // Threads:  every method from any user thread at once.
-// Promises: every failure is thrown as a type of errors.h. Remote calls never throw for what happens at
+// Promises: every failure is thrown as a type of errors.h. Remote calls never throw for what
+// happens at
 //           the other side: that error surfaces at Get.
 #ifndef RAYX_DETAIL_RUNTIME_INTERFACE_H_
 #define RAYX_DETAIL_RUNTIME_INTERFACE_H_
@@ -26,7 +28,8 @@ namespace rayx::detail {
 using Milliseconds = std::chrono::milliseconds;
 inline constexpr Milliseconds kForever = Milliseconds(-1);
 
-// --- execution: what a registered function is to the executor -------------------------------------
+// --- execution: what a registered function is to the executor
+// -------------------------------------
 
 class ResultSink {
  public:
@@ -42,37 +45,38 @@ using MethodInvoker = void (*)(void* self, const Arguments& arguments, ResultSin
 
 struct FunctionEntry {
   std::uint64_t id = 0;
-  std::string name;               // for people: "square(int)"
-  TaskInvoker task = nullptr;     // exactly one of the three is set
+  std::string name;            // for people: "square(int)"
+  TaskInvoker task = nullptr;  // exactly one of the three is set
   ActorFactory factory = nullptr;
   MethodInvoker method = nullptr;
 };
 
-// One registry a process. Add: two different names with one id, or one id twice with different invokers
-// in one program or library, are remembered and reported when the runtime starts (both are named).
-// Find: null if unknown; an entry stays where it is.
+// One registry a process. Add: two different names with one id, or one id twice with different
+// invokers in one program or library, are remembered and reported when the runtime starts (both are
+// named). Find: null if unknown; an entry stays where it is.
 RAYX_PUBLIC void RegisterFunction(FunctionEntry entry);
 RAYX_PUBLIC const FunctionEntry* FindFunction(std::uint64_t id);
 // Throws InvalidOption that names both functions of the first collision, if there was one.
 RAYX_PUBLIC void CheckRegistry();
 
-// --- calls -----------------------------------------------------------------------------------------
+// --- calls
+// -----------------------------------------------------------------------------------------
 
 struct Argument {
   bool is_reference = false;
-  RawRef reference;                // is_reference
-  const Packed* value = nullptr;   // else
+  RawRef reference;               // is_reference
+  const Packed* value = nullptr;  // else
 };
 
 struct CallOptions {
-  std::string name;                              // SetName: shown in titles, lists, errors
-  std::map<std::string, double> resources;       // empty: the default of the kind of call
-  std::map<std::string, std::string> labels;     // required of the node
-  int max_retries = 3;                           // tasks
-  int max_restarts = 0;                          // actors
-  int max_concurrency = 1;                       // actors
-  bool spread = false;                           // SetSchedulingStrategy("SPREAD")
-  std::uint32_t affinity_node = 0;               // 0: none
+  std::string name;                           // SetName: shown in titles, lists, errors
+  std::map<std::string, double> resources;    // empty: the default of the kind of call
+  std::map<std::string, std::string> labels;  // required of the node
+  int max_retries = 3;                        // tasks
+  int max_restarts = 0;                       // actors
+  int max_concurrency = 1;                    // actors
+  bool spread = false;                        // SetSchedulingStrategy("SPREAD")
+  std::uint32_t affinity_node = 0;            // 0: none
   bool affinity_soft = false;
   bool wait_if_infeasible = false;
   bool detached = false;
@@ -97,10 +101,10 @@ struct NodeDescription {
 
 // Where the calling thread runs.
 struct ContextDescription {
-  std::string task_name;        // "" in a driver
-  RawRef task;                  // its first result
+  std::string task_name;  // "" in a driver
+  RawRef task;            // its first result
   std::uint32_t attempt = 1;
-  RawActor actor;               // creator 0: not in an actor
+  RawActor actor;  // creator 0: not in an actor
   bool was_actor_restarted = false;
   std::uint32_t job = 0;
   std::uint32_t node = 0;
@@ -108,7 +112,7 @@ struct ContextDescription {
   std::string host_name;
   std::string node_ip;
   std::string job_namespace;
-  double leased_cpus = 0;       // of the running task or actor; 0 in a driver
+  double leased_cpus = 0;  // of the running task or actor; 0 in a driver
   bool local_mode = false;
 };
 
@@ -116,14 +120,16 @@ class RuntimeInterface {
  public:
   virtual ~RuntimeInterface() = default;
 
-  // Shutdown: new calls throw NotInitialized, waiting ones end with an error, then everything that the
-  // runtime started is stopped. Called once. The object itself lives on: another thread may be inside.
+  // Shutdown: new calls throw NotInitialized, waiting ones end with an error, then everything that
+  // the runtime started is stopped. Called once. The object itself lives on: another thread may be
+  // inside.
   virtual void Stop() {}
 
   // References: made with one hold; Retain/Release count them. Cheap; never throw.
   virtual void Retain(const RawRef& ref) noexcept = 0;
   virtual void Release(const RawRef& ref) noexcept = 0;
-  // A reference met while a value was deserialised: takes one hold, registers as borrower if foreign.
+  // A reference met while a value was deserialised: takes one hold, registers as borrower if
+  // foreign.
   virtual void Adopt(const RawRef& ref) noexcept = 0;
 
   virtual RawRef Put(const Packed& value) = 0;
@@ -141,8 +147,10 @@ class RuntimeInterface {
   virtual bool FindActor(const std::string& name, const std::string& actor_namespace,
                          RawActor& actor) = 0;
 
-  // Waits for all, in order; throws the first failed one's error, or Timeout naming what is missing.
-  virtual void Get(const RawRef* refs, std::size_t count, Milliseconds timeout, Fetched* values) = 0;
+  // Waits for all, in order; throws the first failed one's error, or Timeout naming what is
+  // missing.
+  virtual void Get(const RawRef* refs, std::size_t count, Milliseconds timeout,
+                   Fetched* values) = 0;
   // ready[i] for each; returns when `num_ready` are, or at the timeout.
   virtual void Wait(const RawRef* refs, std::size_t count, std::size_t num_ready,
                     Milliseconds timeout, std::vector<bool>& ready) = 0;
@@ -161,7 +169,8 @@ class RuntimeInterface {
   virtual void ExitActor() = 0;
 };
 
-// The runtime of this process. Throws NotInitialized; ForkedProcess in a fork of a process that has one.
+// The runtime of this process. Throws NotInitialized; ForkedProcess in a fork of a process that has
+// one.
 RAYX_PUBLIC RuntimeInterface& Runtime();
 // Null before Init, after Shutdown and in a fork: what handles use in destructors.
 RAYX_PUBLIC RuntimeInterface* RuntimeOrNull() noexcept;

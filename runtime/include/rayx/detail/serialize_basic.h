@@ -86,12 +86,14 @@ struct Serializer {
   using RayxPrimary = void;
   static constexpr bool kFits =
       detail::IsPlainStruct<T>() && (std::is_empty_v<T> || detail::kFieldCount<T> > 0);
-  static_assert(kFits,
-                "RayX cannot send this type: make it a plain struct, write RAYX_SERIALIZE(fields...) "
-                "inside it, or specialise rayx::Serializer for it.");
-  static_assert(!kFits || detail::kFieldCount<T> <= detail::kFieldsMax,
-                "RayX takes plain structs of at most 16 fields apart: write RAYX_SERIALIZE(fields...) "
-                "inside this one.");
+  static_assert(
+      kFits,
+      "RayX cannot send this type: make it a plain struct, write RAYX_SERIALIZE(fields...) "
+      "inside it, or specialise rayx::Serializer for it.");
+  static_assert(
+      !kFits || detail::kFieldCount<T> <= detail::kFieldsMax,
+      "RayX takes plain structs of at most 16 fields apart: write RAYX_SERIALIZE(fields...) "
+      "inside this one.");
 
   static void Pack(Packer& packer, const T& value) {
     if constexpr (kFits && detail::kFieldCount<T> <= detail::kFieldsMax) {
@@ -105,7 +107,8 @@ struct Serializer {
       unpacker.ArrayHeader(0);
       return T{};
     } else if constexpr (kFits && detail::kFieldCount<T> <= detail::kFieldsMax) {
-      return detail::StructReader<T, decltype(detail::FieldsOf(std::declval<T&>()))>::Read(unpacker);
+      return detail::StructReader<T, decltype(detail::FieldsOf(std::declval<T&>()))>::Read(
+          unpacker);
     } else {
       unpacker.Fail("a type that travels");
     }
@@ -116,7 +119,8 @@ template <class T>
 struct Serializer<T, std::enable_if_t<detail::HasFieldsMacro<T>::value>> {
   static_assert(
       std::is_same_v<decltype(detail::ClassOfMember(detail::FieldAccess::Declared<T>())), T>,
-      "RAYX_SERIALIZE stands in a base class: write one in this class too, with the base's fields.");
+      "RAYX_SERIALIZE stands in a base class: write one in this class too, with the base's "
+      "fields.");
   static void Pack(Packer& packer, const T& value) {
     const auto fields = detail::FieldAccess::Fields(value);
     packer.ArrayHeader(std::tuple_size_v<decltype(fields)>);
@@ -129,8 +133,9 @@ struct Serializer<T, std::enable_if_t<detail::HasFieldsMacro<T>::value>> {
     unpacker.ArrayHeader(std::tuple_size_v<decltype(fields)>);
     std::apply(
         [&](const auto&... field) {
-          (detail::UnpackField(unpacker, const_cast<std::remove_const_t<
-                                             std::remove_reference_t<decltype(field)>>&>(field)),
+          (detail::UnpackField(
+               unpacker,
+               const_cast<std::remove_const_t<std::remove_reference_t<decltype(field)>>&>(field)),
            ...);
         },
         fields);
@@ -195,7 +200,9 @@ struct Serializer<long double> {
 template <class Traits, class Allocator>
 struct Serializer<std::basic_string<char, Traits, Allocator>> {
   using String = std::basic_string<char, Traits, Allocator>;
-  static void Pack(Packer& packer, const String& value) { packer.String({value.data(), value.size()}); }
+  static void Pack(Packer& packer, const String& value) {
+    packer.String({value.data(), value.size()});
+  }
   static String Unpack(Unpacker& unpacker) {
     const std::string_view view = unpacker.String();
     return String(view.data(), view.size());
@@ -204,15 +211,17 @@ struct Serializer<std::basic_string<char, Traits, Allocator>> {
 
 template <class T>
 struct Serializer<T*> {
-  static_assert(detail::kNever<T>,
-                "RayX cannot send a pointer: what it points to lives in this process. Send the value, a "
-                "std::unique_ptr or std::shared_ptr to it, or a rayx::ObjectRef.");
+  static_assert(
+      detail::kNever<T>,
+      "RayX cannot send a pointer: what it points to lives in this process. Send the value, a "
+      "std::unique_ptr or std::shared_ptr to it, or a rayx::ObjectRef.");
 };
 template <class Char, class Traits>
 struct Serializer<std::basic_string_view<Char, Traits>> {
-  static_assert(detail::kNever<Char>,
-                "RayX cannot send a view: what it looks at lives in this process. Send a std::string, a "
-                "std::vector, or a rayx::ObjectRef.");
+  static_assert(
+      detail::kNever<Char>,
+      "RayX cannot send a view: what it looks at lives in this process. Send a std::string, a "
+      "std::vector, or a rayx::ObjectRef.");
 };
 
 }  // namespace rayx

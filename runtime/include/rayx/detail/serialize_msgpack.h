@@ -1,6 +1,7 @@
 // Classes that say MSGPACK_DEFINE travel as msgpack packs them.
 //
-// Limits: everything inside such a class must be known to msgpack itself; ObjectRef and ActorHandle are.
+// Limits: everything inside such a class must be known to msgpack itself; ObjectRef and ActorHandle
+// are.
 #ifndef RAYX_DETAIL_SERIALIZE_MSGPACK_H_
 #define RAYX_DETAIL_SERIALIZE_MSGPACK_H_
 
@@ -57,7 +58,8 @@ struct Serializer<T, std::enable_if_t<std::is_class_v<T> && detail::HasMsgpack<T
     ::msgpack::packer<detail::PackerStream>(stream).pack(value);
   }
   static T Unpack(Unpacker& unpacker) {
-    // SkipValue has checked every announced size, so that msgpack allocates no more than the bytes ask for.
+    // SkipValue has checked every announced size, so that msgpack allocates no more than the bytes
+    // ask for.
     const std::string_view bytes = unpacker.SkipValue();
     try {
       ::msgpack::zone zone;
