@@ -99,6 +99,12 @@ void Loop::Stop() {
   [[maybe_unused]] const ssize_t written = ::write(wakeup_.get(), &one, sizeof one);
 }
 
+void Loop::Close() {
+  posted_.Close();
+  std::vector<Call> dropped;
+  posted_.Drain(dropped);
+}
+
 void Loop::Run() {
   while (!stopped()) RunOnce(std::chrono::hours(1));
 }

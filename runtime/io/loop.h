@@ -56,6 +56,8 @@ class Loop {
   void Run();    // until Stop
   void RunOnce(model::Duration wait_max);
   void Stop();
+  // After Run: drops what was posted and refuses more, so that nothing it holds waits for ever.
+  void Close();
   bool stopped() const { return stopped_.load(std::memory_order_acquire); }
   model::TimePoint Now() const { return clock_.Now(); }
 

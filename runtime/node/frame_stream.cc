@@ -1,10 +1,17 @@
 #include "node/frame_stream.h"
 
+#include <grpcpp/channel.h>
+
 #include <utility>
 
 #include "rpc/errors.h"
 
 namespace rayx::node {
+
+std::unique_ptr<proto::Node::Stub> MakeNodeStub(const rpc::RpcChannel& channel) {
+  return proto::Node::NewStub(channel.grpc_channel());
+}
+
 
 void ReactorCount::Add() {
   std::lock_guard lock(mutex_);

@@ -19,6 +19,7 @@
 #include "base/status.h"
 #include "io/loop.h"
 #include "proto/node.grpc.pb.h"
+#include "rpc/channel.h"
 #include "rpc/server_stream.h"
 
 namespace rayx::node {
@@ -41,6 +42,9 @@ struct OutgoingStreamEvents {
   std::function<void(uint64_t connection)> on_written;
   std::function<void(uint64_t connection, const base::Status&)> on_end;
 };
+
+// The client end of another daemon's service. Here, because only this file knows gRPC.
+std::unique_ptr<proto::Node::Stub> MakeNodeStub(const rpc::RpcChannel& channel);
 
 // Deletes itself after on_end.
 class OutgoingStream final : public grpc::ClientBidiReactor<proto::FrameBatch, proto::FrameBatch> {

@@ -1,13 +1,15 @@
 #include "node/node_shell.h"
 
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <utility>
 
 #include "base/log.h"
@@ -41,6 +43,24 @@ std::string RandomWord() {
   return text;
 }
 
+// A handler and not a mask with signalfd: threads that were there before us have no such mask.
+std::atomic<int> stop_event{-1};
+
+void OnStopSignal(int) {
+  const int error = errno;
+  (void)::eventfd_write(stop_event.load(std::memory_order_relaxed), 1);
+  errno = error;
+}
+
+void TakeStopSignals(int event_fd) {
+  stop_event = event_fd;
+  struct sigaction action {};
+  action.sa_handler = event_fd >= 0 ? OnStopSignal : SIG_DFL;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::sigaction(SIGINT, &action, nullptr);
+}
+
 // Each worker costs about ten descriptors.
 void RaiseOpenFiles() {
   rlimit limit{};
@@ -53,21 +73,19 @@ void RaiseOpenFiles() {
 
 NodeShell::NodeShell(const NodeOptions& options) : options_(options), registration_(RandomWord()) {}
 
-NodeShell::~NodeShell() { *alive_ = false; }
+NodeShell::~NodeShell() {
+  *alive_ = false;
+  if (signals_) TakeStopSignals(-1);
+}
 
 base::Status NodeShell::Start() {
   RaiseOpenFiles();
   RAYX_ASSIGN_OR_RETURN(auto loop, io::Loop::Create(clock_));
   loop_ = std::move(loop);
-  // Before any thread is made, so that all of them have the mask.
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  ::sigaddset(&signals, SIGTERM);
-  ::sigaddset(&signals, SIGINT);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-  signals_.Reset(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  signals_.Reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   RAYX_RETURN_IF_ERROR(loop_->AddFd(signals_.get(), EPOLLIN, [this](uint32_t) { OnSignal(); }));
+  TakeStopSignals(signals_.get());
   RAYX_RETURN_IF_ERROR(StartServer());
   RAYX_RETURN_IF_ERROR(RegisterAtHead());
   RAYX_RETURN_IF_ERROR(StartLocal());
@@ -157,9 +175,7 @@ base::Status NodeShell::StartLocal() {
     OnFrameForDaemon(header, body);
   };
   outside.on_corrupt = [this](LocalProcess& process, std::string_view why) {
-    RAYX_LOG(kWarning) << "process " << ToString(process.id) << " is ended: " << why;
-    process.end_reason = "it wrote nonsense into its channel: " + std::string(why);
-    io::Signal(process.pidfd.get(), SIGKILL);
+    OnCorrupt(process, std::string(why));
   };
   outside.on_delivered = [this](NodeNumber from, ProcessId destination) {
     peers_->OnDelivered(from, destination);
@@ -249,11 +265,20 @@ void NodeShell::Tick() {
 }
 
 void NodeShell::FillHeartbeat(proto::HeartbeatRequest& request) const {
-  *request.mutable_available() = scheduling::ToWire(core_->leases().ledger().available());
+  *request.mutable_available() = scheduling::ToWire(Available());
   request.set_queued_leases(static_cast<uint32_t>(core_->leases().queued()));
   request.set_workers(static_cast<uint32_t>(core_->pool().workers()));
   request.set_store_used_bytes(store_->used_bytes());
   for (const auto& [id, job] : jobs_) request.add_jobs(id.value);
+}
+
+// What others may count on: a CPU that is used twice for a moment is none.
+model::ResourceSet NodeShell::Available() const {
+  model::ResourceSet available = core_->leases().ledger().available();
+  for (const auto& [name, total] : options_.resources.units()) {
+    if (available.Get(name) < 0) available.Set(name, 0);
+  }
+  return available;
 }
 
 void NodeShell::OnView(const proto::HeartbeatReply& reply) {
@@ -292,11 +317,10 @@ void NodeShell::OnHeadLost(const proto::ErrorInfo& error) {
 }
 
 void NodeShell::OnSignal() {
-  signalfd_siginfo info{};
-  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
-    RAYX_LOG(kInfo) << "signal " << info.ssi_signo << ": the node ends";
-    Stop(absl::OkStatus());
-  }
+  eventfd_t count = 0;
+  if (::eventfd_read(signals_.get(), &count) != 0) return;
+  RAYX_LOG(kInfo) << "a signal to stop has come";
+  Stop(absl::OkStatus());
 }
 
 void NodeShell::Stop(const base::Status& why) {
@@ -326,6 +350,7 @@ void NodeShell::Stop(const base::Status& why) {
 
 // After the loop: nothing is decided any more.
 void NodeShell::Finish() {
+  if (!loop_) return;
   if (head_ && self_) {
     head_->Leave(self_.value, outcome_.ok() ? "it was stopped"
                                             : std::string(base::Message(outcome_)));
@@ -345,6 +370,7 @@ void NodeShell::Finish() {
   if (pulls_) pulls_->Stop();
   if (store_) store_->Stop();
   *alive_ = false;
+  loop_->Close();  // drops calls of others that wait for an answer
   if (head_) head_->Stop();
   remote_asks_.clear();
   if (peers_) peers_->Stop();

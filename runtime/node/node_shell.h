@@ -74,6 +74,7 @@ class NodeShell {
   void OnView(const proto::HeartbeatReply& reply);
   void ApplyNodes(const google::protobuf::RepeatedPtrField<proto::NodeInfo>& nodes);
   void FillHeartbeat(proto::HeartbeatRequest& request) const;
+  model::ResourceSet Available() const;
   void OnHeadLost(const proto::ErrorInfo& error);
   void OnSignal();
   void Stop(const base::Status& why);
@@ -124,6 +125,7 @@ class NodeShell {
 
   // --- ends (node_shell_deaths.cc)
   void OnExit(model::ProcessId id);
+  void OnCorrupt(LocalProcess& process, const std::string& why);
   void OnDriverLeft(LocalProcess& driver);
   proto::DeathCause CauseOf(LocalProcess& process);
   void TellDeath(LocalProcess& process, const proto::DeathCause& cause);

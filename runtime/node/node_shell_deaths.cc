@@ -150,6 +150,20 @@ void NodeShell::OnExit(ProcessId id) {
   if (is_driver) EndJob(job, cause.reason(), true);
 }
 
+// A worker is ours to end. A driver is the user's: it is cut off.
+void NodeShell::OnCorrupt(LocalProcess& process, const std::string& why) {
+  RAYX_LOG(kWarning) << ToString(process.id) << " is cut off: " << why;
+  process.end_reason = "it wrote nonsense into its channel: " + why;
+  if (process.role == proto::WORKER) {
+    io::Signal(process.pidfd.get(), SIGKILL);
+    return;
+  }
+  loop_->Post([this, alive = alive_, id = process.id] {
+    if (!*alive) return;
+    if (LocalProcess* driver = table_->Find(id)) OnDriverLeft(*driver);
+  });
+}
+
 // A driver that has left its cluster, by Shutdown or by its end, which its pidfd tells a moment later.
 void NodeShell::OnDriverLeft(LocalProcess& driver) {
   const ProcessId id = driver.id;

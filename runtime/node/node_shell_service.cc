@@ -200,7 +200,7 @@ proto::NodeInfo NodeShell::OwnInfo() const {
   info.set_host_name(options_.host_name);
   info.set_address(server_->address().ToString());
   *info.mutable_total() = scheduling::ToWire(core_->leases().ledger().total());
-  *info.mutable_available() = scheduling::ToWire(core_->leases().ledger().available());
+  *info.mutable_available() = scheduling::ToWire(Available());
   for (const auto& [key, value] : options_.labels) {
     auto* label = info.add_labels();
     label->set_key(key);

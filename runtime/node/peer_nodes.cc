@@ -1,7 +1,5 @@
 #include "node/peer_nodes.h"
 
-#include <grpcpp/channel.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -106,7 +104,7 @@ void PeerNodes::OnNode(const scheduling::NodeView& node) {
   auto peer = std::make_unique<Peer>(incarnation_);
   peer->view = node;
   peer->channel = std::make_unique<rpc::RpcChannel>(*address, rpc::Role::kNode, credentials_);
-  peer->stub = proto::Node::NewStub(peer->channel->grpc_channel());
+  peer->stub = MakeNodeStub(*peer->channel);
   peers_.emplace(node.number, std::move(peer));
   if (auto early = early_.extract(node.number)) {
     std::string why;

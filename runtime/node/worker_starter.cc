@@ -45,6 +45,23 @@ std::string Describe(const io::ExitStatus& status) {
   return "exited with code " + std::to_string(status.exit_code);
 }
 
+// Their registrations run before main, as in the driver after its dlopen.
+void AddPreloads(const proto::Program& program, std::vector<std::string>& environment) {
+  if (program.preload_libraries_size() == 0) return;
+  constexpr char kName[] = "LD_PRELOAD=";
+  std::string value;
+  for (const std::string& library : program.preload_libraries()) {
+    if (!value.empty()) value += ':';
+    value += library;
+  }
+  for (std::string& variable : environment) {
+    if (!variable.starts_with(kName)) continue;
+    variable += ':' + value;
+    return;
+  }
+  environment.push_back(kName + value);
+}
+
 std::string WithLastLine(std::string reason, const WorkerLog* log) {
   if (log == nullptr) return reason;
   const auto lines = log->LastLines();
@@ -98,6 +115,7 @@ base::StatusOr<io::Process> WorkerStarter::SpawnProgram(const proto::Program& pr
   options.environment.assign(program.environment().begin(), program.environment().end());
   options.environment.push_back("RAYX_WORKER_FD=" + std::to_string(kWorkerFd));
   options.environment.push_back(std::string("RAYX_WORKER_MODE=") + mode);
+  AddPreloads(program, options.environment);
   if (token) options.environment.push_back("RAYX_WORKER_TOKEN=" + std::to_string(token.value));
   options.working_folder =
       IsFolder(program.working_folder()) ? program.working_folder() : session_folder_;

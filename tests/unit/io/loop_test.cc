@@ -108,6 +108,17 @@ TEST_CASE("Loop: posts of several threads all run, each thread's in order, and S
   CHECK(total == 1500);
 }
 
+TEST_CASE("Loop: Close drops what was posted with all that it holds, and refuses more") {
+  FakeClock clock;
+  auto loop = MakeLoop(clock);
+  auto held = std::make_shared<int>(1);
+  REQUIRE(loop->Post([held] { FAIL("it was dropped"); }));
+  CHECK(held.use_count() == 2);
+  loop->Close();
+  CHECK(held.use_count() == 1);
+  CHECK_FALSE(loop->Post([held] {}));
+}
+
 TEST_CASE("Loop: it does not sleep while the hook before sleep has work") {
   FakeClock clock;
   auto loop = MakeLoop(clock);
