@@ -175,7 +175,7 @@ class ClientCore {
   uint32_t PickLease(const TaskClass& task_class, model::TimePoint now) const;
   bool SendOn(uint32_t lease_index, uint32_t slot, model::TimePoint now);
   size_t Depth(const TaskClass& task_class) const;
-  size_t LeasesWanted(const TaskClass& task_class) const;
+  size_t LeasesWanted(const TaskClass& task_class, model::TimePoint now) const;
   void AskForLeases(uint32_t class_index);
   void ReturnLease(uint32_t lease_index, bool worker_failed);
   void RemoveFromLease(uint32_t lease_index, uint32_t slot, model::TimePoint now);
@@ -199,7 +199,7 @@ class ClientCore {
   const Options options_;
   Sink& sink_;
   PendingSlab slab_;
-  absl::flat_hash_map<model::ObjectId, uint32_t> foreign_;
+  std::map<model::ObjectId, uint32_t> foreign_;  // ordered: it is walked
   absl::flat_hash_map<std::string, uint32_t> class_by_key_;
   std::deque<TaskClass> classes_;
   std::deque<HeldLease> leases_;

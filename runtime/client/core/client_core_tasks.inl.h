@@ -172,11 +172,16 @@ void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
 // Long tasks want a worker each. Short ones that the leases at hand get through in a few milliseconds are
 // not worth the messages.
 template <class Sink>
-size_t ClientCore<Sink>::LeasesWanted(const TaskClass& task_class) const {
+size_t ClientCore<Sink>::LeasesWanted(const TaskClass& task_class, model::TimePoint now) const {
   const size_t queued = task_class.queued.size();
   if (task_class.mean_run_us >= 0 && task_class.mean_run_us < kLeaseWorthUs) {
     const auto busy = static_cast<size_t>(static_cast<double>(queued) * task_class.mean_run_us / kLeaseWorthUs) + 1;
-    const size_t held = task_class.leases.size();
+    // A lease whose worker has been at one frame for long does not get through anything.
+    const auto held = static_cast<size_t>(
+        std::count_if(task_class.leases.begin(), task_class.leases.end(), [&](uint32_t index) {
+          const HeldLease& lease = leases_[index];
+          return !lease.recalled && (lease.in_flight.empty() || now - lease.progress <= options_.stuck_after);
+        }));
     return busy > held ? std::min(busy - held, kLeaseRequestsMax) : 0;
   }
   return std::min(queued, kLeaseRequestsMax);
@@ -185,7 +190,7 @@ size_t ClientCore<Sink>::LeasesWanted(const TaskClass& task_class) const {
 template <class Sink>
 void ClientCore<Sink>::AskForLeases(uint32_t class_index) {
   TaskClass& task_class = classes_[class_index];
-  const size_t wanted = LeasesWanted(task_class);
+  const size_t wanted = LeasesWanted(task_class, now_);
   while (task_class.requests.size() < wanted) {
     const uint64_t request = ++next_request_;
     task_class.requests.insert(request);
