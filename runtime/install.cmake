@@ -5,16 +5,13 @@ install(DIRECTORY include/ DESTINATION include)
 install(TARGETS rayx_shared rayx_main DESTINATION lib)
 
 set(RAYX_INSTALL_TORCH OFF)
-if(RAYX_TORCH AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/torch/CMakeLists.txt)
+if(RAYX_TORCH)
   set(RAYX_INSTALL_TORCH ON)
   install(DIRECTORY torch/include/ DESTINATION include)
   install(FILES ${CMAKE_SOURCE_DIR}/third_party/torch.cmake DESTINATION lib/cmake/rayx)
-  # The target is made after this file is read.
   install(FILES $<TARGET_FILE:rayx_torch> DESTINATION lib)
 endif()
-if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/bin/CMakeLists.txt)
-  install(PROGRAMS $<TARGET_FILE:rayx> DESTINATION bin)
-endif()
+install(PROGRAMS $<TARGET_FILE:rayx> DESTINATION bin)
 
 configure_file(rayxConfig.cmake.in ${CMAKE_BINARY_DIR}/generated/rayxConfig.cmake @ONLY)
 configure_file(rayx.pc.in ${CMAKE_BINARY_DIR}/generated/rayx.pc @ONLY)

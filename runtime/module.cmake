@@ -1,14 +1,14 @@
 # The functions that declare RayX's modules, tests and programs. How to use them:
 #
-#   # runtime/shm/CMakeLists.txt: the static library rayx_shm; files include "shm/ring.h"
-#   rayx_module(shm SOURCES ring.cc segment.cc DEPS base model io LIBS absl::flat_hash_map)
+#   # runtime/shm/CMakeLists.txt: the static library rayx_shm; files include "shm/lane.h"
+#   rayx_module(shm SOURCES lane.cc segment.cc DEPS base model io LIBS absl::flat_hash_map)
 #
-#   # tests/unit/shm/CMakeLists.txt: the executable shm_ring_test, Catch2's main included
-#   rayx_test(shm_ring_test SOURCES ring_test.cc DEPS shm base LIBS absl::strings
+#   # tests/unit/shm/CMakeLists.txt: the executable shm_lane_test, Catch2's main included
+#   rayx_test(shm_lane_test SOURCES lane_test.cc DEPS shm base LIBS absl::strings
 #             LABELS unit TIMEOUT 30)
 #
-#   # examples/01_hello/CMakeLists.txt: a user's program, in bin/examples/hello
-#   rayx_executable(hello SOURCES hello.cc FOLDER examples LIBS rayx_torch_dep)
+#   # examples/01_hello/CMakeLists.txt: a user's program, in bin/examples/01_hello
+#   rayx_executable(01_hello SOURCES hello.cc FOLDER examples)
 #
 #   # runtime/bin: the wrapper that makes a program its own worker (rayx::rayx brings it)
 #   rayx_wrap_main(<target>)
@@ -22,7 +22,7 @@
 # Tests may use every module. LABELS default to the name of the folder under tests/. Tests labelled
 # `unit` or `sanitize` are the ones that also run under the sanitizers.
 #
-# One module alone: `ninja -C build/release rayx_shm shm_ring_test`. A second build folder beside
+# One module alone: `ninja -C build/release rayx_shm shm_segment_test`. A second build folder beside
 # the first: `cmake --preset release -B build/mine`.
 
 set(RAYX_RUNTIME_DIR ${CMAKE_CURRENT_LIST_DIR})
@@ -35,13 +35,6 @@ if(RAYX_SANITIZE)
   target_compile_options(rayx_warnings INTERFACE -Wno-maybe-uninitialized)
 endif()
 
-# Adds a folder when its owner has given it a CMakeLists.txt.
-function(rayx_add_subdirectory folder)
-  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt)
-    add_subdirectory(${folder})
-  endif()
-endfunction()
-
 # Reads layers.txt once into the global properties RAYX_MODULES and RAYX_EDGES_<module>.
 function(rayx_read_layers)
   set(file ${RAYX_RUNTIME_DIR}/layers.txt)
@@ -51,9 +44,9 @@ function(rayx_read_layers)
   foreach(line ${lines})
     string(REGEX MATCH "^([a-z_]+):(.*)$" _ "${line}")
     set(module ${CMAKE_MATCH_1})
-    string(REGEX MATCHALL "[a-z_]+|\\*" edges "${CMAKE_MATCH_2}")
+    string(REGEX MATCHALL "[a-z_]+" edges "${CMAKE_MATCH_2}")
     foreach(edge ${edges})
-      if(NOT edge STREQUAL "*" AND NOT edge IN_LIST above)
+      if(NOT edge IN_LIST above)
         message(FATAL_ERROR "layers.txt: ${module} names ${edge}, which is not above it")
       endif()
     endforeach()
@@ -74,13 +67,13 @@ function(rayx_check_edges name)
   foreach(dep ${ARGN})
     if(NOT dep IN_LIST modules)
       message(FATAL_ERROR "rayx_module(${name}): layers.txt knows no module ${dep}")
-    elseif(NOT dep IN_LIST edges AND NOT "*" IN_LIST edges)
+    elseif(NOT dep IN_LIST edges)
       message(FATAL_ERROR "rayx_module(${name}): layers.txt forbids ${name} -> ${dep}")
     endif()
   endforeach()
 endfunction()
 
-# Module names to targets. A module that has no CMakeLists.txt yet is named in a warning.
+# Module names to targets.
 function(rayx_module_targets out)
   set(targets "")
   foreach(dep ${ARGN})
@@ -116,9 +109,6 @@ endfunction()
 # An empty program with every object of the module and what the module says it needs: it links only
 # if DEPS and LIBS are the truth. Building it is the test.
 function(rayx_link_test name)
-  if(name STREQUAL "torch" AND NOT TARGET rayx_shared)
-    return()
-  endif()
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/empty_main.cc CONTENT "int main() {}\n")
   add_executable(rayx_${name}_links ${CMAKE_BINARY_DIR}/generated/empty_main.cc)
   set_target_properties(rayx_${name}_links PROPERTIES
@@ -174,21 +164,14 @@ endfunction()
 
 # rayx_executable(<name> SOURCES ... [FOLDER folder] [LIBS targets...]): a program written against
 # the public API, linked as a user links it: librayx.so, and librayx_main.a after all the rest.
-# Does nothing until runtime/client exists.
 function(rayx_executable name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "FOLDER" "SOURCES;LIBS")
-  if(NOT RAYX_HAS_CLIENT)
-    message(STATUS "rayx_executable(${name}): skipped, there is no runtime/client yet")
-    return()
-  endif()
   add_executable(${name} ${arg_SOURCES})
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/${arg_FOLDER} PCH_WARN_INVALID OFF)
   target_link_libraries(${name} PRIVATE rayx_warnings ${arg_LIBS} rayx::rayx)
   # The driver starts the rayx of its own build.
-  if(TARGET rayx)
-    add_dependencies(${name} rayx)
-  endif()
+  add_dependencies(${name} rayx)
 endfunction()
 
 # rayx_wrap_main(<target> [INTERFACE]): puts the wrapper of worker mode before the target's main.

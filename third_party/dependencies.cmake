@@ -1,13 +1,11 @@
 # Finds everything RayX depends on; installs nothing (third_party/install does).
 #
 # Defines, beside the packages' own targets (absl::*, spdlog::spdlog, protobuf::libprotobuf,
-# gRPC::grpc++, CLI11::CLI11, Catch2::Catch2, SQLite::SQLite3, OpenSSL::SSL, OpenSSL::Crypto,
-# ZLIB::ZLIB, nlohmann_json::nlohmann_json, Threads::Threads):
+# gRPC::grpc++, CLI11::CLI11, Catch2::Catch2, OpenSSL::SSL, OpenSSL::Crypto, ZLIB::ZLIB,
+# nlohmann_json::nlohmann_json, Threads::Threads):
 #   rayx_msgpack_dep   msgpack-cxx without Boost
 #   rayx_torch_dep     LibTorch and Debian's Gloo headers (only with RAYX_TORCH)
 #   rayx_torch_pch     precompiled <torch/torch.h>; use it with rayx_use_torch_pch(<target>)
-#   rayx_arrow_dep     Arrow and Parquet out of the pyarrow wheel, if it is there: ask
-#                      if(TARGET rayx_arrow_dep)
 #   RAYX_PYTHON        the interpreter of the virtual environment, else the system's
 set(RAYX_INSTALL_HINT "Run third_party/install (or install it by hand) and configure again.")
 
@@ -27,7 +25,6 @@ rayx_find_package(gRPC CONFIG)
 rayx_find_package(spdlog CONFIG)
 rayx_find_package(CLI11 CONFIG)
 rayx_find_package(nlohmann_json CONFIG)
-rayx_find_package(SQLite3)
 rayx_find_package(OpenSSL)
 rayx_find_package(ZLIB)
 if(RAYX_TESTS)
@@ -69,4 +66,3 @@ endif()
 if(RAYX_TORCH)
   include(${CMAKE_CURRENT_LIST_DIR}/torch.cmake)
 endif()
-include(${CMAKE_CURRENT_LIST_DIR}/arrow.cmake)

@@ -43,9 +43,8 @@ absl::StatusOr<std::string> InitProgram() {
 
 // Shell words that configure the network, run in the network namespace of `pid`.
 absl::Status ConfigureNetwork(pid_t pid, const std::string& script) {
-  auto process = VmProcess::Spawn({"/usr/bin/nsenter", "-t", std::to_string(pid), "-n", "sh", "-ec",
-                                   script},
-                                  {kToolPath}, {});
+  auto process = VmProcess::Spawn(
+      {"/usr/bin/nsenter", "-t", std::to_string(pid), "-n", "sh", "-ec", script}, {kToolPath}, {});
   if (!process.ok()) return process.status();
   auto ended = process->Wait(std::chrono::seconds(10));
   if (!ended.ok()) return ended.status();
@@ -209,15 +208,15 @@ absl::Status SimulatedVms::State::Boot(int vm, const SimulatedVmsOptions& option
 absl::Status SimulatedVms::State::Connect(int vm) {
   const std::string port = "vm" + std::to_string(vm);
   const pid_t init = vms[vm].entry.init.pid;
-  if (auto s = ConfigureNetwork(vms[0].entry.init.pid,
-                                "ip link add name " + port + " type veth peer name eth0 netns " +
-                                    std::to_string(init) + "; ip link set " + port +
-                                    " master switch up");
+  if (auto s = ConfigureNetwork(vms[0].entry.init.pid, "ip link add name " + port +
+                                                           " type veth peer name eth0 netns " +
+                                                           std::to_string(init) + "; ip link set " +
+                                                           port + " master switch up");
       !s.ok()) {
     return s;
   }
-  return ConfigureNetwork(init, "ip addr add 10.77.0." + std::to_string(vm) +
-                                    "/24 dev eth0; ip link set eth0 up");
+  return ConfigureNetwork(
+      init, "ip addr add 10.77.0." + std::to_string(vm) + "/24 dev eth0; ip link set eth0 up");
 }
 
 std::string SimulatedVms::WhyNot() {
@@ -329,13 +328,21 @@ SimulatedVms::SimulatedVms(SimulatedVms&&) noexcept = default;
 SimulatedVms& SimulatedVms::operator=(SimulatedVms&&) noexcept = default;
 SimulatedVms::~SimulatedVms() = default;
 
-int SimulatedVms::size() const { return static_cast<int>(state_->vms.size()) - 1; }
-std::string SimulatedVms::Address(int vm) const { return "10.77.0." + std::to_string(vm); }
-std::string SimulatedVms::HostName(int vm) const { return "vm" + std::to_string(vm); }
+int SimulatedVms::size() const {
+  return static_cast<int>(state_->vms.size()) - 1;
+}
+std::string SimulatedVms::Address(int vm) const {
+  return "10.77.0." + std::to_string(vm);
+}
+std::string SimulatedVms::HostName(int vm) const {
+  return "vm" + std::to_string(vm);
+}
 bool SimulatedVms::Alive(int vm) const {
   return vm >= 1 && vm <= size() && !state_->vms[vm].lost && state_->vms[vm].entry.init.Alive();
 }
-pid_t SimulatedVms::InitPid(int vm) const { return Alive(vm) ? state_->vms[vm].entry.init.pid : 0; }
+pid_t SimulatedVms::InitPid(int vm) const {
+  return Alive(vm) ? state_->vms[vm].entry.init.pid : 0;
+}
 
 absl::StatusOr<VmProcess> SimulatedVms::Start(int vm, const std::vector<std::string>& argv,
                                               const ExecOptions& options) {
@@ -345,8 +352,7 @@ absl::StatusOr<VmProcess> SimulatedVms::Start(int vm, const std::vector<std::str
   const VmEntry& target = state_->vms[vm].entry;
   std::string folder = options.working_folder;
   if (folder.empty()) folder = fs::current_path().string();
-  std::vector<std::string> words = {state_->init_program, "enter",
-                                    std::to_string(target.init.pid),
+  std::vector<std::string> words = {state_->init_program, "enter", std::to_string(target.init.pid),
                                     std::to_string(target.init.start_ticks), folder};
   for (const std::string& file : meter->JoinFiles()) {
     words.push_back("--join");

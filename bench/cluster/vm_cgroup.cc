@@ -128,8 +128,8 @@ absl::StatusOr<VmCgroup> VmCgroup::Create(const std::string& name, double cpus, 
 }
 
 absl::StatusOr<VmCgroup> VmCgroup::Account(const std::string& name) const {
-  if (version_2_) return *this;
   VmCgroup result;
+  result.version_2_ = version_2_;  // where a child is metered without any controller of its own
   for (const std::string& folder : folders_) {
     if (auto made = MakeFolder(folder + "/" + name); !made.ok()) return made;
     result.folders_.push_back(folder + "/" + name);

@@ -8,7 +8,7 @@
 //           of the VM, counted per `period_us`; RemoveFolders() leaves nothing behind once the
 //           processes are gone.
 // Limits:   needs root. A kernel without a CPU controller is an error that says so, never no quota.
-//           With v2 an account is the whole VM, and memory is not metered.
+//           With v2 memory is not metered.
 #pragma once
 
 #include <cstdint>

@@ -70,7 +70,9 @@ void MakeFolders(const std::string& path) {
   }
 }
 
-std::string DescriptorPath(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+std::string DescriptorPath(int fd) {
+  return "/proc/self/fd/" + std::to_string(fd);
+}
 
 void MountPrivateFolder(const char* path, const char* options) {
   MakeFolders(path);
@@ -166,7 +168,8 @@ void LetGoOfTerminal() {
     while (waitpid(-1, nullptr, WNOHANG) > 0) {
     }
     pollfd event = {lifeline, POLLIN, 0};
-    if (ppoll(&event, 1, nullptr, &none) > 0 && (event.revents & (POLLHUP | POLLERR | POLLIN))) _exit(0);
+    if (ppoll(&event, 1, nullptr, &none) > 0 && (event.revents & (POLLHUP | POLLERR | POLLIN)))
+      _exit(0);
   }
 }
 
@@ -179,7 +182,8 @@ void LetGoOfTerminal() {
   Join(options.join);
   if (options.vm) {
     prctl(PR_SET_NAME, "rayx-vm-init");
-    if (sethostname(options.name.c_str(), options.name.size()) != 0) Die("cannot set the host name");
+    if (sethostname(options.name.c_str(), options.name.size()) != 0)
+      Die("cannot set the host name");
     MountFolders(options, hosts);
   }
   RaiseLoopback();
@@ -204,7 +208,8 @@ std::string ReadFile(const std::string& path) {
 void RemoveCgroup(const std::string& folder) {
   if (DIR* entries = opendir(folder.c_str())) {
     while (const dirent* entry = readdir(entries)) {
-      if (entry->d_type == DT_DIR && entry->d_name[0] != '.') RemoveCgroup(folder + "/" + entry->d_name);
+      if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+        RemoveCgroup(folder + "/" + entry->d_name);
     }
     closedir(entries);
   }
@@ -286,8 +291,8 @@ bool StartTimeMatches(long pid, const char* expected) {
   const std::string stat = ReadFile("/proc/" + std::to_string(pid) + "/stat");
   size_t at = stat.rfind(')');
   for (int field = 2; field < 22 && at != std::string::npos; ++field) at = stat.find(' ', at + 1);
-  return at != std::string::npos && strtoull(stat.c_str() + at + 1, nullptr, 10) ==
-                                        strtoull(expected, nullptr, 10);
+  return at != std::string::npos &&
+         strtoull(stat.c_str() + at + 1, nullptr, 10) == strtoull(expected, nullptr, 10);
 }
 
 [[noreturn]] void Enter(int argc, char** argv) {

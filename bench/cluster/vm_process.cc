@@ -89,7 +89,9 @@ absl::StatusOr<VmProcess> VmProcess::Spawn(const std::vector<std::string>& argv,
   return process;
 }
 
-VmProcess::VmProcess(VmProcess&& other) noexcept { *this = std::move(other); }
+VmProcess::VmProcess(VmProcess&& other) noexcept {
+  *this = std::move(other);
+}
 
 VmProcess& VmProcess::operator=(VmProcess&& other) noexcept {
   std::swap(pid_, other.pid_);
@@ -119,7 +121,9 @@ bool VmProcess::Reap(bool block) {
   return ended_;
 }
 
-bool VmProcess::Running() { return pid_ > 0 && !Reap(false); }
+bool VmProcess::Running() {
+  return pid_ > 0 && !Reap(false);
+}
 
 void VmProcess::Signal(int signal_number) {
   if (!Running()) return;

@@ -19,10 +19,10 @@ namespace rayx::bench {
 
 struct ExecOptions {
   std::vector<std::string> environment = {};  // NAME=value, on top of the VM's
-  std::string working_folder = {};  // inside the VM; empty: the caller's own
+  std::string working_folder = {};            // inside the VM; empty: the caller's own
   std::string output_file = {};  // stdout and stderr appended there; empty: both are captured
-  std::string account = {};  // meter that the command counts on; empty: the VM's alone
-  bool inherit_output = false;  // stdin, stdout and stderr are the caller's
+  std::string account = {};      // meter that the command counts on; empty: the VM's alone
+  bool inherit_output = false;   // stdin, stdout and stderr are the caller's
 };
 
 struct ExitStatus {

@@ -20,8 +20,12 @@ namespace {
 
 constexpr char kRoot[] = "/run/rayx-simulated-vms";
 
-std::string FolderOf(const std::string& name) { return std::string(kRoot) + "/" + name; }
-std::string FileOf(const std::string& name) { return FolderOf(name) + "/record"; }
+std::string FolderOf(const std::string& name) {
+  return std::string(kRoot) + "/" + name;
+}
+std::string FileOf(const std::string& name) {
+  return FolderOf(name) + "/record";
+}
 
 void KillAndWait(const ProcessIdentity& process) {
   if (!process.Alive()) return;

@@ -30,9 +30,9 @@ struct ProcessIdentity {
 std::optional<ProcessIdentity> IdentifyProcess(pid_t pid);
 
 struct VmEntry {
-  int vm = 0;               // 1.., 0 is the switch
-  ProcessIdentity keeper;   // waits for init and removes the cgroups
-  ProcessIdentity init;     // PID 1 inside
+  int vm = 0;              // 1.., 0 is the switch
+  ProcessIdentity keeper;  // waits for init and removes the cgroups
+  ProcessIdentity init;    // PID 1 inside
   std::string cgroup_name;
 };
 

@@ -101,7 +101,8 @@ absl::Status Unpack(const fs::path& deb, const fs::path& work, const fs::path& o
                                   LastLines(work / "log"));
   }
   for (const RawFile& raw : RawFiles()) {
-    const fs::path packed = work / "x/usr/share/datasets/fashion-mnist" / (std::string(raw.name) + ".gz");
+    const fs::path packed =
+        work / "x/usr/share/datasets/fashion-mnist" / (std::string(raw.name) + ".gz");
     auto bytes = ReadGzip(packed.string(), kIdxBytesMax);
     if (!bytes.ok()) return bytes.status();
     if (auto header = ExpectIdx(*bytes, bytes->size(), raw.sizes, packed.string()); !header.ok()) {

@@ -31,7 +31,8 @@ absl::StatusOr<IdxHeader> ParseIdxHeader(std::string_view bytes, uint64_t total_
                                          const std::string& name) {
   if (bytes.size() < 4) return Bad(name, "truncated: shorter than an IDX magic number");
   if (bytes[0] != 0 || bytes[1] != 0) return Bad(name, "not an IDX file (wrong magic number)");
-  if (bytes[2] != 8) return Bad(name, "an IDX file, but not of unsigned bytes (wrong magic number)");
+  if (bytes[2] != 8)
+    return Bad(name, "an IDX file, but not of unsigned bytes (wrong magic number)");
   const int rank = static_cast<unsigned char>(bytes[3]);
   if (rank < 1 || rank > 3) return Bad(name, "an IDX file of rank " + std::to_string(rank));
   IdxHeader header;

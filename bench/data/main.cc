@@ -33,4 +33,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace rayx::bench
 
-int main(int argc, char** argv) { return rayx::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return rayx::bench::Main(argc, argv);
+}

@@ -51,14 +51,6 @@ class Ranks:
             return line
         return self._store.get(key).decode()
 
-    def gather_int(self, value):
-        if self.world == 1:
-            return [value]
-        values = torch.zeros(self.world, dtype=torch.int64)
-        values[self.rank] = value
-        dist.all_reduce(values)
-        return values.tolist()
-
     def sum(self, tensor):
         if self.world > 1:
             dist.all_reduce(tensor)
@@ -120,11 +112,10 @@ class _Recorder:
 
     def phase(self, name, work):
         self._ranks.barrier()
-        begin, cpu = time.monotonic(), time.process_time()
+        begin = time.monotonic()
         result = work()
         self._ranks.barrier()
-        self.event("phase", name=name, seconds=time.monotonic() - begin,
-                   cpu_seconds=time.process_time() - cpu)
+        self.event("phase", name=name, seconds=time.monotonic() - begin)
         return result
 
 
@@ -136,18 +127,13 @@ def _blas():
 def _repetition(arm, recorder, ranks, options, steps, loss_file):
     recorder.phase("load", arm.load)
     recorder.phase("preprocess", arm.preprocess)
-
-    def first_step():
-        recorder.event("first_step", at=time.monotonic())
-
-    losses = recorder.phase("train", lambda: arm.train(steps, first_step))
+    losses = recorder.phase("train", lambda: arm.train(steps))
     accuracy = recorder.phase("evaluate", arm.evaluate)
-    rss = ranks.gather_int(fmnist.max_rss_bytes())
     if ranks.rank == 0:
         with open(loss_file, "w") as file:
             file.writelines(f"{float(value).hex()}\n" for value in losses.tolist())
         recorder.event("loss", path=loss_file)
-        recorder.event("result", steps=steps, accuracy=accuracy, max_rss_bytes=rss,
+        recorder.event("result", steps=steps, accuracy=accuracy,
                        dataset_sha256=fmnist.dataset_sha256(options.data), **arm.checksums())
     arm.forget()
 
@@ -162,8 +148,9 @@ def run_arm(name, make, distributed=True):
             raise ValueError(f"--world-size says {options.world_size}, torchrun {ranks.world}")
         recorder = _Recorder(options.out, ranks)
         ranks.barrier()
-        recorder.event("ready", protocol=1, arm=name, world_size=ranks.world, torch=torch.__version__,
-                       threads=torch.get_num_threads(), blas=_blas(), at=time.monotonic())
+        recorder.event("ready", protocol=2, arm=name, world_size=ranks.world,
+                       torch=torch.__version__, threads=torch.get_num_threads(), blas=_blas(),
+                       at=time.monotonic())
         for rep, steps, loss_file in _commands(options, ranks):
             recorder.rep = rep
             _repetition(make(options, ranks), recorder, ranks, options, steps, loss_file)

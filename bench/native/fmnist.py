@@ -7,7 +7,6 @@ Every number that a gate compares is computed here, in the same operator order a
 import hashlib
 import math
 import os
-import resource
 
 import numpy as np
 import torch
@@ -142,7 +141,3 @@ def weights_sha256(parameters):
 def weights_abs_sum(parameters):
     """Sum of the absolute weights in double: for comparisons with a tolerance."""
     return sum(p.detach().double().abs().sum().item() for p in parameters)
-
-
-def max_rss_bytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

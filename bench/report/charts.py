@@ -100,10 +100,10 @@ def phase_bars(rows, name):
                       fontweight="bold" if row["arm"] == "rayx" else "normal")
     axes.set_yticks(positions, [place(r["arm"], r["nodes"]) for r in rows])
     for label, row in zip(axes.get_yticklabels(), rows):
-        label.set_color(ARM_COLOURS.get(row["arm"], "#24292f") if row["arm"] in ("rayx", "native-py")
-                        else "#57606a")
+        main = row["arm"] in ("rayx", "native-py")
+        label.set_color(ARM_COLOURS[row["arm"]] if main else "#57606a")
     axes.set_ylim(at - 0.4, -0.6)
-    axes.set_xlabel("seconds of work, median; shorter is better; whisker: 95 % interval of the total")
+    axes.set_xlabel("seconds of work, median; shorter is better; whisker: interval of the total")
     widest = max(r["total"]["high"] for r in rows)
     axes.set_xlim(0, widest * 1.13)
     if best_serial is not None and best_serial["total"]["median"] < widest * 1.1:
@@ -122,22 +122,22 @@ def ratio_chart(ratios, name):
              and r["median"] is not None]
     if not shown:
         return ""
-    figure, axes = plt.subplots(figsize=(8.6, 0.42 * len(shown) + 0.9))
-    colours = {"win": "#1a7f37", "loss": "#cf222e"}
+    figure, axes = plt.subplots(figsize=(6.6, 0.42 * len(shown) + 0.9))
+    colours = {"faster": "#1a7f37", "slower": "#cf222e"}
     for y, ratio in enumerate(shown):
         colour = colours.get(ratio["verdict"], "#57606a")
         axes.errorbar(ratio["median"], y, xerr=error_of(ratio), fmt="o", color=colour, capsize=4,
                       linewidth=2)
-        axes.annotate(f"{ratio['median']:.2f}× {ratio['verdict']}", (ratio["high"], y),
-                      xytext=(7, 0), textcoords="offset points", va="center", color=colour)
+        axes.text(1.02, y, f"{ratio['median']:.2f}× {ratio['words']}", va="center", color=colour,
+                  transform=axes.get_yaxis_transform())
     axes.axvline(1, color="#24292f", linewidth=1)
     axes.set_yticks(range(len(shown)),
                     [f"against {place(r['rival'], r['nodes'])}" for r in shown])
     axes.invert_yaxis()
     low = min(r["low"] for r in shown)
     high = max(r["high"] for r in shown)
-    axes.set_xlim(min(0.8, low * 0.92), max(1.25, high * 1.2))
-    axes.set_xlabel("rival's time / RayX's time:  left of 1 the rival is faster, right of 1 RayX is")
+    axes.set_xlim(min(0.9, low * 0.97), max(1.1, high * 1.03))
+    axes.set_xlabel("rival's time / RayX's time: left of 1 the rival is faster, right of 1 RayX is")
     return to_svg(figure, name)
 
 

@@ -13,6 +13,9 @@ import jinja2
 import charts
 
 
+SCHEMA = 2  # bench/runner/result_writer.h
+
+
 class BadResult(Exception):
     """A file of the result is missing or damaged."""
 
@@ -69,68 +72,174 @@ def find_row(rows, arm, nodes):
     return next((r for r in rows if r["arm"] == arm and r["nodes"] == nodes and "total" in r), None)
 
 
+def percent(share):
+    """A probability without false precision: 75 %, 93.8 %."""
+    return f"{share * 100:.3g} %"
+
+
+def interval_words(estimate, count, what):
+    return (f"{estimate['low']:.2f} to {estimate['high']:.2f} in {count} {what}; such a range "
+            f"contains the true median with a probability of {percent(estimate['coverage'])}")
+
+
+def interval_note(ratios):
+    """What the whiskers of the charts are worth, from the number of pairs."""
+    worth = sorted({(r["pairs"], r["coverage"]) for r in ratios if r["pairs"]})
+    return "; ".join(f"with {pairs} pairs it contains the true median with a "
+                     f"probability of {percent(coverage)}"
+                     for pairs, coverage in worth)
+
+
+def why_no_verdict(workload, nodes):
+    ours = ("rayx", "native-py")
+    rows = [r for r in workload["rows"] if r["nodes"] == nodes and r["arm"] in ours]
+    failures = [f for f in workload["failures"] if f["nodes"] == nodes and f["arm"] in ours]
+    asked = {r["arm"] for r in workload["rows"]} | {f["arm"] for f in workload["failures"]}
+    missing = [charts.arm_name(arm) for arm in ours if arm not in asked]
+    if missing:
+        return f"not part of this run: {' and '.join(missing)}"
+    why = [f"{charts.arm_name(f['arm'])}: {first_line(f['why'])}" for f in failures]
+    why += [f"{charts.arm_name(r['arm'])}: {w}" for r in rows for w in r["removed_because"]]
+    return "; ".join(why) or "no pair in which both arms count"
+
+
 def verdict(workload, nodes):
     """The card of one number of VMs: RayX against the tuned native program."""
     ratio = next((r for r in workload["ratios"]
                   if r["ours"] == "rayx" and r["rival"] == "native-py" and r["nodes"] == nodes
                   and r["metric"] == "total"), None)
     ours, rival = (find_row(workload["rows"], arm, nodes) for arm in ("rayx", "native-py"))
+    card = {"nodes": nodes, "kind": "none", "label": "", "note": ""}
     if ratio is None or ratio["median"] is None or not ours or not rival:
-        why = [f["why"].split("\n")[0] for f in workload["failures"]
-               if f["nodes"] == nodes and f["arm"] in ("rayx", "native-py")]
-        why += [w for r in workload["rows"] if r["nodes"] == nodes and r["arm"] in
-                ("rayx", "native-py") for w in r["removed_because"]]
-        asked = {r["arm"] for r in workload["rows"]} | {f["arm"] for f in workload["failures"]}
-        if "rayx" not in asked:
-            why = ["RayX was not part of this run"]
-        return {"nodes": nodes, "kind": "none", "headline": "no verdict",
-                "sentence": "; ".join(why) or "no pair in which both arms count"}
-    median, low, high = ratio["median"], ratio["low"], ratio["high"]
-    times = (f"RayX {ours['total']['median']:.2f} s, tuned native {rival['total']['median']:.2f} s")
-    interval = f"95 % interval {low:.2f} to {high:.2f}, {ratio['pairs']} pairs"
-    if ratio["verdict"] == "win":
-        return {"nodes": nodes, "kind": "win", "headline": f"RayX {median:.2f}× as fast",
-                "sentence": f"{times} ({interval})"}
-    if ratio["verdict"] == "loss":
-        return {"nodes": nodes, "kind": "loss", "headline": f"RayX takes {1 / median:.2f}× as long",
-                "sentence": f"{times} (ratio {median:.2f}, {interval})"}
+        return {**card, "headline": "no verdict", "sentence": why_no_verdict(workload, nodes)}
+    median, pairs = ratio["median"], ratio["pairs"]
+    card["sentence"] = (f"RayX {ours['total']['median']:.2f} s, tuned native "
+                        f"{rival['total']['median']:.2f} s")
+    card["note"] = f"Ratio {median:.2f} ({interval_words(ratio, pairs, 'pairs')})."
     if ratio["verdict"] == "too few pairs":
-        return {"nodes": nodes, "kind": "none", "headline": "too few pairs",
-                "sentence": f"{times}; {ratio['pairs']} pairs say nothing"}
-    return {"nodes": nodes, "kind": "tie", "headline": "no difference",
-            "sentence": f"{times} (ratio {median:.2f}, {interval} straddles 1)"}
+        return {**card, "headline": "too few pairs", "note": f"{pairs} say nothing."}
+    if ratio["verdict"] == "no difference":
+        return {**card, "kind": "tie", "headline": "no difference",
+                "note": card["note"][:-1] + ", and it contains 1."}
+    faster = ratio["verdict"] == "faster"
+    headline = f"RayX {median:.2f}× as fast" if faster else f"RayX takes {1 / median:.2f}× as long"
+    kind = ("win" if faster else "loss") + ("" if ratio["words"] in ("win", "loss") else " faint")
+    return {**card, "kind": kind, "headline": headline, "label": ratio["words"]}
+
+
+def first_line(text):
+    return text.split("\n")[0]
+
+
+def quoted(arm):
+    """The arm's name in a sentence, where a comma in it would mislead."""
+    name = charts.arm_name(arm)
+    return f"“{name}”" if "," in name else name
+
+
+def listing(words):
+    words = [str(w) for w in words]
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def agreements(workload):
+    """What the gates have shown: a sentence for each kind of agreement and reference arm."""
+    kinds = {}
+    for c in workload["comparisons"]:
+        kinds.setdefault((not c["exact"], c["reference"]), []).append(c)
+    sentences = []
+    for (loose, reference), entries in sorted(kinds.items()):
+        if loose:
+            c = entries[0]
+            how = (f"within {c['loss_tolerance']:g} in the loss of each step, within "
+                   f"{c['weights_sum_tolerance']:g} of the sum of the weights’ absolute values, "
+                   f"within {c['accuracy_tolerance'] * 100:g} points of accuracy, the features in "
+                   "every bit")
+        else:
+            how = "in every bit: features, loss of each step, final weights, accuracy"
+        who = "; ".join(f"{charts.vms(c['nodes'])}: {listing(quoted(a) for a in c['arms'])}"
+                        for c in entries)
+        sentences.append(f"Same as {quoted(reference)} {how} ({who}).")
+    return sentences
+
+
+def noise_threats(noise):
+    others, steal = noise.get("other_cpu_share"), noise.get("steal_share", 0)
+    if others is None:
+        yield (f"This run’s own CPU time could not be metered (that needs root), so that it is not "
+               f"known what other programs used: all together {noise['busy_cpu_share']:.0%} of the "
+               "machine.")
+    elif others > 0.1:
+        yield (f"Other programs used {others:.0%} of this machine’s CPU during the run. Pairs "
+               "share the disturbance, but single times are longer than on a quiet machine.")
+    else:
+        yield f"The machine was quiet: others used {others:.0%} of its CPU."
+    if steal > 0.02:
+        yield f"The hypervisor took {steal:.0%} of the CPU time."
+
+
+def sleepers_threat(rows):
+    """What sleeping arms cost the one that ran: the same quota feeds them."""
+    shares = []
+    for r in rows:
+        others, own = (r.get(k, {}).get("median") for k in ("others_cpu_seconds", "cpu_seconds"))
+        if others is not None and own and not r.get("unrestricted"):
+            shares.append((others / own, others, r))
+    if not shares:
+        return "It is not known what sleeping arms used of the quota while another one ran."
+    share, seconds, row = max(shares, key=lambda s: s[0])
+    return (f"Arms that sleep, RayX’s daemons among them, share the VMs’ quota with the one that "
+            f"runs. At most they used {seconds:.3f} CPU seconds a repetition, {share:.1%} of what "
+            f"{charts.place(row['arm'], row['nodes'])} used itself.")
+
+
+def outside_threat(rows):
+    """A time is the sum of its phases: what is in none must be seen."""
+    rows = [r for r in rows if "outside_phases" in r]
+    if not rows:
+        return None
+    row = max(rows, key=lambda r: r["outside_phases"]["median"])
+    return (f"A repetition’s time is the sum of its phases. What lies between them and is in none: "
+            f"at most {row['outside_phases']['median'] * 1000:.0f} ms "
+            f"({charts.place(row['arm'], row['nodes'])}).")
 
 
 def threats(env, workload):
     """What a reader should hold against these numbers, from what was measured."""
-    result = []
-    noise = env.get("noise", {})
-    others = noise.get("other_cpu_share", 0)
-    if others > 0.1:
-        result.append(f"Other programs used {others:.0%} of this machine's CPU during the run. Pairs "
-                      "share the disturbance, but single times are longer than on a quiet machine.")
-    else:
-        result.append(f"The machine was quiet: others used {others:.0%} of its CPU.")
-    if noise.get("steal_share", 0) > 0.02:
-        result.append(f"The hypervisor took {noise['steal_share']:.0%} of the CPU time.")
+    result = list(noise_threats(env.get("noise", {"busy_cpu_share": 0})))
     if env.get("simulated_vms"):
-        result.append(f"The VMs are simulated on one machine with {env['cpus']} CPUs: namespaces, a "
-                      f"quota of {env['vm_cpus']} CPU each (counted per "
-                      f"{env['vm_cpu_period_us'] / 1000:.0f} ms, which adds waits to every exchange), "
-                      "and a virtual network without a wire's latency. Real VMs communicate slower.")
+        result.append(f"The VMs are simulated on one machine with {env['cpus']} CPUs: namespaces, "
+                      f"a quota of {env['vm_cpus']} CPU each (counted per "
+                      f"{env['vm_cpu_period_us'] / 1000:.0f} ms, which adds waits to every "
+                      "exchange), and a virtual network without a wire’s latency. Real VMs "
+                      "communicate slower.")
     else:
         result.append("No VMs were simulated: one machine without quota (" +
                       env.get("not_simulated_because", "") + ").")
-    pairs = max([r["pairs"] for r in workload["ratios"]] or [0])
-    if 0 < pairs < 5:
-        result.append(f"{pairs} pairs: the intervals are wide by nature; the suite “full” takes 5.")
-    result.append("The model is small (2.7 MB of gradients): communication weighs more here than in "
-                  "large models. One workload says nothing about others.")
+    ratios = [r for r in workload["ratios"] if r["pairs"]]
+    few = min(ratios, key=lambda r: r["pairs"]) if ratios and workload["shows_ratios"] else None
+    if few is not None and few["coverage"] < 0.95:
+        result.append(f"Few pairs ({few['pairs']}): the interval of a ratio is the range of all of "
+                      "them, which contains the true median with a probability of "
+                      f"{percent(few['coverage'])} only. More than 95 % needs 6 pairs (--reps 6).")
+    megabytes = workload["gradient_bytes"] / 1e6
+    result.append(f"The model is of one size ({megabytes:.1f} MB of gradients a step): the smaller "
+                  "a model, the more communication weighs. One workload says nothing about others.")
+    result += filter(None, [sleepers_threat(workload["rows"]), outside_threat(workload["rows"])])
     result.append("Arms repeat inside one launch: file pages, allocators and the object store are "
                   "warm. Start-up is measured per launch and shown apart.")
-    result.append("Both arms compute with the same LibTorch; differences are the runtime's and the "
-                  "language's together (native is Python, RayX is C++).")
+    result.append("All arms compute with the same LibTorch; differences are the runtime’s and the "
+                  "language’s together (native is Python, RayX is C++).")
     return result
+
+
+def busy(noise):
+    if noise is None:
+        return None
+    if noise["own_cpu_share"] is None:
+        return f"{noise['busy_cpu_share']:.0%}, steal {noise['steal_share']:.1%}"
+    return "own {own_cpu_share:.0%}, others {other_cpu_share:.0%}, steal {steal_share:.1%}".format(
+        **noise)
 
 
 def facts(env):
@@ -147,8 +256,7 @@ def facts(env):
         ("Revision", f"{env.get('git_revision')} ({env.get('git_changed_files')} changed files)"),
         ("VM shape", f"{env.get('vm_cpus')} CPU, period {env.get('vm_cpu_period_us')} µs"
                      if env.get("simulated_vms") else "not simulated"),
-        ("Machine busy", "own {own_cpu_share:.0%}, others {other_cpu_share:.0%}, steal "
-                         "{steal_share:.1%}".format(**env["noise"]) if "noise" in env else "?"),
+        ("Machine busy", busy(env.get("noise"))),
         ("Load before", env.get("load_average_before")),
         ("Order seed", env.get("order_seed")),
         ("Time", env.get("time")),
@@ -167,11 +275,13 @@ def section(folder, env, workload, number):
         "shows_ratios": shows,
         "verdicts": [verdict(workload, n) for n in nodes] if shows else [],
         "removed": [r for r in rows if r["removed_because"]],
-        "failures": workload["failures"],
+        "failures": [{**f, "why": first_line(f["why"])} for f in workload["failures"]],
         "all_gates_passed": workload["all_gates_passed"],
-        "repetitions": sum(r["repetitions"] for r in rows),
+        "agreements": agreements(workload),
+        "not_compared_on": workload["not_compared_on"],
         "rows": charts.ordered(rows),
         "agreement": agreement(traces),
+        "interval_note": interval_note(workload["ratios"]),
         "ratio_chart": charts.ratio_chart(workload["ratios"], prefix + "r") if shows else "",
         "phases": charts.phase_bars(rows, prefix + "p") if shows else "",
         "losses": charts.loss_curves(
@@ -193,15 +303,15 @@ def main():
     folder = sys.argv[1]
     try:
         env, summary = read_json(folder, "env.json"), read_json(folder, "summary.json")
-        if summary.get("schema") != 1:
-            raise BadResult(f"{folder}: schema {summary.get('schema')}, this report knows 1")
+        if summary.get("schema") != SCHEMA:
+            raise BadResult(f"{folder}: schema {summary.get('schema')}, this report knows {SCHEMA}")
         sections = [section(folder, env, w, i) for i, w in enumerate(summary["workloads"])]
     except BadResult as error:
         sys.exit(f"report: {error}")
     loader = jinja2.FileSystemLoader(os.path.dirname(os.path.abspath(__file__)))
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True,
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.globals.update(arm_name=charts.arm_name, vms=charts.vms)
+    environment.globals.update(arm_name=charts.arm_name, vms=charts.vms, listing=listing)
     page = environment.get_template("report.html.jinja").render(
         summary=summary, env=env, sections=sections, facts=facts(env))
     path = os.path.join(folder, "report.html")

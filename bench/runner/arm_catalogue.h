@@ -33,6 +33,7 @@ struct WorkloadSpec {
   std::string dataset_folder;  // below the data folder
   std::string dataset_sha256;  // pinned: see arm_protocol.h
   int64_t steps_per_epoch = 0;
+  int64_t gradient_bytes = 0;  // that ranks exchange a step
   std::vector<ArmSpec> arms;
 };
 

@@ -1,7 +1,7 @@
 // bench/runner/arm_protocol.h
 //
 // What every arm program of a workload understands and answers, in whatever language it is written.
-// The runner knows nothing else about an arm. Version 1.
+// The runner knows nothing else about an arm. Version 2.
 //
 // Command line (all arms the same; `--flag value` or `--flag=value`):
 //   --data DIR         where rayx-data put the raw files
@@ -20,18 +20,22 @@
 //   --address A        cluster to use, arm `rayx` only
 //
 // Events: JSON objects, one a line, written by rank 0. Times are seconds, `at` is CLOCK_MONOTONIC.
-//   {"event":"ready","protocol":1,"arm":S,"world_size":N,"threads":N,"torch":S,"blas":S,"at":T}
-//       once, when the next command would start work at once: imports done, ranks connected.
-//   {"event":"phase","rep":S,"name":"load"|"preprocess"|"train"|"evaluate",
-//    "seconds":T,"cpu_seconds":T}
-//       wall time between two points where all ranks have arrived; CPU time of rank 0's process.
-//   {"event":"first_step","rep":S,"at":T}        the first optimiser step of the repetition is done;
-//       optional, for arms that can tell without slowing the others down
-//   {"event":"loss","rep":S,"path":S}            one line a step: the global batch's mean loss, "%a"
+//   {"event":"ready","protocol":2,"arm":S,"world_size":N,"threads":N,"torch":S,"blas":S,"at":T}
+//       once, when the next command would start work at once: imports done, ranks connected. The
+//       ranks of a warm-up are those of the repetitions after it.
+//   {"event":"phase","rep":S,"name":"load"|"preprocess"|"train"|"evaluate","seconds":T}
+//       wall time between two points where all ranks have arrived, written when it ends. The phases
+//       are all that a repetition does from its command to the end of `evaluate`: the runner
+//       measures that span too, and shows what of it is in no phase.
+//   {"event":"loss","rep":S,"path":S}            one line a step: mean loss of the global batch, %a
 //   {"event":"result","rep":S,"steps":N,"dataset_sha256":S,"features_sha256":S,
-//    "weights_sha256":S,"weights_abs_sum":X,"accuracy":X,"max_rss_bytes":[N a rank]}
-//       ends the repetition. Checksums are taken outside the phases.
-//   {"event":"error","message":S}                then a non-zero exit
+//    "weights_sha256":S,"weights_abs_sum":X,"accuracy":X}
+//       ends the repetition. Checksums are taken after the last phase.
+//   {"event":"error","message":S}                then a non-zero exit. The log has the message too:
+//       only its first line is shown.
+//
+// CPU time and memory are no part of the protocol: the runner reads them from the cgroup of the
+// arm's processes, from the command to the end of `evaluate`, for every arm alike.
 //
 // Checksums (lower-case hex):
 //   dataset    SHA-256 of the four raw files' bytes: train images, train labels, test images, test
@@ -42,11 +46,12 @@
 //              the sum of their absolute values in double, for comparisons with a tolerance.
 //
 // What the phases must have done when they end (fmnist-mlp):
-//   load        the raw rows are parsed, headers checked, in memory of whoever preprocesses them.
+//   load        the raw files are checked. Their rows are mapped or in memory, or are read where
+//               and when they are preprocessed: then that is part of `preprocess`.
 //   preprocess  each rank can read float32 features of every training row, standardised:
-//               (x / 255 - mean) / deviation in float32, mean and deviation over all training pixels
-//               from sums of x/255 and of its square, in double, per block of kFeatureBlockRows
-//               rows, merged in block order, cast once.
+//               (x / 255 - mean) / deviation in float32, mean and deviation over all training
+//               pixels from sums of x/255 and of its square, in double, per block of
+//               kFeatureBlockRows rows, merged in block order, cast once.
 //   train       STEPS optimiser steps from freshly seeded weights. Step b of epoch e takes rows
 //              [b * batch, (b + 1) * batch) of the epoch's permutation, the last step what is left;
 //              rank r its contiguous part of them, the first ranks one row more where it is uneven.
@@ -56,7 +61,7 @@
 
 namespace rayx::bench {
 
-inline constexpr int kArmProtocolVersion = 1;
+inline constexpr int kArmProtocolVersion = 2;
 inline constexpr int kFeatureBlockRows = 5000;
 
 }  // namespace rayx::bench

@@ -85,7 +85,8 @@ ExecOptions ArmSession::Options(int vm) const {
   options.working_folder = places_.result;
   options.output_file = LogPath(vm);
   options.account = account_;
-  options.environment = {"GLOO_SOCKET_IFNAME=" + machines_.Interface(), "PYTHONDONTWRITEBYTECODE=1"};
+  options.environment = {"GLOO_SOCKET_IFNAME=" + machines_.Interface(),
+                         "PYTHONDONTWRITEBYTECODE=1"};
   // More threads than free CPUs must not spin for each other.
   if (arm_.unrestricted) options.environment.push_back("OMP_WAIT_POLICY=PASSIVE");
   return options;
@@ -97,9 +98,12 @@ std::vector<std::string> ArmSession::Command(int vm, const WorkloadSpec& workloa
   std::vector<std::string> words;
   switch (arm_.kind) {
     case ArmKind::kTorchrun:
-      words = {places_.venv + "/bin/torchrun", "--nnodes=" + std::to_string(machines_.size()),
-               "--nproc-per-node=1", "--node-rank=" + std::to_string(vm - 1),
-               "--master-addr=" + machines_.Address(1), "--monitor-interval=1"};
+      words = {places_.venv + "/bin/torchrun",
+               "--nnodes=" + std::to_string(machines_.size()),
+               "--nproc-per-node=1",
+               "--node-rank=" + std::to_string(vm - 1),
+               "--master-addr=" + machines_.Address(1),
+               "--monitor-interval=1"};
       break;
     case ArmKind::kSerial:
       words = {places_.venv + "/bin/python", native};
@@ -109,12 +113,12 @@ std::vector<std::string> ArmSession::Command(int vm, const WorkloadSpec& workloa
       break;
   }
   words.insert(words.end(), arm_.arguments.begin(), arm_.arguments.end());
-  for (const auto& [flag, value] : std::map<std::string, std::string>{
-           {"data", places_.data + "/" + workload.dataset_folder},
-           {"world-size", std::to_string(machines_.size())},
-           {"threads", std::to_string(threads)},
-           {"control", events_->control_path()},
-           {"out", events_->events_path()}}) {
+  for (const auto& [flag, value] :
+       std::map<std::string, std::string>{{"data", places_.data + "/" + workload.dataset_folder},
+                                          {"world-size", std::to_string(machines_.size())},
+                                          {"threads", std::to_string(threads)},
+                                          {"control", events_->control_path()},
+                                          {"out", events_->events_path()}}) {
     words.push_back("--" + flag + "=" + value);
   }
   return words;
@@ -227,9 +231,7 @@ absl::Status ArmSession::Apply(const json& event, Repetition& repetition) const 
   if (!kind.ok()) return kind.status();
   try {
     if (*kind == "phase") {
-      const std::string name = event.at("name");
-      repetition.phase_seconds[name] = event.at("seconds");
-      repetition.phase_cpu_seconds[name] = event.at("cpu_seconds");
+      repetition.phase_seconds[event.at("name").get<std::string>()] = event.at("seconds");
     } else if (*kind == "loss") {
       repetition.loss_path = event.at("path");
     } else if (*kind == "result") {
@@ -240,8 +242,7 @@ absl::Status ArmSession::Apply(const json& event, Repetition& repetition) const 
       outcome.weights_sha256 = event.at("weights_sha256");
       outcome.weights_abs_sum = event.at("weights_abs_sum");
       outcome.accuracy = event.at("accuracy");
-      repetition.max_rss_bytes = event.at("max_rss_bytes").get<std::vector<int64_t>>();
-    } else if (*kind != "first_step") {
+    } else {
       return absl::DataLossError("an unknown event: " + event.dump());
     }
   } catch (const json::exception& error) {
@@ -255,25 +256,28 @@ absl::StatusOr<Repetition> ArmSession::Run(const std::string& name, int64_t step
   Repetition repetition;
   const std::string loss_path = places_.result + "/loss/" + name + ".txt";
   machines_.ResetPeak(account_);
-  const Usage before = machines_.Read(account_);
+  const Usage before = machines_.Read(account_), all_before = machines_.Read("");
   const auto begin = Clock::now();
-  if (auto s = events_->Send("run " + name + " " + std::to_string(steps) + " " + loss_path); !s.ok())
+  double seconds = 0;
+  if (auto s = events_->Send("run " + name + " " + std::to_string(steps) + " " + loss_path);
+      !s.ok())
     return s;
   for (bool done = false; !done;) {
     auto event = NextEvent(begin + timeout);
     if (!event.ok()) return event.status();
     if (event->value("event", "") == "phase" && event->value("name", "") == "evaluate") {
-      repetition.usage = machines_.Read(account_);  // checksums come after this and do not count
+      seconds = Seconds(Clock::now()) - Seconds(begin);  // checksums come after this, do not count
+      repetition.usage = machines_.Read(account_);
+      const Usage all = machines_.Read("");
       if (before.cpu_seconds && repetition.usage.cpu_seconds) {
         *repetition.usage.cpu_seconds -= *before.cpu_seconds;
+        if (all_before.cpu_seconds && all.cpu_seconds) {
+          repetition.others_cpu_seconds =
+              *all.cpu_seconds - *all_before.cpu_seconds - *repetition.usage.cpu_seconds;
+        }
       }
     }
     if (auto s = Apply(*event, repetition); !s.ok()) return s;
-    if (event->value("event", "") == "first_step") {
-      auto at = Field<double>(*event, "at");
-      if (!at.ok()) return at.status();
-      repetition.first_step_seconds = *at - Seconds(begin);
-    }
     done = event->value("event", "") == "result";
   }
   for (const char* phase : {"load", "preprocess", "train", "evaluate"}) {
@@ -281,6 +285,7 @@ absl::StatusOr<Repetition> ArmSession::Run(const std::string& name, int64_t step
       return absl::DataLossError(std::string("reported no phase '") + phase + "'");
     }
   }
+  repetition.outside_seconds = seconds - repetition.Total();
   auto losses = ReadLossTrace(loss_path);
   if (losses.ok()) repetition.outcome.losses = *std::move(losses);
   if (!losses.ok()) repetition.outcome.losses_error = std::string(losses.status().message());
@@ -313,7 +318,7 @@ absl::Status ArmSession::StartDaemons() {
     std::vector<std::string> words = {places_.bin + "/rayx", "start", "--num-cpus=2",
                                       "--listen=" + machines_.Address(vm)};
     if (vm == 1) {
-      words.insert(words.end(), {"--head", "--fresh", "--port=" + std::to_string(kRayxPort)});
+      words.insert(words.end(), {"--head", "--port=" + std::to_string(kRayxPort)});
     } else {
       words.push_back("--address=" + machines_.Address(1) + ":" + std::to_string(kRayxPort));
       words.push_back("--join-file=" + join_file_);
@@ -321,8 +326,9 @@ absl::Status ArmSession::StartDaemons() {
     auto ended = machines_.Exec(vm, words, Options(vm), kReadyTimeout);
     if (!ended.ok()) return ended.status();
     if (!ended->ok()) {
-      return absl::AbortedError("rayx start failed in vm" + std::to_string(vm) + " with exit code " +
-                                std::to_string(ended->exit_code) + LastLogLines());
+      return absl::AbortedError("rayx start failed in vm" + std::to_string(vm) +
+                                " with exit code " + std::to_string(ended->exit_code) +
+                                LastLogLines());
     }
     if (vm > 1) continue;
     if (auto s = FetchJoinFile(); !s.ok()) return s;
@@ -352,7 +358,8 @@ void ArmSession::StopDaemons() {
   daemons_up_ = false;
   unlink(join_file_.c_str());
   for (int vm = machines_.size(); vm >= 1; --vm) {
-    machines_.Exec(vm, {places_.bin + "/rayx", "stop"}, Options(vm), kStopTimeout).status()
+    machines_.Exec(vm, {places_.bin + "/rayx", "stop"}, Options(vm), kStopTimeout)
+        .status()
         .IgnoreError();
   }
 }

@@ -31,11 +31,13 @@ struct Places {
 };
 
 struct Repetition {
-  std::map<std::string, double> phase_seconds, phase_cpu_seconds;
-  std::optional<double> first_step_seconds;  // from the command to the end of the first step
+  std::map<std::string, double> phase_seconds;
+  // From the command to the end of the last phase, by the runner's clock, less the phases.
+  double outside_seconds = 0;
   std::string loss_path;
-  std::vector<int64_t> max_rss_bytes;
-  Usage usage;  // all of the arm's processes, daemons included, until the end of the last phase
+  Usage usage;  // all of the arm's processes, daemons included, over the same span
+  // What everything else in the same VMs used meanwhile: arms that sleep, and their daemons.
+  std::optional<double> others_cpu_seconds;
   Outcome outcome;
 
   double Total() const;  // of all phases

@@ -15,8 +15,8 @@ int Fail(const absl::Status& status) {
 
 void Print(const std::string& name, const SimulatedVms& vms) {
   for (int vm = 1; vm <= vms.size(); ++vm) {
-    printf("%-10s %-6s %-12s %s\n", name.c_str(), vms.HostName(vm).c_str(),
-           vms.Address(vm).c_str(), vms.Alive(vm) ? "up" : "lost");
+    printf("%-10s %-6s %-12s %s\n", name.c_str(), vms.HostName(vm).c_str(), vms.Address(vm).c_str(),
+           vms.Alive(vm) ? "up" : "lost");
   }
 }
 
@@ -32,7 +32,8 @@ int ClusterUp(const std::string& name, int nodes, double cpus) {
   auto vms = SimulatedVms::Up(options);
   if (!vms.ok()) return Fail(vms.status());
   Print(name, *vms);
-  printf("rayx-bench cluster exec 1 -- COMMAND runs a command in vm1; cluster down ends them all\n");
+  printf(
+      "rayx-bench cluster exec 1 -- COMMAND runs a command in vm1; cluster down ends them all\n");
   return 0;
 }
 

@@ -102,13 +102,16 @@ json DescribeMachine(const std::string& checkout, const std::string& venv) {
   return result;
 }
 
-json DescribeNoise(const MachineTimes& before, const MachineTimes& after, double own_cpu_seconds) {
+json DescribeNoise(const MachineTimes& before, const MachineTimes& after,
+                   std::optional<double> own_cpu_seconds) {
   const double busy = after.busy - before.busy;
   const double all = busy + (after.idle - before.idle) + (after.steal - before.steal);
+  const auto share = [&](double seconds) { return all > 0 ? std::max(0.0, seconds) / all : 0; };
   json result;
-  result["own_cpu_share"] = all > 0 ? own_cpu_seconds / all : 0;
-  result["other_cpu_share"] = all > 0 ? std::max(0.0, busy - own_cpu_seconds) / all : 0;
-  result["steal_share"] = all > 0 ? (after.steal - before.steal) / all : 0;
+  result["busy_cpu_share"] = share(busy);
+  result["own_cpu_share"] = own_cpu_seconds ? json(share(*own_cpu_seconds)) : json();
+  result["other_cpu_share"] = own_cpu_seconds ? json(share(busy - *own_cpu_seconds)) : json();
+  result["steal_share"] = share(after.steal - before.steal);
   return result;
 }
 

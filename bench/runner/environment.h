@@ -6,6 +6,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 namespace rayx::bench {
@@ -19,9 +20,10 @@ MachineTimes ReadMachineTimes();
 // Facts that do not change during a run.
 nlohmann::json DescribeMachine(const std::string& checkout, const std::string& venv);
 
-// Share of the machine's CPU that processes outside the suite used between two points.
+// Shares of the machine's CPU between two points: busy, stolen by the hypervisor, and, where the
+// suite's own use was metered, what it and what all others used (null otherwise).
 nlohmann::json DescribeNoise(const MachineTimes& before, const MachineTimes& after,
-                             double own_cpu_seconds);
+                             std::optional<double> own_cpu_seconds);
 
 // The first line that a program prints, or "" when it cannot be run.
 std::string FirstLineOf(const std::string& shell_command);

@@ -61,32 +61,31 @@ GateResult WeightsGate(const Outcome& outcome, const Outcome& reference, bool ex
 
 std::vector<GateResult> CheckAlone(const Outcome& outcome, const Expectation& expectation) {
   std::vector<GateResult> gates;
-  gates.push_back(
-      SameHash("dataset", "the data set's bytes", outcome.dataset_sha256, expectation.dataset_sha256));
+  gates.push_back(SameHash("dataset", "the data set's bytes", outcome.dataset_sha256,
+                           expectation.dataset_sha256));
   gates.push_back(Gate("steps", outcome.steps == expectation.steps,
                        "trained " + std::to_string(outcome.steps) + " steps instead of " +
                            std::to_string(expectation.steps)));
   const bool readable = outcome.losses_error.empty();
-  gates.push_back(
-      Gate("loss complete",
-           readable && static_cast<int64_t>(outcome.losses.size()) == expectation.steps,
-           readable ? "the loss trace has " + std::to_string(outcome.losses.size()) + " steps"
-                    : outcome.losses_error));
+  gates.push_back(Gate(
+      "loss complete", readable && static_cast<int64_t>(outcome.losses.size()) == expectation.steps,
+      readable ? "the loss trace has " + std::to_string(outcome.losses.size()) + " steps"
+               : outcome.losses_error));
   return gates;
 }
 
 std::vector<GateResult> CheckAgainst(const Outcome& outcome, const Outcome& reference,
                                      const Expectation& expectation) {
-  const bool exact = expectation.exact && expectation.nodes <= kExactNodes;
+  const bool exact = expectation.bit_for_bit();
   std::vector<GateResult> gates;
   gates.push_back(SameHash("features", "the preprocessed features", outcome.features_sha256,
                            reference.features_sha256));
   gates.push_back(LossGate(outcome, reference, exact));
   gates.push_back(WeightsGate(outcome, reference, exact));
   const double difference = std::abs(outcome.accuracy - reference.accuracy);
-  gates.push_back(Gate("accuracy", difference <= (exact ? 0 : kAccuracyToleranceBeyond),
-                       "accuracy " + Number(outcome.accuracy) + " instead of " +
-                           Number(reference.accuracy)));
+  gates.push_back(
+      Gate("accuracy", difference <= (exact ? 0 : kAccuracyToleranceBeyond),
+           "accuracy " + Number(outcome.accuracy) + " instead of " + Number(reference.accuracy)));
   return gates;
 }
 

@@ -4,7 +4,8 @@
 // Inputs:   what an arm reported of one repetition, what the reference arm reported of the same
 //           work on as many VMs, and what the workload pins.
 // Promises: every gate is evaluated and has a sentence when it fails; an unreadable or missing
-//           value fails its gate; up to kExactNodes ranks the comparison is bit for bit.
+//           value fails its gate; up to kExactNodes ranks the comparison is bit for bit, that of
+//           features at any number.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,8 @@ namespace rayx::bench {
 
 // Sums of two addends have one order only; beyond two ranks the order of a reduction may differ.
 inline constexpr int kExactNodes = 2;
+// Of each loss; of the sum of the absolute weights, as a share of it (single weights are not
+// compared there).
 inline constexpr double kToleranceBeyond = 1e-6;
 inline constexpr double kAccuracyToleranceBeyond = 0.001;
 
@@ -34,6 +37,8 @@ struct Expectation {
   int nodes = 1;
   // Compute threads differ from the reference's: sums may be split differently.
   bool exact = true;
+
+  bool bit_for_bit() const { return exact && nodes <= kExactNodes; }
 };
 
 struct GateResult {

@@ -1,10 +1,35 @@
 #include "bench/runner/machines.h"
 
-#include <filesystem>
+#include <unistd.h>
 
 extern char** environ;
 
 namespace rayx::bench {
+namespace {
+
+// Joins the cgroups named before "--", then becomes the command after it.
+constexpr char kJoinAndRun[] =
+    "while [ \"$1\" != -- ]; do echo 0 > \"$1\" || exit 126; shift; done; shift; exec \"$@\"";
+
+void Add(const VmCgroup& group, Usage& usage) {
+  if (auto seconds = group.CpuSeconds(); seconds.ok()) usage.cpu_seconds = *seconds;
+  if (auto bytes = group.PeakMemoryBytes(); bytes.ok()) usage.peak_memory_bytes = *bytes;
+}
+
+}  // namespace
+
+void Machines::RemoveGroup::operator()(VmCgroup* group) const {
+  VmCgroup::RemoveFolders(group->folders());
+  delete group;
+}
+
+Machines Machines::Bare(bool metered) {
+  Machines machines;
+  if (!metered || geteuid() != 0) return machines;
+  auto group = VmCgroup::Create("rayx-bench-" + std::to_string(getpid()), 0, 10000);
+  if (group.ok()) machines.group_.reset(new VmCgroup(*std::move(group)));
+  return machines;
+}
 
 absl::StatusOr<Machines> Machines::Simulate(int nodes, const MachineShape& shape,
                                             const std::vector<std::string>& visible_folders) {
@@ -23,11 +48,20 @@ absl::StatusOr<Machines> Machines::Simulate(int nodes, const MachineShape& shape
 absl::StatusOr<VmProcess> Machines::Start(int vm, const std::vector<std::string>& argv,
                                           const ExecOptions& options) {
   if (vms_) return vms_->Start(vm, argv, options);
-  std::vector<std::string> words = {"/usr/bin/env"};
+  std::vector<std::string> words;
+  if (group_) {
+    auto account = group_->Account(options.account);
+    if (!account.ok()) return account.status();
+    words = {"/bin/sh", "-c", kJoinAndRun, "sh"};
+    for (const std::string& file : account->JoinFiles()) words.push_back(file);
+    words.emplace_back("--");
+  }
+  words.emplace_back("/usr/bin/env");
   words.insert(words.end(), options.environment.begin(), options.environment.end());
   words.insert(words.end(), argv.begin(), argv.end());
   std::vector<std::string> variables;
-  for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    variables.emplace_back(*variable);
   return VmProcess::Spawn(words, variables, options);
 }
 
@@ -41,6 +75,10 @@ absl::StatusOr<ExitStatus> Machines::Exec(int vm, const std::vector<std::string>
 
 Usage Machines::Read(const std::string& account) const {
   Usage usage;
+  if (group_ && account.empty()) Add(*group_, usage);
+  if (group_ && !account.empty()) {
+    if (auto part = group_->Account(account); part.ok()) Add(*part, usage);
+  }
   for (int vm = 1; vms_ && vm <= vms_->size(); ++vm) {
     if (auto seconds = vms_->CpuSeconds(vm, account); seconds.ok()) {
       usage.cpu_seconds = usage.cpu_seconds.value_or(0) + *seconds;
@@ -53,6 +91,9 @@ Usage Machines::Read(const std::string& account) const {
 }
 
 void Machines::ResetPeak(const std::string& account) {
+  if (group_) {
+    if (auto part = group_->Account(account); part.ok()) part->ResetPeakMemory().IgnoreError();
+  }
   for (int vm = 1; vms_ && vm <= vms_->size(); ++vm) {
     vms_->ResetPeakMemory(vm, account).IgnoreError();
   }

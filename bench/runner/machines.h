@@ -1,17 +1,21 @@
 // bench/runner/machines.h
 //
-// Where the arms run: simulated VMs, or this machine itself when it cannot simulate any (then one
-// "VM" without quota and without meters).
+// Where the arms run: simulated VMs, or this machine itself: one "VM" without quota, for the serial
+// program on the whole machine, and for everything where no VMs can be simulated.
 // Owner:    the run of a suite, one a number of VMs.   Threads: one.
-// Promises: the same quota for every arm; meters count an arm's processes and their children only.
+// Promises: the same quota for every arm; meters count an arm's processes and what they start, by
+//           their cgroup, wherever it runs.
+// Limits:   without root the bare machine has no meters, and Read() says nothing.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "bench/cluster/simulated_vms.h"
+#include "bench/cluster/vm_cgroup.h"
 
 namespace rayx::bench {
 
@@ -20,7 +24,7 @@ struct MachineShape {
   int cpu_period_us = 10000;
 };
 
-// One cut-off point of an arm's consumption, summed over all VMs.
+// One cut-off point of an arm's consumption, summed over all VMs. Account "" is everything in them.
 struct Usage {
   std::optional<double> cpu_seconds;
   std::optional<int64_t> peak_memory_bytes;
@@ -31,8 +35,8 @@ class Machines {
   // `visible_folders`: what must be reachable inside although /tmp and /run are private.
   static absl::StatusOr<Machines> Simulate(int nodes, const MachineShape& shape,
                                            const std::vector<std::string>& visible_folders);
-  // This machine, without quota.
-  static Machines Bare() { return Machines(); }
+  // This machine, without quota. `metered`: with meters where that is possible.
+  static Machines Bare(bool metered);
 
   int size() const { return vms_ ? vms_->size() : 1; }
   bool simulated() const { return vms_.has_value(); }
@@ -49,7 +53,12 @@ class Machines {
   void ResetPeak(const std::string& account);
 
  private:
+  struct RemoveGroup {
+    void operator()(VmCgroup* group) const;
+  };
+
   std::optional<SimulatedVms> vms_;
+  std::unique_ptr<VmCgroup, RemoveGroup> group_;  // the bare machine's meter; null: none
 };
 
 }  // namespace rayx::bench

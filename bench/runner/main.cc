@@ -96,7 +96,8 @@ int Main(int argc, char** argv) {
   }
   report->callback([&] {
     const std::string folder = ResultFolder(run.results_folder, id);
-    if (folder.empty()) fprintf(stderr, "rayx-bench: no result in %s\n", run.results_folder.c_str());
+    if (folder.empty())
+      fprintf(stderr, "rayx-bench: no result in %s\n", run.results_folder.c_str());
     exit_code = folder.empty() ? 1 : MakeReport(folder);
   });
   AddCluster(app, exit_code);
@@ -108,4 +109,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace rayx::bench
 
-int main(int argc, char** argv) { return rayx::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return rayx::bench::Main(argc, argv);
+}

@@ -22,8 +22,8 @@ void Progress::Begin(const std::string& what) {
   const int filled = total_ > 0 ? done_ * kWidth / total_ : 0;
   std::string left = "";
   if (done_ > 2) {
-    const auto passed = std::chrono::duration_cast<std::chrono::seconds>(
-        std::chrono::steady_clock::now() - start_);
+    const auto passed =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start_);
     const long seconds = passed.count() * (total_ - done_) / done_;
     left = ", about " + std::to_string(seconds / 60) + " min " + std::to_string(seconds % 60) +
            " s left";

@@ -41,9 +41,11 @@ int MakeReport(const std::string& folder) {
     return 1;
   }
   std::vector<std::string> variables;
-  for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
-  auto process = VmProcess::Spawn({python, (Checkout() / "bench/report/report.py").string(), folder},
-                                  variables, {.inherit_output = true});
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    variables.emplace_back(*variable);
+  auto process =
+      VmProcess::Spawn({python, (Checkout() / "bench/report/report.py").string(), folder},
+                       variables, {.inherit_output = true});
   if (!process.ok()) {
     fprintf(stderr, "rayx-bench: no report: %s\n", process.status().ToString().c_str());
     return 1;

@@ -1,6 +1,6 @@
 // bench/runner/result_writer.h
 //
-// The folder results/<id>, schema version 1:
+// The folder results/<id>, schema version 2:
 //   env.json      the machine, the versions, the command, the arms, how busy the machine was
 //   runs.jsonl    one line a launch ("kind":"start") or repetition ("kind":"rep"), raw
 //   summary.json  medians, intervals, ratios, verdicts, failed gates, what was not run
@@ -17,7 +17,7 @@
 
 namespace rayx::bench {
 
-inline constexpr int kResultSchemaVersion = 1;
+inline constexpr int kResultSchemaVersion = 2;
 
 class ResultWriter {
  public:

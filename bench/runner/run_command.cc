@@ -111,7 +111,9 @@ int Run(const RunOptions& options) {
   places.result = writer->folder();
   const uint64_t seed = options.seed != 0 ? options.seed : static_cast<uint64_t>(time(nullptr));
   json env = DescribeRun(options, places, seed, simulate, why_not);
-  json summary = {{"schema", kResultSchemaVersion}, {"id", writer->id()}, {"suite", options.suite},
+  json summary = {{"schema", kResultSchemaVersion},
+                  {"id", writer->id()},
+                  {"suite", options.suite},
                   {"workloads", json::array()}};
   int steps = 0;
   for (const Chosen& c : *chosen) steps += ProgressSteps(c.plan, c.arms);
@@ -121,7 +123,7 @@ int Run(const RunOptions& options) {
   const MachineTimes before = ReadMachineTimes();
   absl::Status status;
   bool good = simulate || options.nodes.empty() || options.nodes == std::vector<int>{1};
-  double own_cpu_seconds = 0;
+  std::optional<double> own_cpu_seconds = 0.0;
   for (const Chosen& c : *chosen) {
     WorkloadRun run({*c.workload, c.plan, c.arms, places, options.shape, simulate, seed}, *writer,
                     progress);
@@ -130,7 +132,9 @@ int Run(const RunOptions& options) {
     part["shows_ratios"] = c.plan.shows_ratios;
     summary["workloads"].push_back(part);
     env["arms"][c.workload->name] = run.arm_facts();
-    own_cpu_seconds += run.own_cpu_seconds();
+    own_cpu_seconds = own_cpu_seconds && run.own_cpu_seconds()
+                          ? std::optional(*own_cpu_seconds + *run.own_cpu_seconds())
+                          : std::nullopt;
     good = good && AllGatesPassed(run.records()) && run.records().failures.empty();
     if (!status.ok()) break;
   }

@@ -4,7 +4,9 @@
 // in random order, gates every repetition, and writes results/<id>.
 // Owner:    main.                               Threads: one.
 // Promises: exit code 0 only when every asked-for arm ran, every gate passed and the results are
-//           written; 130 after Ctrl-C; what was started is taken down in every case.
+//           written (an arm that ran alone has no gate against another: it is said, and is no
+//           failure, for only one was asked for or the others have failed); 130 after Ctrl-C; what
+//           was started is taken down in every case.
 #pragma once
 
 #include <cstdint>

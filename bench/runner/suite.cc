@@ -32,7 +32,9 @@ absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& w
                                     "'; there are smoke, quick and full");
 }
 
-bool RunsOn(const ArmSpec& arm, int nodes) { return nodes == 1 || !arm.one_node_only; }
+bool RunsOn(const ArmSpec& arm, int nodes) {
+  return nodes == 1 || !arm.one_node_only;
+}
 
 int ProgressSteps(const SuitePlan& plan, const std::vector<const ArmSpec*>& arms) {
   int steps = 0;
@@ -54,7 +56,8 @@ absl::StatusOr<std::vector<const ArmSpec*>> ChooseArms(const WorkloadSpec& workl
     const bool found = std::any_of(workload.arms.begin(), workload.arms.end(),
                                    [&](const ArmSpec& arm) { return arm.name == name; });
     if (!found) {
-      return absl::InvalidArgumentError(workload.name + " has no arm '" + name + "'; it has " + known);
+      return absl::InvalidArgumentError(workload.name + " has no arm '" + name + "'; it has " +
+                                        known);
     }
   }
   std::vector<const ArmSpec*> chosen;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <set>
+#include <tuple>
 
 #include "bench/runner/statistics.h"
 
@@ -11,16 +12,22 @@ namespace {
 
 using nlohmann::json;
 
-const char* const kTrust[] = {"native-py", "serial", "native-py-naive", "rayx"};
+// The most trusted first; arms that are not named follow in the order in which they ran.
+const char* const kTrust[] = {"native-py", "serial", "native-py-naive"};
 const char* const kPhases[] = {"load", "preprocess", "train", "evaluate"};
 
 // Non-finite numbers are null in JSON.
+json ToJson(const MedianEstimate& estimate) {
+  return {{"median", estimate.median},
+          {"low", estimate.interval.low},
+          {"high", estimate.interval.high},
+          {"coverage", estimate.coverage}};
+}
+
 json Estimate(const std::vector<double>& samples) {
-  const RatioEstimate middle = UnpairedRatio(samples, {1.0});
-  return {{"median", middle.median},
-          {"low", middle.interval.low},
-          {"high", middle.interval.high},
-          {"samples", samples}};
+  json result = ToJson(EstimateMedian(samples));
+  result["samples"] = samples;
+  return result;
 }
 
 using Measure = std::function<double(const RepRecord&)>;
@@ -67,19 +74,21 @@ json Row(const WorkloadRecords& records, const std::string& arm, int nodes) {
   row["unrestricted"] = reps.front()->unrestricted;
   row["total"] = Estimate(Samples(reps, [](const RepRecord& r) { return r.repetition.Total(); }));
   for (const char* phase : kPhases) {
-    row["phases"][phase] = Estimate(Samples(
-        reps, [&](const RepRecord& r) { return r.repetition.phase_seconds.at(phase); }));
+    row["phases"][phase] = Estimate(
+        Samples(reps, [&](const RepRecord& r) { return r.repetition.phase_seconds.at(phase); }));
   }
   row["step_ms"] = Estimate(Samples(reps, [&](const RepRecord& r) {
     return r.repetition.phase_seconds.at("train") / steps * 1000;
   }));
-  if (reps.front()->repetition.first_step_seconds) {
-    row["first_step"] = Estimate(Samples(
-        reps, [](const RepRecord& r) { return r.repetition.first_step_seconds.value_or(0); }));
-  }
+  row["outside_phases"] =
+      Estimate(Samples(reps, [](const RepRecord& r) { return r.repetition.outside_seconds; }));
   if (reps.front()->repetition.usage.cpu_seconds) {
     row["cpu_seconds"] = Estimate(Samples(
         reps, [](const RepRecord& r) { return r.repetition.usage.cpu_seconds.value_or(0); }));
+  }
+  if (reps.front()->repetition.others_cpu_seconds) {
+    row["others_cpu_seconds"] = Estimate(Samples(
+        reps, [](const RepRecord& r) { return r.repetition.others_cpu_seconds.value_or(0); }));
   }
   if (reps.front()->repetition.usage.peak_memory_bytes) {
     row["peak_memory_bytes"] = Estimate(Samples(reps, [](const RepRecord& r) {
@@ -103,16 +112,17 @@ json Ratio(const WorkloadRecords& records, const std::string& ours, const std::s
     numerator.push_back(rival_time[pair]);
     denominator.push_back(time);
   }
-  const RatioEstimate ratio = PairedRatio(numerator, denominator);
-  return {{"ours", ours},
-          {"rival", rival},
-          {"nodes", nodes},
-          {"metric", metric},
-          {"median", ratio.median},
-          {"low", ratio.interval.low},
-          {"high", ratio.interval.high},
-          {"pairs", ratio.pairs},
-          {"verdict", VerdictWord(Judge(ratio))}};
+  const MedianEstimate ratio = PairedRatio(numerator, denominator);
+  json result = ToJson(ratio);
+  result.update({{"ours", ours},
+                 {"rival", rival},
+                 {"nodes", nodes},
+                 {"metric", metric},
+                 {"pairs", ratio.samples},
+                 {"verdict", VerdictName(Judge(ratio))},
+                 {"words", metric == "cpu_seconds" ? VerdictWords(ratio, "less", "more")
+                                                   : VerdictWords(ratio)}});
+  return result;
 }
 
 std::set<std::pair<int, std::string>> ArmsByNodes(const WorkloadRecords& records) {
@@ -124,9 +134,11 @@ std::set<std::pair<int, std::string>> ArmsByNodes(const WorkloadRecords& records
 json Ratios(const WorkloadRecords& records) {
   json ratios = json::array();
   const auto arms = ArmsByNodes(records);
-  const std::pair<const char*, const char*> compared[] = {
-      {"rayx", "native-py"}, {"rayx", "native-py-naive"}, {"rayx", "serial"},
-      {"native-py", "native-py-naive"}, {"native-py", "serial"}};
+  const std::pair<const char*, const char*> compared[] = {{"rayx", "native-py"},
+                                                          {"rayx", "native-py-naive"},
+                                                          {"rayx", "serial"},
+                                                          {"native-py", "native-py-naive"},
+                                                          {"native-py", "serial"}};
   for (const auto& [nodes, arm] : arms) {
     for (const auto& [ours, rival] : compared) {
       if (arm != ours || arms.count({nodes, rival}) == 0) continue;
@@ -147,15 +159,17 @@ json Ratios(const WorkloadRecords& records) {
   return ratios;
 }
 
+size_t Distrust(const std::string& arm) {
+  return static_cast<size_t>(std::find(std::begin(kTrust), std::end(kTrust), arm) - kTrust);
+}
+
 const RepRecord* Reference(const WorkloadRecords& records, int nodes) {
-  for (const char* arm : kTrust) {
-    for (const RepRecord& rep : records.reps) {
-      if (rep.arm == arm && rep.nodes == nodes && !rep.unrestricted && rep.counted()) {
-        return &rep;
-      }
-    }
+  const RepRecord* best = nullptr;
+  for (const RepRecord& rep : records.reps) {
+    if (rep.nodes != nodes || rep.unrestricted || !rep.counted()) continue;
+    if (best == nullptr || Distrust(rep.arm) < Distrust(best->arm)) best = &rep;
   }
-  return nullptr;
+  return best;
 }
 
 Expectation Expect(const WorkloadRecords& records, const RepRecord& rep,
@@ -168,23 +182,53 @@ Expectation Expect(const WorkloadRecords& records, const RepRecord& rep,
   return expectation;
 }
 
+// Which arms agree with the reference arm, one entry a number of VMs and a kind of agreement.
+json Comparisons(const WorkloadRecords& records) {
+  std::map<std::tuple<int, std::string, bool>, std::set<std::string>> agreeing;
+  for (const RepRecord& rep : records.reps) {
+    if (!rep.counted() || rep.compared_with.empty() || rep.compared_with == rep.arm) continue;
+    const bool exact = Expect(records, rep, "").bit_for_bit();
+    agreeing[{rep.nodes, rep.compared_with, exact}].insert(rep.arm);
+  }
+  json result = json::array();
+  for (const auto& [key, arms] : agreeing) {
+    const auto& [nodes, reference, exact] = key;
+    json entry = {{"nodes", nodes}, {"reference", reference}, {"arms", arms}, {"exact", exact}};
+    if (!exact) {
+      entry["loss_tolerance"] = entry["weights_sum_tolerance"] = kToleranceBeyond;
+      entry["accuracy_tolerance"] = kAccuracyToleranceBeyond;
+    }
+    result.push_back(entry);
+  }
+  return result;
+}
+
+bool IsCompared(const json& comparisons, int nodes, const std::string& arm) {
+  return std::any_of(comparisons.begin(), comparisons.end(), [&](const json& entry) {
+    const json& arms = entry["arms"];
+    return entry["nodes"] == nodes &&
+           (entry["reference"] == arm || std::find(arms.begin(), arms.end(), arm) != arms.end());
+  });
+}
+
 }  // namespace
 
 void ApplyGates(WorkloadRecords& records, const std::string& dataset_sha256) {
   for (RepRecord& rep : records.reps) {
     if (rep.warm_up()) continue;
+    rep.compared_with.clear();
     rep.gates = CheckAlone(rep.repetition.outcome, Expect(records, rep, dataset_sha256));
   }
-  std::map<int, Outcome> references;
-  for (const RepRecord& rep : records.reps) {
-    const RepRecord* reference = Reference(records, rep.nodes);
-    if (reference != nullptr) references.emplace(rep.nodes, reference->repetition.outcome);
+  std::map<int, std::pair<std::string, Outcome>> references;
+  for (const auto& [nodes, arm] : ArmsByNodes(records)) {
+    const RepRecord* found = Reference(records, nodes);
+    if (found != nullptr) references[nodes] = {found->arm, found->repetition.outcome};
   }
   for (RepRecord& rep : records.reps) {
     const auto reference = references.find(rep.nodes);
-    // Without a reference all of them have failed a gate already.
     if (reference == references.end() || rep.warm_up()) continue;
-    const auto more = CheckAgainst(rep.repetition.outcome, reference->second,
+    rep.compared_with = reference->second.first;
+    const auto more = CheckAgainst(rep.repetition.outcome, reference->second.second,
                                    Expect(records, rep, dataset_sha256));
     rep.gates.insert(rep.gates.end(), more.begin(), more.end());
   }
@@ -209,9 +253,8 @@ json ToJson(const std::string& workload, const RepRecord& record) {
                {"warm_up", record.warm_up()},
                {"order", record.order},
                {"phase_seconds", rep.phase_seconds},
-               {"phase_cpu_seconds", rep.phase_cpu_seconds},
                {"total_seconds", rep.Total()},
-               {"max_rss_bytes", rep.max_rss_bytes},
+               {"outside_seconds", rep.outside_seconds},
                {"steps", rep.outcome.steps},
                {"accuracy", rep.outcome.accuracy},
                {"dataset_sha256", rep.outcome.dataset_sha256},
@@ -219,29 +262,33 @@ json ToJson(const std::string& workload, const RepRecord& record) {
                {"weights_sha256", rep.outcome.weights_sha256},
                {"weights_abs_sum", rep.outcome.weights_abs_sum},
                {"loss_path", rep.loss_path},
-               {"gates", gates}};
-  line["first_step_seconds"] = rep.first_step_seconds ? json(*rep.first_step_seconds) : json();
+               {"gates", gates},
+               {"compared_with", record.compared_with}};
   line["cpu_seconds"] = rep.usage.cpu_seconds ? json(*rep.usage.cpu_seconds) : json();
+  line["others_cpu_seconds"] = rep.others_cpu_seconds ? json(*rep.others_cpu_seconds) : json();
   line["peak_memory_bytes"] =
       rep.usage.peak_memory_bytes ? json(*rep.usage.peak_memory_bytes) : json();
   return line;
 }
 
 json ToJson(const std::string& workload, const StartRecord& record) {
-  return {{"kind", "start"},
-          {"workload", workload},
-          {"arm", record.arm},
-          {"nodes", record.nodes},
-          {"seconds", record.seconds},
-          {"daemons_seconds", record.daemons_seconds}};
+  return {{"kind", "start"},           {"workload", workload},
+          {"arm", record.arm},         {"nodes", record.nodes},
+          {"seconds", record.seconds}, {"daemons_seconds", record.daemons_seconds}};
 }
 
 json Summarise(const WorkloadRecords& records) {
-  json result = {{"workload", records.workload}, {"title", records.title}, {"steps", records.steps}};
-  result["rows"] = json::array();
+  json result = {{"workload", records.workload}, {"title", records.title},
+                 {"steps", records.steps},       {"gradient_bytes", records.gradient_bytes},
+                 {"rows", json::array()},        {"comparisons", Comparisons(records)}};
+  std::set<int> alone;
   for (const auto& [nodes, arm] : ArmsByNodes(records)) {
-    result["rows"].push_back(Row(records, arm, nodes));
+    json row = Row(records, arm, nodes);
+    row["compared"] = IsCompared(result["comparisons"], nodes, arm);
+    if (row["compared"] == false && row["repetitions_removed"] == 0) alone.insert(nodes);
+    result["rows"].push_back(row);
   }
+  result["not_compared_on"] = alone;  // numbers of VMs
   result["ratios"] = Ratios(records);
   result["failures"] = json::array();
   for (const ArmFailure& failure : records.failures) {

@@ -1,10 +1,11 @@
 // bench/runner/summary.h
 //
-// Raw repetitions to gated numbers: applies the gates to the repetitions of one number of VMs,
-// then medians, intervals, paired ratios, verdicts. Pure.
+// Raw repetitions to gated numbers: applies the gates, then medians, intervals, paired ratios,
+// verdicts, and which arms were compared with which. Pure.
 // Inputs:   records in the order in which they ran.
 // Promises: a repetition with a failed gate takes part in no number; both sides of a ratio come
-//           from the same pairs; serial-unrestricted is in no ratio.
+//           from the same pairs; serial-unrestricted is in no ratio. An arm that was alone on its
+//           number of VMs has been compared with nothing, and is said to be.
 #pragma once
 
 #include <map>
@@ -20,11 +21,12 @@ namespace rayx::bench {
 struct RepRecord {
   std::string arm;
   int nodes = 1;
-  int pair = 0;  // 1..; 0 and below: warm-up
+  int pair = 0;   // 1..; 0 and below: warm-up
   int order = 0;  // position within its pair
   bool unrestricted = false;
   Repetition repetition;
   std::vector<GateResult> gates;
+  std::string compared_with = {};  // the reference's arm; "": no repetition was sound in itself
 
   bool warm_up() const { return pair <= 0; }
   bool counted() const { return !warm_up() && AllPassed(gates); }
@@ -39,19 +41,21 @@ struct StartRecord {
 struct ArmFailure {
   std::string arm;
   int nodes = 1;
-  std::string why;
+  std::string why;  // one line
 };
 
 struct WorkloadRecords {
   std::string workload, title;
   int64_t steps = 0;
+  int64_t gradient_bytes = 0;
   std::vector<RepRecord> reps;
   std::vector<StartRecord> starts;
   std::vector<ArmFailure> failures;  // arms that did not run, or not to the end
 };
 
-// Fills in `gates` of every repetition but the warm-ups, which are shorter and count nowhere. The reference is the first sound repetition of the most
-// trusted arm that ran on as many VMs: native-py, serial, native-py-naive, rayx.
+// Fills in `gates` of every repetition but the warm-ups, which are shorter and count nowhere. The
+// reference is the first repetition, sound in itself, of the most trusted arm that ran on as many
+// VMs: native-py, serial, native-py-naive, then the others.
 void ApplyGates(WorkloadRecords& records, const std::string& dataset_sha256);
 
 bool AllGatesPassed(const WorkloadRecords& records);
@@ -60,7 +64,8 @@ bool AllGatesPassed(const WorkloadRecords& records);
 nlohmann::json ToJson(const std::string& workload, const RepRecord& record);
 nlohmann::json ToJson(const std::string& workload, const StartRecord& record);
 
-// The workload's part of summary.json.
+// The workload's part of summary.json: rows (an arm on a number of VMs), ratios, failures,
+// comparisons (who agrees with whom, and how closely), not_compared_on (where an arm was alone).
 nlohmann::json Summarise(const WorkloadRecords& records);
 
 }  // namespace rayx::bench

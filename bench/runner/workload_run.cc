@@ -27,24 +27,31 @@ void Shuffle(std::vector<T>& items, std::mt19937_64& random) {
   }
 }
 
-std::string VmsText(int nodes) { return std::to_string(nodes) + (nodes == 1 ? " VM" : " VMs"); }
+std::string FirstLine(absl::string_view text) {
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+std::string VmsText(int nodes) {
+  return std::to_string(nodes) + (nodes == 1 ? " VM" : " VMs");
+}
 
 }  // namespace
 
-WorkloadRun::WorkloadRun(WorkloadRunOptions options, const ResultWriter& writer,
-                         Progress& progress)
+WorkloadRun::WorkloadRun(WorkloadRunOptions options, const ResultWriter& writer, Progress& progress)
     : options_(std::move(options)), writer_(writer), progress_(progress), random_(options_.seed) {
   records_.workload = options_.workload.name;
   records_.title = options_.workload.title;
   records_.steps = options_.plan.steps;
+  records_.gradient_bytes = options_.workload.gradient_bytes;
   arm_facts_ = nlohmann::json::object();
 }
 
 void WorkloadRun::Fail(const ArmSpec& arm, int nodes, const absl::Status& why) {
   if (why.code() == absl::StatusCode::kCancelled) return;
-  records_.failures.push_back({arm.name, nodes, std::string(why.message())});
+  records_.failures.push_back({arm.name, nodes, FirstLine(why.message())});
   progress_.Note("NOT RUN: " + arm.name + " on " + VmsText(nodes) + ": " +
-                 std::string(why.message()));
+                 records_.failures.back().why + "\n  its logs: " + options_.places.result +
+                 "/logs/" + arm.name + "-n" + std::to_string(nodes) + "-*.log");
 }
 
 std::unique_ptr<ArmSession> WorkloadRun::Launch(const ArmSpec& arm, Machines& machines,
@@ -57,8 +64,7 @@ std::unique_ptr<ArmSession> WorkloadRun::Launch(const ArmSpec& arm, Machines& ma
       return nullptr;
     }
   }
-  auto session =
-      ArmSession::Start(options_.workload, arm, machines, options_.places, threads);
+  auto session = ArmSession::Start(options_.workload, arm, machines, options_.places, threads);
   if (!session.ok()) {
     Fail(arm, machines.size(), session.status());
     return nullptr;
@@ -83,10 +89,10 @@ void WorkloadRun::MeasureStarts(const ArmSpec& arm, Machines& machines) {
 bool WorkloadRun::RunRep(ArmSession& session, int nodes, int pair, int order, bool unrestricted) {
   const std::string& arm = session.arm().name;
   const bool warm_up = pair <= 0;
-  progress_.Begin(arm + " on " + VmsText(nodes) + ", " +
-                  (warm_up ? "warm-up"
-                           : "pair " + std::to_string(pair) + " of " +
-                                 std::to_string(options_.plan.pairs)));
+  progress_.Begin(
+      arm + " on " + VmsText(nodes) + ", " +
+      (warm_up ? "warm-up"
+               : "pair " + std::to_string(pair) + " of " + std::to_string(options_.plan.pairs)));
   const std::string name = options_.workload.name + "." + arm + ".n" + std::to_string(nodes) +
                            (warm_up ? ".warmup" : ".p" + std::to_string(pair));
   const int64_t steps = warm_up ? options_.plan.warm_up_steps : options_.plan.steps;
@@ -115,7 +121,7 @@ absl::Status WorkloadRun::RunOn(int nodes) {
                       ? Machines::Simulate(nodes, options_.shape,
                                            {options_.places.checkout, options_.places.venv,
                                             options_.places.data, options_.places.result})
-                      : absl::StatusOr<Machines>(Machines::Bare());
+                      : absl::StatusOr<Machines>(Machines::Bare(true));
   if (!machines.ok()) return machines.status();
   const size_t first_rep = records_.reps.size(), first_start = records_.starts.size();
   std::vector<const ArmSpec*> arms;
@@ -139,7 +145,7 @@ absl::Status WorkloadRun::RunOn(int nodes) {
     if (auto s = session->Stop(); !s.ok()) Fail(session->arm(), nodes, s);
   }
   sessions.clear();
-  own_cpu_seconds_ += machines->Read("").cpu_seconds.value_or(0);
+  CountCpu(*machines);
   if (Interrupted()) return absl::CancelledError("interrupted");
   GateAndWrite(first_rep, first_start);
   return absl::OkStatus();
@@ -149,18 +155,30 @@ void WorkloadRun::RunUnrestricted() {
   for (const ArmSpec* arm : options_.arms) {
     if (!arm->unrestricted || Interrupted()) continue;
     const size_t first_rep = records_.reps.size(), first_start = records_.starts.size();
-    Machines machine = Machines::Bare();
+    Machines machine = Machines::Bare(true);
     auto session = Launch(*arm, machine, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
-    if (!session) continue;
+    if (!session) {
+      CountCpu(machine);
+      continue;
+    }
     bool going = true;
-    for (int pair = 1; pair <= options_.plan.pairs && going && !Interrupted(); ++pair) {
+    int pair = options_.plan.warm_up_steps > 0 ? 0 : 1;
+    for (; pair <= options_.plan.pairs && going && !Interrupted(); ++pair) {
       going = RunRep(*session, 1, pair, 0, true);
     }
     if (going && !Interrupted()) {
       if (auto s = session->Stop(); !s.ok()) Fail(*arm, 1, s);
     }
+    session.reset();
+    CountCpu(machine);
     GateAndWrite(first_rep, first_start);
   }
+}
+
+void WorkloadRun::CountCpu(const Machines& machines) {
+  const std::optional<double> used = machines.Read("").cpu_seconds;
+  own_cpu_seconds_ =
+      used && own_cpu_seconds_ ? std::optional(*own_cpu_seconds_ + *used) : std::nullopt;
 }
 
 void WorkloadRun::GateAndWrite(size_t first_rep, size_t first_start) {

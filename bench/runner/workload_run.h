@@ -3,12 +3,14 @@
 // Runs one workload's arms on each number of VMs: launches them one after the other, then pairs in
 // random order, then gates.
 // Owner:    the run of a suite.                 Threads: one.
-// Promises: an arm that fails is named with its reason and takes no part in what follows; the
-//           others go on. Stops early, with kCancelled, when the user interrupts.
+// Promises: an arm that fails is named with the first line of its reason (the rest is in its log)
+//           and takes no part in what follows; the others go on. Stops early, with kCancelled, when
+//           the user interrupts.
 #pragma once
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -38,7 +40,8 @@ class WorkloadRun {
   absl::Status Run();
 
   const WorkloadRecords& records() const { return records_; }
-  double own_cpu_seconds() const { return own_cpu_seconds_; }
+  // CPU seconds of everything that ran; nullopt when a part of it could not be metered.
+  std::optional<double> own_cpu_seconds() const { return own_cpu_seconds_; }
   // What the arms said when they were ready: torch version, BLAS, threads.
   const nlohmann::json& arm_facts() const { return arm_facts_; }
 
@@ -54,6 +57,7 @@ class WorkloadRun {
   bool RunRep(ArmSession& session, int nodes, int pair, int order, bool unrestricted);
   void Fail(const ArmSpec& arm, int nodes, const absl::Status& why);
   void GateAndWrite(size_t first_rep, size_t first_start);
+  void CountCpu(const Machines& machines);
 
   const WorkloadRunOptions options_;
   const ResultWriter& writer_;
@@ -61,7 +65,7 @@ class WorkloadRun {
   std::mt19937_64 random_;
   WorkloadRecords records_;
   nlohmann::json arm_facts_;
-  double own_cpu_seconds_ = 0;
+  std::optional<double> own_cpu_seconds_ = 0.0;
 };
 
 }  // namespace rayx::bench

@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
     options.learning_rate = 0.02;
     options.seed = 7;
 
-    // Two actors form a process group; gradients are averaged while backward still runs.
+    // Two actors form a process group, over which gradients are averaged.
     rayx::torch::DataParallelTrainer<&MakeModel, &rayx::torch::CrossEntropy, &rayx::torch::Adam>
         trainer(options);
     const rayx::torch::TrainResult result =

@@ -3,15 +3,16 @@
 // Hands values from many threads to one, with a bound and a gate. The hand-over between gRPC's
 // threads, helper threads and a loop.
 // Owner:    the consumer; producers hold a reference that must not outlive it.
-// Threads:  Push* and Close from any; Pop* and Drain from one thread at a time.
-// Promises: order of pushes is kept; at most `capacity` values wait; after Close nothing enters,
+// Threads:  TryPush and Close from any; Pop and Drain from one thread at a time.
+// Promises: order of pushes is kept; at most `capacity` values wait, not
+//           counting those of PushAlways; after Close nothing enters,
 //           what is inside can still be popped, and every waiting thread returns.
-// Limits:   a mutex and no allocation-free path: not for the task rings (shm/ring.h).
+// Limits:   a mutex and no allocation-free path: not for the task rings (shm/channel.h).
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <optional>
@@ -39,34 +40,18 @@ class BoundedQueue {
   BoundedQueue& operator=(const BoundedQueue&) = delete;
 
   // Never waits.
-  PushResult TryPush(T&& value) {
-    std::lock_guard lock(mutex_);
-    if (closed_) return PushResult::kClosed;
-    if (items_.size() >= capacity_) return PushResult::kFull;
-    return PushLocked(std::move(value));
-  }
-
-  // Waits for room at most until `deadline`; kFull then.
-  PushResult PushUntil(T&& value, std::chrono::steady_clock::time_point deadline) {
-    std::unique_lock lock(mutex_);
-    const auto may_go = [this] { return closed_ || items_.size() < capacity_; };
-    if (!room_.wait_until(lock, deadline, may_go)) return PushResult::kFull;
-    if (closed_) return PushResult::kClosed;
-    return PushLocked(std::move(value));
-  }
+  PushResult TryPush(T&& value) { return Push(std::move(value), capacity_); }
+  // Also beyond the capacity: for answers to what the consumer asked, whose number it bounds.
+  PushResult PushAlways(T&& value) { return Push(std::move(value), SIZE_MAX); }
 
   // Waits for a value; nothing only when the queue is closed and empty.
   std::optional<T> Pop() {
     std::unique_lock lock(mutex_);
     filled_.wait(lock, [this] { return closed_ || !items_.empty(); });
-    return PopLocked();
-  }
-
-  // As Pop, but nothing also at the deadline.
-  std::optional<T> PopUntil(std::chrono::steady_clock::time_point deadline) {
-    std::unique_lock lock(mutex_);
-    filled_.wait_until(lock, deadline, [this] { return closed_ || !items_.empty(); });
-    return PopLocked();
+    if (items_.empty()) return std::nullopt;
+    std::optional<T> value(std::move(items_.front()));
+    items_.pop_front();
+    return value;
   }
 
   // Appends all that waits to `out`, without waiting. Returns how many.
@@ -76,7 +61,6 @@ class BoundedQueue {
       std::lock_guard lock(mutex_);
       taken.swap(items_);
     }
-    room_.notify_all();
     for (T& item : taken) out.push_back(std::move(item));
     return taken.size();
   }
@@ -87,7 +71,6 @@ class BoundedQueue {
       std::lock_guard lock(mutex_);
       closed_ = true;
     }
-    room_.notify_all();
     filled_.notify_all();
   }
 
@@ -102,24 +85,18 @@ class BoundedQueue {
   }
 
  private:
-  PushResult PushLocked(T&& value) {
+  PushResult Push(T&& value, std::size_t limit) {
+    std::lock_guard lock(mutex_);
+    if (closed_) return PushResult::kClosed;
+    if (items_.size() >= limit) return PushResult::kFull;
     items_.push_back(std::move(value));
     if (items_.size() > 1) return PushResult::kMore;
     filled_.notify_one();
     return PushResult::kFirst;
   }
 
-  std::optional<T> PopLocked() {
-    if (items_.empty()) return std::nullopt;
-    std::optional<T> value(std::move(items_.front()));
-    items_.pop_front();
-    room_.notify_one();
-    return value;
-  }
-
   const std::size_t capacity_;
   mutable std::mutex mutex_;
-  std::condition_variable room_;
   std::condition_variable filled_;
   std::deque<T> items_;  // under mutex_
   bool closed_ = false;  // under mutex_

@@ -28,7 +28,8 @@ std::shared_ptr<spdlog::logger> MakeLogger(const std::string& process,
                                            std::vector<spdlog::sink_ptr> sinks) {
   auto logger = std::make_shared<spdlog::logger>(process, sinks.begin(), sinks.end());
   logger->set_level(spdlog::level::trace);  // IsLogged has decided already
-  logger->flush_on(spdlog::level::info);  // what a kill -9 must not take; daemons log few such lines
+  logger->flush_on(
+      spdlog::level::info);  // what a kill -9 must not take; daemons log few such lines
   logger->set_pattern(kPattern);
   return logger;
 }

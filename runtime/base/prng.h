@@ -6,7 +6,7 @@
 // Promises: the same four words give the same number in every build; the values are part of the
 //           contract (a test pins them), because data sets are generated with them.
 // Limits:   not for secrets. Quality: the finaliser of SplitMix64 (Steele, Lea, Flood 2014) once
-//           a word, which makes neighbouring counters independent for simulation and sampling.
+//           a word, which makes neighbouring counters independent for tests and sampling.
 #pragma once
 
 #include <cstdint>
@@ -29,11 +29,6 @@ constexpr std::uint64_t RandomWord(std::uint64_t seed, std::uint64_t entity, std
   return MixBits((x ^ counter) + kGolden);
 }
 
-// A word as a double in [0, 1), 53 bits of it.
-constexpr double ToUnit(std::uint64_t word) {
-  return static_cast<double>(word >> 11) * 0x1.0p-53;
-}
-
 // A word as a number in [0, bound); 0 when bound is 0. By multiplication: the bias is at most
 // bound / 2^64.
 constexpr std::uint64_t ToBelow(std::uint64_t word, std::uint64_t bound) {
@@ -50,7 +45,6 @@ class RandomStream {
       : seed_(seed), entity_(entity), stream_(stream) {}
 
   constexpr std::uint64_t Next() { return RandomWord(seed_, entity_, stream_, counter_++); }
-  constexpr double NextUnit() { return ToUnit(Next()); }
   constexpr std::uint64_t NextBelow(std::uint64_t bound) { return ToBelow(Next(), bound); }
 
   constexpr std::uint64_t operator()() { return Next(); }

@@ -1,5 +1,6 @@
 #include "bin/daemons.h"
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -12,8 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "bin/daemon_options.h"
-#include "bin/process_title.h"
 #include "cli/supervisor.h"
+#include "io/process_title.h"
 
 namespace rayx::bin {
 
@@ -86,7 +87,9 @@ bool RunDaemon(int argc, char** argv, int& exit_code) {
         {options->session_folder, options->ready_fd, options->pipe_fd, options->driver_pid});
     return true;
   }
-  SetProcessTitle(argc, argv, "rayx " + command);
+  io::KeepArguments(argc, argv, io::TitleRoom::kArguments);
+  io::SetProcessTitle("rayx " + command);
+  ::prctl(PR_SET_NAME, ("rayx-" + command).c_str());
   exit_code = command == "head" ? RunHead(*options) : RunNode(*options);
   return true;
 }

@@ -1,8 +1,10 @@
 // runtime/bin/daemons.h
 //
 // The internal commands of `rayx`: head, node, supervise. Each reads its options, constructs, runs.
-// Owner:    main.      Threads: the main thread.
-// Promises: head and node answer once on --ready-fd (cli/start_plan.h), also when their start fails.
+// Owner:    main.
+// Threads:  the main thread.
+// Promises: head and node answer once on --ready-fd (cli/start_plan.h), also when their start
+//           fails.
 #pragma once
 
 namespace rayx::bin {

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "bin/daemon_options.h"
 #include "head/head_server.h"
+#include "io/address.h"
 #include "rpc/join_file.h"
 #include "rpc/secret.h"
 
@@ -21,7 +22,7 @@ namespace {
 
 base::Status MakeCredentials(const cli::StartPlan& plan, head::HeadServerOptions& options) {
   options.credentials.token = rpc::RandomHex(rpc::kTokenBytes);
-  if (plan.insecure || plan.listen_ip.starts_with("127.")) return base::OkStatus();
+  if (plan.insecure || io::IsLoopback(plan.listen_ip)) return base::OkStatus();
   RAYX_ASSIGN_OR_RETURN(options.authority, rpc::CertificateAuthority::Make(plan.cluster));
   RAYX_ASSIGN_OR_RETURN(rpc::SigningRequest request, rpc::MakeSigningRequest());
   RAYX_ASSIGN_OR_RETURN(
@@ -90,7 +91,8 @@ int RunHead(const DaemonOptions& options) {
     return 1;
   }
   AnswerReady(options.ready_fd, {"", serving->server->address().ToString(), 0, ""});
-  pollfd watched[2] = {{serving->signals.get(), POLLIN, 0}, {serving->stop_asked->get(), POLLIN, 0}};
+  pollfd watched[2] = {{serving->signals.get(), POLLIN, 0},
+                       {serving->stop_asked->get(), POLLIN, 0}};
   while (::poll(watched, 2, -1) < 0 && errno == EINTR) {
   }
   RAYX_LOG(kInfo) << "the head stops";

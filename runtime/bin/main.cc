@@ -1,5 +1,5 @@
-// `rayx`: the one binary. What people type is in cli/, the daemons are in daemons.h; a program that is
-// its own worker (microbenchmark) enters worker mode before this main.
+// `rayx`: the one binary. What people type is in cli/, the daemons are in daemons.h; a program that
+// is its own worker (microbenchmark) enters worker mode before this main.
 #include "bin/daemons.h"
 #include "cli/command_line.h"
 

@@ -48,7 +48,7 @@ int RunNode(const DaemonOptions& daemon) {
   bool serves = false;
   options->on_ready = [&](const node::NodeReady& ready) {
     serves = true;
-    AnswerReady(daemon.ready_fd, {"", ready.address.ToString(), ready.node, ready.cluster});
+    AnswerReady(daemon.ready_fd, {"", ready.address.ToString(), ready.node.value, ready.cluster});
   };
   std::string why;
   const int code = node::RunNodeDaemon(*options, &why);

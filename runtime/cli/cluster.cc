@@ -21,25 +21,31 @@ std::string WallTime(int64_t unix_ms) {
   return text;
 }
 
+// OK when nothing of it has died.
+base::Status WhyItEnded(const io::SessionInfo& session) {
+  const auto ending = ReadEnding(session.folder);
+  if (!ending.ok()) return base::OkStatus();
+  return absl::UnavailableError(absl::StrCat("the cluster at ", session.head_address,
+                                             " does not run: at ", WallTime(ending->unix_ms), " ",
+                                             ending->ToString()));
+}
+
 // Why there is no session that runs: the newest one that ended by itself, else what was looked at.
 base::Status WhyNone(const std::string& base) {
   std::vector<std::string> problems;
   for (const io::SessionInfo& session : io::ListSessions(base, &problems)) {
     if (session.embedded) continue;
-    const std::string which = absl::StrCat("the cluster at ", session.head_address, " does not run: ");
-    const auto ending = ReadEnding(session.folder);
-    if (ending.ok()) {
-      return absl::UnavailableError(
-          absl::StrCat(which, "at ", WallTime(ending->unix_ms), " ", ending->ToString()));
-    }
-    return absl::UnavailableError(absl::StrCat(which, "its supervisor (pid ", session.supervisor.pid,
-                                               ") was killed; logs: ", session.logs_folder(),
-                                               "; `rayx stop` cleans up"));
+    RAYX_RETURN_IF_ERROR(WhyItEnded(session));
+    return absl::UnavailableError(
+        absl::StrCat("the cluster at ", session.head_address, " does not run: its supervisor (pid ",
+                     session.supervisor.pid, ") was killed; logs: ", session.logs_folder(),
+                     "; `rayx stop` cleans up"));
   }
   if (problems.empty()) problems.push_back(absl::StrCat(base, ": no session"));
   return absl::NotFoundError(
       absl::StrCat("no cluster runs on this VM for this user; start one with `rayx start --head`. "
-                   "Tried: ", absl::StrJoin(problems, "; ")));
+                   "Tried: ",
+                   absl::StrJoin(problems, "; ")));
 }
 
 rpc::CallOptions Quick() {
@@ -63,6 +69,7 @@ base::StatusOr<std::unique_ptr<Cluster>> Cluster::Connect() {
     return session.embedded || !io::IsRunning(session.supervisor);
   });
   if (sessions.empty()) return WhyNone(base);
+  RAYX_RETURN_IF_ERROR(WhyItEnded(sessions[0]));
   RAYX_ASSIGN_OR_RETURN(const rpc::JoinFile join, rpc::ReadJoinFile(sessions[0].join_path()));
   RAYX_ASSIGN_OR_RETURN(const io::Address head, io::ParseAddress(sessions[0].head_address));
   return std::unique_ptr<Cluster>(
@@ -89,9 +96,9 @@ base::StatusOr<std::vector<proto::NodeState>> Cluster::NodeStates(
   for (const proto::NodeInfo& node : status.nodes()) {
     if (!node.alive()) continue;
     auto channel = NodeChannel(node);
-    auto state = channel.ok() ? (*channel)->CallAndWait(rpc::kNodeState, proto::NodeStateRequest(),
-                                                        Quick())
-                              : base::StatusOr<proto::NodeState>(channel.status());
+    auto state = channel.ok()
+                     ? (*channel)->CallAndWait(rpc::kNodeState, proto::NodeStateRequest(), Quick())
+                     : base::StatusOr<proto::NodeState>(channel.status());
     if (state.ok()) {
       *state->mutable_node() = node;
       states.push_back(*std::move(state));
@@ -117,7 +124,8 @@ base::StatusOr<proto::LogReply> Cluster::Logs(uint32_t number, const std::string
     request.set_tail_lines(tail_lines);
     return channel->CallAndWait(rpc::kNodeLogs, request, Quick());
   }
-  return absl::NotFoundError(absl::StrCat("the cluster has no node ", number));
+  return absl::NotFoundError(
+      absl::StrCat("the cluster has no node ", ToString(model::NodeNumber{number})));
 }
 
 }  // namespace rayx::cli

@@ -1,9 +1,10 @@
 // runtime/cli/cluster.h
 //
 // The command line's way to the cluster of this VM's session.
-// Owner:    one command.        Threads: one; calls wait.
-// Promises: an error says whether there is no session, why the last one ended, or that the head does
-//           not answer.
+// Owner:    one command.
+// Threads:  one; calls wait.
+// Promises: an error says whether there is no session, why the last one ended, or that the head
+//           does not answer.
 #pragma once
 
 #include <memory>

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <map>
 #include <string>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -32,9 +33,10 @@ void AddStart(CLI::App& app, StartOptions& start) {
   command->add_option("--join-file", start.join_file,
                       "The head's join file; - is standard input (default: RAYX_JOIN_FILE, "
                       "~/.rayx/join, standard input)");
-  command->add_option("--listen", start.listen,
-                      "Address of this VM to listen on (default: 127.0.0.1 with --head, else the one "
-                      "that leads to the head). Beyond loopback everything is TLS");
+  command->add_option(
+      "--listen", start.listen,
+      "Address of this VM to listen on (default: 127.0.0.1 with --head, else the one "
+      "that leads to the head). Beyond loopback everything is TLS");
   command->add_option("--port", start.port, "Port of the head; 0 = any free one (default: 7399)");
   command->add_option("--num-cpus", start.num_cpus, "CPUs to offer (default: all of this VM)");
   command->add_option("--num-gpus", start.num_gpus, "GPUs to offer (default: 0)");
@@ -44,7 +46,6 @@ void AddStart(CLI::App& app, StartOptions& start) {
   command->add_option("--object-store-memory", start.object_store_memory,
                       "Size of the object store: 2GiB, 30% (default: 30% of the memory)");
   command->add_flag("--insecure", start.insecure, "No TLS beyond loopback");
-  command->add_flag("--fresh", start.fresh, "Start from nothing, whatever an earlier cluster left");
   command->add_flag("--block", start.block, "Stay in the foreground; a signal stops the cluster");
   command->add_option("--ready-fd", start.ready_fd,
                       "Write one line of JSON with the outcome to this descriptor");
@@ -54,14 +55,24 @@ void AddStart(CLI::App& app, StartOptions& start) {
   command->add_option("--driver-pid", start.driver_pid)->group("");
 }
 
+// "n2", as every list has it, or "2", to "2". Returns what is wrong, for CLI11.
+std::string PlainNodeNumber(std::string& text) {
+  std::string digits = text.substr(text.starts_with('n') ? 1 : 0);
+  const bool is_number =
+      !digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos;
+  if (!is_number || digits.front() == '0') return "\"" + text + "\": expected n2 or 2";
+  text = std::move(digits);
+  return "";
+}
+
 void AddFormat(CLI::App* command, Given& given) {
   command->add_option("--format", given.format, "table or json (default: table)")
       ->check(CLI::IsMember({"table", "json"}));
 }
 
 void AddMicrobenchmark(CLI::App& app, Given& given) {
-  CLI::App* command = app.add_subcommand(
-      "microbenchmark", "What single calls cost here, beside the physical limit");
+  CLI::App* command = app.add_subcommand("microbenchmark",
+                                         "What single calls cost here, beside the physical limit");
   MicrobenchmarkOptions& options = given.microbenchmark;
   command->add_option("only", options.only, "Only rows whose name contains this");
   command->add_option("--seconds", options.seconds, "Time of a row (default: 2)")
@@ -93,18 +104,19 @@ int RunCommandLine(int argc, char** argv) {
   app.require_subcommand(1);
   Given given;
   AddStart(app, given.start);
-  app.add_subcommand("stop",
-                     "Stop: on the head's VM the whole cluster, elsewhere this node");
-  AddFormat(app.add_subcommand("status", "What the cluster of this VM has, or why it ended"), given);
+  app.add_subcommand("stop", "Stop: on the head's VM the whole cluster, elsewhere this node");
+  AddFormat(app.add_subcommand("status", "What the cluster of this VM has, or why it ended"),
+            given);
   CLI::App* list = app.add_subcommand("list", "List parts of the cluster");
-  list->add_option("what", given.list, "nodes, actors, workers, objects, jobs or tasks")
+  list->add_option("what", given.list, "nodes, actors, workers, objects, jobs or leases")
       ->required()
-      ->check(CLI::IsMember({"nodes", "actors", "workers", "objects", "jobs", "tasks"}));
+      ->check(CLI::IsMember({"nodes", "actors", "workers", "objects", "jobs", "leases"}));
   AddFormat(list, given);
   CLI::App* logs = app.add_subcommand("logs", "List the log files of this VM, or show one");
   logs->add_option("file", given.logs.file, "A log file's name");
   logs->add_option("--tail", given.logs.tail, "Only so many lines from its end (default: 1000)");
-  logs->add_option("--node", given.logs.node, "Of this node instead (its number)");
+  logs->add_option("--node", given.logs.node, "Of this node instead: n2, or 2")
+      ->transform(CLI::Validator(PlainNodeNumber, "NODE"));
   AddMicrobenchmark(app, given);
   try {
     app.parse(argc, argv);

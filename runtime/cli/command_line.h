@@ -1,8 +1,10 @@
 // runtime/cli/command_line.h
 //
 // The commands of `rayx` that people type.
-// Owner:    bin/.        Threads: one.
-// Promises: a wrong option or command is named with what was expected, exit code 2; --help everywhere.
+// Owner:    bin/.
+// Threads:  one.
+// Promises: a wrong option or command is named with what was expected, exit code 2; --help
+//           everywhere.
 #pragma once
 
 namespace rayx::cli {

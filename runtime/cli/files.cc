@@ -73,8 +73,9 @@ std::vector<std::string> TailOf(const std::string& path, size_t lines) {
   while (position < text.size()) {
     const size_t end = std::min(text.find('\n', position), text.size());
     std::string line = text.substr(position, end - position);
-    std::replace_if(line.begin(), line.end(),
-                    [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; }, '?');
+    std::replace_if(
+        line.begin(), line.end(),
+        [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; }, '?');
     last.push_back(std::move(line));
     if (last.size() > lines) last.pop_front();
     position = end + 1;

@@ -1,6 +1,7 @@
 #include "cli/json_view.h"
 
 #include "model/ids.h"
+#include "scheduling/wire.h"
 
 namespace rayx::cli {
 namespace {
@@ -13,11 +14,16 @@ std::string Process(uint64_t process) {
 
 const char* StateName(proto::ActorState state) {
   switch (state) {
-    case proto::ACTOR_PENDING: return "pending";
-    case proto::ACTOR_ALIVE: return "alive";
-    case proto::ACTOR_RESTARTING: return "restarting";
-    case proto::ACTOR_DEAD: return "dead";
-    default: return "unknown";
+    case proto::ACTOR_PENDING:
+      return "pending";
+    case proto::ACTOR_ALIVE:
+      return "alive";
+    case proto::ACTOR_RESTARTING:
+      return "restarting";
+    case proto::ACTOR_DEAD:
+      return "dead";
+    default:
+      return "unknown";
   }
 }
 
@@ -49,15 +55,18 @@ Json ToJson(const proto::NodeInfo& node) {
 }
 
 Json ToJson(const proto::JobInfo& job) {
-  return {{"job", ToString(model::JobId{job.id()})}, {"program", job.program()},
-          {"driver", Process(job.driver())},         {"running", job.running()},
-          {"started_unix_ms", job.started_unix_ms()}, {"ended_unix_ms", job.ended_unix_ms()},
-          {"host", job.host()},                      {"pid", job.pid()}};
+  return {{"job", ToString(model::JobId{job.id()})},
+          {"program", job.program()},
+          {"driver", Process(job.driver())},
+          {"running", job.running()},
+          {"started_unix_ms", job.started_unix_ms()},
+          {"ended_unix_ms", job.ended_unix_ms()},
+          {"host", job.host()},
+          {"pid", job.pid()}};
 }
 
 Json ToJson(const proto::ActorView& actor) {
-  const model::ActorId id{model::ProcessId{actor.id().creator()}, actor.id().sequence()};
-  return {{"actor", ToString(id)},
+  return {{"actor", ToString(scheduling::FromWire(actor.id()))},
           {"name", actor.name()},
           {"class", actor.class_name()},
           {"state", StateName(actor.state())},
@@ -70,17 +79,22 @@ Json ToJson(const proto::ActorView& actor) {
 }
 
 Json ToJson(const proto::WorkerInfo& worker) {
-  return {{"process", Process(worker.process())}, {"pid", worker.pid()},
-          {"state", worker.state()},              {"job", ToString(model::JobId{worker.job()})},
-          {"actor", worker.actor()},              {"title", worker.title()},
+  return {{"process", Process(worker.process())},
+          {"pid", worker.pid()},
+          {"state", worker.state()},
+          {"job", ToString(model::JobId{worker.job()})},
+          {"actor", worker.actor()},
+          {"title", worker.title()},
           {"lease", worker.lease()}};
 }
 
 Json ToJson(const proto::ObjectInfo& object) {
-  const model::ObjectId id{model::ProcessId{object.id().owner()}, object.id().sequence()};
-  return {{"object", ToString(id)},  {"bytes", object.bytes()},
-          {"state", object.state()}, {"job", ToString(model::JobId{object.job()})},
-          {"pins", object.pins()},   {"primary", object.primary()}};
+  return {{"object", ToString(scheduling::FromWire(object.id()))},
+          {"bytes", object.bytes()},
+          {"state", object.state()},
+          {"job", ToString(model::JobId{object.job()})},
+          {"pins", object.pins()},
+          {"primary", object.primary()}};
 }
 
 Json ToJson(const proto::LeaseInfo& lease) {
@@ -92,11 +106,12 @@ Json ToJson(const proto::LeaseInfo& lease) {
 }
 
 Json ToJson(const proto::StatusReply& status) {
-  Json json = {{"cluster", status.cluster()},     {"address", status.address()},
-               {"release", status.release()},     {"head_pid", status.pid()},
-               {"uptime_ms", status.uptime_ms()}, {"membership_version", status.membership_version()},
-               {"nodes", Json::array()},          {"jobs", Json::array()},
-               {"actors", Json::array()}};
+  Json json = {
+      {"cluster", status.cluster()},     {"address", status.address()},
+      {"release", status.release()},     {"head_pid", status.pid()},
+      {"uptime_ms", status.uptime_ms()}, {"membership_version", status.membership_version()},
+      {"nodes", Json::array()},          {"jobs", Json::array()},
+      {"actors", Json::array()}};
   for (const auto& node : status.nodes()) json["nodes"].push_back(ToJson(node));
   for (const auto& job : status.jobs()) json["jobs"].push_back(ToJson(job));
   for (const auto& actor : status.actors()) json["actors"].push_back(ToJson(actor));

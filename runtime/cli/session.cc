@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -28,11 +27,12 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
 constexpr size_t kDeadSessionsKept = 5;
+constexpr std::chrono::minutes kStartMax(10);  // an older start.json is of a start that crashed
 constexpr std::chrono::milliseconds kTermWait(4000);
 constexpr std::chrono::milliseconds kKillWait(4000);
 
-// The processes of the session that `leader` made with setsid. A pid is not given anew while it names a
-// session: when another process has it now, the session has no members.
+// The processes of the session that `leader` made with setsid. A pid is not given anew while it
+// names a session: when another process has it now, the session has no members.
 std::vector<io::ProcessStamp> MembersOf(const io::ProcessStamp& leader) {
   std::vector<io::ProcessStamp> members;
   if (!leader) return members;
@@ -56,7 +56,8 @@ std::vector<io::ProcessStamp> ProcessesOf(const io::SessionInfo& session) {
     const bool listed = std::find(processes.begin(), processes.end(), process) != processes.end();
     if (!listed && io::IsRunning(process)) processes.push_back(process);
   }
-  std::erase_if(processes, [](const io::ProcessStamp& process) { return process.pid == ::getpid(); });
+  std::erase_if(processes,
+                [](const io::ProcessStamp& process) { return process.pid == ::getpid(); });
   return processes;
 }
 
@@ -77,16 +78,14 @@ bool SignalAndWait(const io::SessionInfo& session, int signal, std::chrono::mill
       const auto left =
           std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
       if (left.count() <= 0) return false;
-      pollfd ended = {pidfd.get(), POLLIN, 0};
-      ::poll(&ended, 1, static_cast<int>(left.count()));
+      io::WaitExited(pidfd.get(), left);
     }
   }
 }
 
 // "<8 hex digits>-<pid>": nothing else in the base folder is ours to remove.
 bool IsSessionName(const std::string& name) {
-  return name.size() > 9 && name[8] == '-' &&
-         name.find_first_not_of("0123456789abcdef") == 8 &&
+  return name.size() > 9 && name[8] == '-' && name.find_first_not_of("0123456789abcdef") == 8 &&
          name.find_first_not_of("0123456789", 9) == std::string::npos;
 }
 
@@ -102,12 +101,8 @@ void RemoveEmptyFiles(const std::string& folder) {
 }  // namespace
 
 std::string Ending::ToString() const {
-  std::string text = absl::StrCat(what, " (pid ", pid, ") ");
-  if (signal != 0) {
-    absl::StrAppend(&text, "was killed by signal ", signal, " (", ::strsignal(signal), ")");
-  } else {
-    absl::StrAppend(&text, "exited with code ", exit_code);
-  }
+  std::string text =
+      absl::StrCat(what, " (pid ", pid, ") ", io::ExitStatus{signal, exit_code}.ToString());
   if (!log_path.empty()) absl::StrAppend(&text, "; its log is ", log_path);
   if (!log_lines.empty()) absl::StrAppend(&text, "\nIts last log lines:");
   for (const std::string& line : log_lines) absl::StrAppend(&text, "\n  ", line);
@@ -115,12 +110,9 @@ std::string Ending::ToString() const {
 }
 
 base::Status WriteEnding(const std::string& folder, const Ending& ending) {
-  const Json json = {{"what", ending.what},
-                     {"pid", ending.pid},
-                     {"signal", ending.signal},
-                     {"exit_code", ending.exit_code},
-                     {"unix_ms", ending.unix_ms},
-                     {"log_lines", ending.log_lines},
+  const Json json = {{"what", ending.what},        {"pid", ending.pid},
+                     {"signal", ending.signal},    {"exit_code", ending.exit_code},
+                     {"unix_ms", ending.unix_ms},  {"log_lines", ending.log_lines},
                      {"log_path", ending.log_path}};
   return WriteFile(folder + "/ended.json",
                    json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -165,12 +157,15 @@ base::StatusOr<std::string> MakeSessionFolder(const std::string& base, const std
   return folder;
 }
 
-bool IsAlive(const io::SessionInfo& session) { return !ProcessesOf(session).empty(); }
+bool IsAlive(const io::SessionInfo& session) {
+  return !ProcessesOf(session).empty();
+}
 
 std::vector<io::SessionInfo> StartedSessions(const std::string& base) {
   std::vector<io::SessionInfo> sessions = io::ListSessions(base);
-  std::erase_if(sessions,
-                [](const io::SessionInfo& session) { return session.embedded || !IsAlive(session); });
+  std::erase_if(sessions, [](const io::SessionInfo& session) {
+    return session.embedded || !IsAlive(session);
+  });
   return sessions;
 }
 
@@ -195,9 +190,9 @@ void CleanFolder(const std::string& folder, bool keep_ending) {
   }
 }
 
-void CleanUpDead(const std::string& base) {
+void CleanUpDead(const std::string& base, bool embedded_only) {
   for (const io::SessionInfo& session : io::ListSessions(base)) {
-    if (io::IsRunning(session.supervisor)) continue;
+    if (io::IsRunning(session.supervisor) || (embedded_only && !session.embedded)) continue;
     EndProcesses(session);
     CleanFolder(session.folder, false);
   }
@@ -208,8 +203,10 @@ void CleanUpDead(const std::string& base) {
     const std::string path = entry.path();
     if (!IsSessionName(entry.path().filename()) || entry.is_symlink(error)) continue;
     if (std::filesystem::exists(path + "/session.json", error)) continue;
-    if (std::filesystem::exists(path + "/start.json", error)) continue;  // being started now
-    dead.emplace_back(std::filesystem::last_write_time(path, error), path);
+    const auto changed = std::filesystem::last_write_time(path, error);
+    const bool starting = std::filesystem::exists(path + "/start.json", error) &&
+                          std::filesystem::file_time_type::clock::now() - changed < kStartMax;
+    if (!starting) dead.emplace_back(changed, path);
   }
   std::sort(dead.rbegin(), dead.rend());
   for (size_t i = kDeadSessionsKept; i < dead.size(); ++i) RemoveTree(dead[i].second);

@@ -1,9 +1,12 @@
 // runtime/cli/session.h
 //
 // The life of session folders on this VM: made, found again after a crash, cleaned.
-// Owner:    the command line and the supervisor.        Threads: any (no state).
-// Promises: nothing of a session is left after CleanUp but its logs; processes are signalled by pidfd
-//           and only after their start time was compared, never by a recycled pid; old logs are bounded.
+// Owner:    the command line and the supervisor.
+// Threads:  any (no state).
+// Promises: nothing of a session is left after CleanFolder but its logs (and, when
+//           asked, what tells why it ended); processes are signalled by
+//           pidfd and only after their start time was compared, never by a recycled pid; old logs
+//           are bounded.
 #pragma once
 
 #include <string>
@@ -38,7 +41,7 @@ base::StatusOr<std::string> MakeSessionFolder(const std::string& base, const std
 
 // Any of its processes still runs.
 bool IsAlive(const io::SessionInfo& session);
-// The running, not embedded session of this user; null when there is none.
+// The running, not embedded sessions of this user: none, or one unless starts raced.
 std::vector<io::SessionInfo> StartedSessions(const std::string& base);
 
 // Ends what still runs of a session whose supervisor is gone or stuck: SIGTERM, then SIGKILL.
@@ -46,7 +49,8 @@ std::vector<io::SessionInfo> StartedSessions(const std::string& base);
 std::vector<int> EndProcesses(const io::SessionInfo& session);
 // Removes all but logs/ (and, with keep_ending, the files that tell why it ended).
 void CleanFolder(const std::string& folder, bool keep_ending);
-// Ends and cleans what crashed sessions left, and removes all but the newest few folders of logs.
-void CleanUpDead(const std::string& base);
+// Ends and cleans what crashed sessions left (embedded_only: a driver leaves started ones to `rayx
+// start` and `stop`), and removes all but the newest few folders of logs.
+void CleanUpDead(const std::string& base, bool embedded_only);
 
 }  // namespace rayx::cli

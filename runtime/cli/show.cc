@@ -52,14 +52,13 @@ Table NodesTable(const google::protobuf::RepeatedPtrField<proto::NodeInfo>& node
   Table table({"NODE", "HOST", "ADDRESS", "STATE", "CPU", "GPU", "STORE", "WORKERS", "QUEUED",
                "OTHER RESOURCES, LABELS"});
   for (const auto& node : nodes) {
-    table.Add({ToString(model::NodeNumber{node.number()}), node.host_name(), node.address(),
-               node.alive() ? (node.is_head() ? "alive (head)" : "alive")
-                            : absl::StrCat("dead: ", node.death_reason()),
-               Used(node, "CPU"), Used(node, "GPU"),
-               absl::StrCat(FormatBytes(node.store_used_bytes()), "/",
-                            FormatBytes(node.store_bytes())),
-               absl::StrCat(node.workers()), absl::StrCat(node.queued_leases()),
-               CustomResources(node)});
+    table.Add(
+        {ToString(model::NodeNumber{node.number()}), node.host_name(), node.address(),
+         node.alive() ? (node.is_head() ? "alive (head)" : "alive")
+                      : absl::StrCat("dead: ", node.death_reason()),
+         Used(node, "CPU"), Used(node, "GPU"),
+         absl::StrCat(FormatBytes(node.store_used_bytes()), "/", FormatBytes(node.store_bytes())),
+         absl::StrCat(node.workers()), absl::StrCat(node.queued_leases()), CustomResources(node)});
   }
   return table;
 }
@@ -246,7 +245,7 @@ int RunStatus(bool json) {
 int RunList(const std::string& what, bool json) {
   const auto cluster = Cluster::Connect();
   if (!cluster.ok()) return Fail("list", cluster.status(), json);
-  if (what == "workers" || what == "objects" || what == "tasks") {
+  if (what == "workers" || what == "objects" || what == "leases") {
     return ListOfNodes(**cluster, what, json);
   }
   const auto status = (*cluster)->Status();

@@ -30,7 +30,7 @@ namespace rayx::cli {
 namespace {
 
 constexpr int kReadyFd = 3;
-constexpr int kAnswerWaitMs = 120000;
+constexpr std::chrono::seconds kAnswerWait(120);
 
 struct Prepared {
   StartPlan plan;
@@ -42,9 +42,9 @@ struct Prepared {
 std::string Describe(const model::ResourceSet& resources) {
   std::vector<std::string> parts;
   for (const auto& [name, units] : resources.units()) {
-    const std::string amount = name == model::kMemory
-                                   ? FormatBytes(static_cast<uint64_t>(units) / model::kResourceUnit)
-                                   : FormatUnits(units);
+    const std::string amount =
+        name == model::kMemory ? FormatBytes(static_cast<uint64_t>(units) / model::kResourceUnit)
+                               : FormatUnits(units);
     parts.push_back(absl::StrCat(amount, " ", name));
   }
   return absl::StrJoin(parts, ", ");
@@ -54,10 +54,15 @@ base::Status CheckNotRunning(const std::string& base) {
   const auto running = StartedSessions(base);
   if (running.empty()) return base::OkStatus();
   const io::SessionInfo& session = running.front();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "already running: the cluster at ", session.head_address, " (supervisor pid ",
-      session.supervisor.pid, ", ", session.folder,
-      "); `rayx stop` ends it. Set RAYX_SESSION_DIR for a second one on this VM"));
+  if (ReadEnding(session.folder).ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the last cluster here, at ", session.head_address,
+                     ", has crashed and is still ending; `rayx stop` ends it at once"));
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("already running: the cluster at ", session.head_address, " (supervisor pid ",
+                   session.supervisor.pid, ", ", session.folder,
+                   "); `rayx stop` ends it. Set RAYX_SESSION_DIR for a second one on this VM"));
 }
 
 // What a joining node needs beside the plan: the join file in its session folder, where to listen.
@@ -68,16 +73,17 @@ base::Status PrepareJoin(const StartOptions& options, Prepared& prepared, rpc::J
   if (options.listen.empty()) {
     RAYX_ASSIGN_OR_RETURN(plan.listen_ip, io::LocalIpToward(head));
   }
-  const bool beyond = !plan.listen_ip.starts_with("127.");
+  const bool beyond = !io::IsLoopback(plan.listen_ip);
   if (beyond && join.ca_pem.empty() && !join.insecure) {
     return absl::FailedPreconditionError(
         absl::StrCat("the join file is of a head that listens on loopback, so it has no TLS and no "
-                     "node may listen on ", plan.listen_ip,
-                     "; start the head with --listen and an address of its VM"));
+                     "node may listen on ",
+                     plan.listen_ip, "; start the head with --listen and an address of its VM"));
   }
   if (join.insecure && !options.insecure && beyond) {
     return absl::FailedPreconditionError(
-        "the cluster was started with --insecure (no TLS): say --insecure here too, if that is meant");
+        "the cluster was started with --insecure (no TLS): say --insecure here too, if that is "
+        "meant");
   }
   plan.insecure = join.insecure;
   join.address = plan.head_address;  // the way that was asked for
@@ -93,7 +99,7 @@ base::StatusOr<Prepared> Prepare(const StartOptions& options) {
     RAYX_ASSIGN_OR_RETURN(prepared.lock, LockBase(base));
     RAYX_RETURN_IF_ERROR(CheckNotRunning(base));
   }
-  CleanUpDead(base);
+  CleanUpDead(base, options.embedded);
   rpc::JoinFile join;
   if (!options.head) RAYX_RETURN_IF_ERROR(PrepareJoin(options, prepared, join));
   prepared.plan.cluster = rpc::RandomHex(4);
@@ -110,8 +116,8 @@ base::StatusOr<Prepared> Prepare(const StartOptions& options) {
 
 std::vector<std::string> SupervisorArguments(const StartOptions& options, const std::string& folder,
                                              int ready_fd) {
-  std::vector<std::string> arguments = {"rayx", "supervise", "--session-folder", folder,
-                                        "--ready-fd", absl::StrCat(ready_fd)};
+  std::vector<std::string> arguments = {"rayx", "supervise",  "--session-folder",
+                                        folder, "--ready-fd", absl::StrCat(ready_fd)};
   if (options.embedded) {
     for (const std::string& word :
          {std::string("--pipe-fd"), absl::StrCat(options.pipe_fd), std::string("--driver-pid"),
@@ -122,14 +128,18 @@ std::vector<std::string> SupervisorArguments(const StartOptions& options, const 
   return arguments;
 }
 
+base::UniqueFd OpenSupervisorLog(const std::string& folder) {
+  const std::string log = folder + "/logs/supervisor.err";
+  return base::UniqueFd(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+}
+
 // The driver's child becomes the supervisor: the driver waits for one process alone.
 base::Status BecomeSupervisor(const StartOptions& options, const std::string& folder) {
   for (const int fd : {options.ready_fd, options.pipe_fd}) {
     if (fd >= 0) ::fcntl(fd, F_SETFD, 0);
   }
   // Whoever reads the driver's output must not wait for us.
-  const std::string log = folder + "/logs/supervisor.err";
-  const base::UniqueFd output(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  const base::UniqueFd output = OpenSupervisorLog(folder);
   if (output) {
     ::dup2(output.get(), STDOUT_FILENO);
     ::dup2(output.get(), STDERR_FILENO);
@@ -150,9 +160,11 @@ base::StatusOr<io::Process> SpawnSupervisor(const StartOptions& options, const s
   }
   ready.Reset(ends[0]);
   const base::UniqueFd theirs(ends[1]);
-  const std::string log = folder + "/logs/supervisor.err";
-  const base::UniqueFd output(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  if (!output) return absl::UnavailableError(absl::StrCat(log, ": ", std::strerror(errno)));
+  const base::UniqueFd output = OpenSupervisorLog(folder);
+  if (!output) {
+    return absl::UnavailableError(
+        absl::StrCat(folder, "/logs/supervisor.err: ", std::strerror(errno)));
+  }
   io::SpawnOptions spawn;
   spawn.executable = "/proc/self/exe";
   spawn.arguments = SupervisorArguments(options, folder, kReadyFd);
@@ -164,18 +176,11 @@ base::StatusOr<io::Process> SpawnSupervisor(const StartOptions& options, const s
 }
 
 base::StatusOr<io::StartAnswer> WaitAnswer(int ready) {
-  std::string line;
-  while (line.empty() || line.back() != '\n') {
-    pollfd readable = {ready, POLLIN, 0};
-    const int result = ::poll(&readable, 1, kAnswerWaitMs);
-    if (result < 0 && errno == EINTR) continue;
-    if (result <= 0) return absl::DeadlineExceededError("the supervisor did not answer in 120 s");
-    char buffer[4096];
-    const ssize_t n = ::read(ready, buffer, sizeof buffer);
-    if (n <= 0) return absl::InternalError("the supervisor ended without an answer");
-    line.append(buffer, static_cast<size_t>(n));
-  }
-  return io::ParseStartAnswer(line);
+  const auto line = io::ReadLine(ready, kAnswerWait);
+  if (line.ok()) return io::ParseStartAnswer(*line);
+  return absl::IsDeadlineExceeded(line.status())
+             ? absl::DeadlineExceededError("the supervisor did not answer in 120 s")
+             : absl::InternalError("the supervisor ended without an answer");
 }
 
 void PrintStarted(const StartPlan& plan, const io::StartAnswer& answer) {
@@ -188,7 +193,7 @@ void PrintStarted(const StartPlan& plan, const io::StartAnswer& answer) {
             << "  look, stop        rayx status, rayx logs, rayx stop\n"
             << "  session folder    " << answer.session_folder << "\n";
   if (!plan.with_head) return;
-  if (plan.listen_ip.starts_with("127.")) {
+  if (io::IsLoopback(plan.listen_ip)) {
     std::cout << "  other VMs         cannot join: the head listens on loopback "
                  "(rayx start --head --listen IP)\n";
     return;
@@ -265,9 +270,10 @@ int RunStart(const StartOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
   auto prepared = Prepare(options);
   if (!prepared.ok()) return Fail(options, std::string(base::Message(prepared.status())));
-  if (options.insecure && !prepared->plan.listen_ip.starts_with("127.")) {
-    std::cerr << "rayx start: warning: --insecure: calls and data travel without encryption; whoever "
-                 "sees the network sees the cluster's token\n";
+  if (options.insecure && !io::IsLoopback(prepared->plan.listen_ip)) {
+    std::cerr
+        << "rayx start: warning: --insecure: calls and data travel without encryption; whoever "
+           "sees the network sees the cluster's token\n";
   }
   return StartSupervisor(options, *prepared);
 }

@@ -1,10 +1,11 @@
 // runtime/cli/start.h
 //
-// `rayx start`: checks, makes the session folder, leaves the supervisor behind and waits until head and
-// node serve.
-// Owner:    the command line.       Threads: one.
-// Promises: exit code 0 only when all serves; else the reason on stderr (and on --ready-fd) and nothing
-//           left but logs.
+// `rayx start`: checks, makes the session folder, leaves the supervisor behind and waits until head
+// and node serve.
+// Owner:    the command line.
+// Threads:  one.
+// Promises: exit code 0 only when all serves; else the reason on stderr (and on --ready-fd) and
+//           nothing left but logs.
 #pragma once
 
 #include "cli/start_options.h"

@@ -24,7 +24,8 @@ using Json = nlohmann::json;
 constexpr uint64_t kStoreBytesMin = 16 * 1024 * 1024;
 constexpr size_t kTextBytesMax = 64 * 1024;
 
-base::Status Wrong(const std::string& option, const std::string& text, const std::string& expected) {
+base::Status Wrong(const std::string& option, const std::string& text,
+                   const std::string& expected) {
   return absl::InvalidArgumentError(
       absl::StrCat(option, " \"", text.substr(0, 200), "\": expected ", expected));
 }
@@ -38,8 +39,9 @@ int CpusOfVm() {
 
 bool IsWord(const std::string& text) {
   return !text.empty() && text.size() <= 128 &&
-         text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_-./") == std::string::npos;
+         text.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+             "_-./") == std::string::npos;
 }
 
 base::Status AddCustomResources(const std::string& text, model::ResourceSet& resources) {
@@ -81,8 +83,8 @@ base::Status CheckTogether(const StartOptions& options) {
   if (!options.head && options.address.empty()) {
     return refuse("give --head to start a cluster, or --address=ip:port to join one");
   }
-  if (!options.head && (!options.port.empty() || options.fresh || options.embedded)) {
-    return refuse("--port, --fresh and --embedded are for --head");
+  if (!options.head && (!options.port.empty() || options.embedded)) {
+    return refuse("--port and --embedded are for --head");
   }
   if (options.head && !options.join_file.empty()) {
     return refuse("--join-file is for --address; a head makes its own join file");
@@ -132,9 +134,17 @@ base::StatusOr<uint64_t> ParseMemory(const std::string& option, const std::strin
   const std::string unit(result.ptr, end);
   double factor = 0;
   for (const auto& [name, value] : std::initializer_list<std::pair<const char*, double>>{
-           {"", 1}, {"B", 1}, {"%", static_cast<double>(vm_bytes) / 100},
-           {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
-           {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}, {"TiB", 1099511627776.0}}) {
+           {"", 1},
+           {"B", 1},
+           {"%", static_cast<double>(vm_bytes) / 100},
+           {"KB", 1e3},
+           {"MB", 1e6},
+           {"GB", 1e9},
+           {"TB", 1e12},
+           {"KiB", 1024.0},
+           {"MiB", 1048576.0},
+           {"GiB", 1073741824.0},
+           {"TiB", 1099511627776.0}}) {
     if (unit == name) factor = value;
   }
   if (factor == 0) return Wrong(option, text, expected);

@@ -1,9 +1,10 @@
 // runtime/cli/start_options.h
 //
 // The options of `rayx start`, as given and as checked.
-// Owner:    values.        Threads: any.
-// Promises: Check* answer with an error that names the option and what was expected; nothing is started
-//           before all are checked.
+// Owner:    values.
+// Threads:  any.
+// Promises: Parse* and MakePlan answer with an error that names the option and what was expected;
+//           they start nothing.
 #pragma once
 
 #include <cstdint>
@@ -16,17 +17,16 @@ namespace rayx::cli {
 
 struct StartOptions {
   bool head = false;
-  std::string address;    // of the head to join
+  std::string address;  // of the head to join
   std::string join_file;
-  std::string listen;     // "" = the default
-  std::string port;       // "" = the default
+  std::string listen;  // "" = the default
+  std::string port;    // "" = the default
   std::string num_cpus;
   std::string num_gpus;
   std::string resources;  // JSON
   std::string labels;     // k=v,..
   std::string object_store_memory;
   bool insecure = false;
-  bool fresh = false;
   bool block = false;
   int ready_fd = -1;
   bool embedded = false;
@@ -43,8 +43,8 @@ base::StatusOr<scheduling::Labels> ParseLabels(const std::string& text);
 base::StatusOr<model::ResourceSet> ParseResources(const StartOptions& options, uint64_t vm_bytes,
                                                   uint64_t store_bytes);
 
-// All of the above, and which options go together. Fills in everything but cluster, and of a joining
-// node the listen address.
+// All of the above, and which options go together. Fills in everything but cluster, and of a
+// joining node the listen address.
 base::StatusOr<StartPlan> MakePlan(const StartOptions& options);
 
 uint64_t MemoryOfVm();  // bytes, a cgroup's limit included

@@ -10,7 +10,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string PathIn(const std::string& folder) { return folder + "/start.json"; }
+std::string PathIn(const std::string& folder) {
+  return folder + "/start.json";
+}
 
 }  // namespace
 

@@ -1,8 +1,9 @@
 // runtime/cli/start_plan.h
 //
-// What a start wants, checked: handed from `rayx start` to supervisor, head and node as start.json in
-// the session folder (so that nothing of it stands on a command line).
-// Owner:    values.         Threads: any.
+// What a start wants, checked: handed from `rayx start` to supervisor, head and node as start.json
+// in the session folder (so that nothing of it stands on a command line).
+// Owner:    values.
+// Threads:  any.
 // Promises: holds no secret (those are in the join file).
 #pragma once
 
@@ -20,7 +21,7 @@ struct StartPlan {
   std::string cluster;       // id; of a joining node: the first digits are enough to name folders
   std::string head_address;  // of a joining node: where the head is
   std::string listen_ip = "127.0.0.1";
-  uint16_t port = 0;         // of the head; 0 = any free one
+  uint16_t port = 0;  // of the head; 0 = any free one
   bool insecure = false;
   bool embedded = false;
   model::ResourceSet resources;

@@ -1,6 +1,5 @@
 #include "cli/stop.h"
 
-#include <poll.h>
 #include <signal.h>
 
 #include <iostream>
@@ -13,15 +12,14 @@ namespace rayx::cli {
 namespace {
 
 // Longer than the supervisor gives head and node together.
-constexpr int kSupervisorWaitMs = 20000;
+constexpr std::chrono::seconds kSupervisorWait(20);
 
 // The orderly way: the supervisor ends the others and cleans up.
 bool AskSupervisor(const io::SessionInfo& session) {
   const base::UniqueFd pidfd = io::OpenPidfd(session.supervisor.pid);
   if (!pidfd || !io::IsRunning(session.supervisor)) return false;
   io::Signal(pidfd.get(), SIGTERM);
-  pollfd ended = {pidfd.get(), POLLIN, 0};
-  return ::poll(&ended, 1, kSupervisorWaitMs) == 1;
+  return io::WaitExited(pidfd.get(), kSupervisorWait);
 }
 
 bool Stop(const io::SessionInfo& session) {

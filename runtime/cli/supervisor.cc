@@ -32,6 +32,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kReadyWait(45000);
 constexpr milliseconds kEndWait(6000);
+constexpr milliseconds kHeadLostWait(12000);
+constexpr milliseconds kDyingWait(2000);
 constexpr size_t kLogLines = 20;
 constexpr int kChildReadyFd = 3;
 
@@ -130,8 +132,8 @@ base::Status Supervisor::StartChild(Child& child) {
   if (!output) return absl::UnavailableError(absl::StrCat(errors, ": ", std::strerror(errno)));
   io::SpawnOptions spawn;
   spawn.executable = "/proc/self/exe";
-  spawn.arguments = {"rayx", child.command, "--session-folder", session_.folder, "--ready-fd",
-                     absl::StrCat(kChildReadyFd)};
+  spawn.arguments = {"rayx",          child.command, "--session-folder",
+                     session_.folder, "--ready-fd",  absl::StrCat(kChildReadyFd)};
   for (char** entry = environ; *entry != nullptr; ++entry) spawn.environment.push_back(*entry);
   spawn.environment.push_back("MALLOC_ARENA_MAX=2");
   spawn.fds = {{output.get(), 1}, {output.get(), 2}, {theirs.get(), kChildReadyFd}};
@@ -200,8 +202,7 @@ base::StatusOr<ReadyAnswer> Supervisor::WaitReady(Child& child) {
 
 // It closed its descriptor without a word: its end tells why.
 base::Status Supervisor::DiedEarly(Child& child) {
-  pollfd ended = {child.process.pidfd.get(), POLLIN, 0};
-  ::poll(&ended, 1, 2000);
+  io::WaitExited(child.process.pidfd.get(), kDyingWait);
   Record(child);
   const auto ending = ReadEnding(session_.folder);
   return absl::InternalError(ending.ok() ? ending->ToString()
@@ -224,8 +225,7 @@ base::Status Supervisor::StartAll() {
 
 void Supervisor::Answer(const std::string& error) {
   if (!ready_) return;
-  const std::string line =
-      io::FormatStartAnswer({error, session_.head_address, session_.folder});
+  const std::string line = io::FormatStartAnswer({error, session_.head_address, session_.folder});
   [[maybe_unused]] const ssize_t written = ::write(ready_.get(), line.data(), line.size());
   ready_.Reset();
 }
@@ -236,7 +236,7 @@ void Supervisor::Record(Child& child) {
   child.exit = io::Reap(child.process.pidfd.get());
   // Code 0: it was told to end by its cluster (`rayx stop` on the head's VM).
   if (!child.exit.has_value() || (child.exit->signal == 0 && child.exit->exit_code == 0)) return;
-  failed_ = true;
+  if (std::exchange(failed_, true)) return;  // the first death is the cause of the others
   Ending ending;
   ending.what = child.what;
   ending.pid = child.process.pid;
@@ -251,20 +251,26 @@ void Supervisor::Record(Child& child) {
   [[maybe_unused]] const auto written = WriteEnding(session_.folder, ending);
 }
 
+// Until it is told to end or a child has died. A node daemon that lost its head has a while to
+// notice and to tell its clients HeadUnavailable; it then ends by itself.
 void Supervisor::WaitForEnd() {
+  std::optional<Clock::time_point> deadline;
   while (!ToldToEnd()) {
     for (Child* child : {&head_, &node_}) {
-      if (child->running() && io::HasExited(child->process.pidfd.get())) {
-        Record(*child);
-        return;
-      }
+      if (child->running() && io::HasExited(child->process.pidfd.get())) Record(*child);
     }
+    if (node_.exit.has_value()) return;
+    if (head_.exit.has_value() && !deadline) deadline = Clock::now() + kHeadLostWait;
+    const auto left = deadline ? std::chrono::duration_cast<milliseconds>(*deadline - Clock::now())
+                               : milliseconds(-1);
+    if (deadline && left.count() <= 0) return;
     ReapOthers();
     std::vector<pollfd> watched;
     AddCommon(watched);
-    watched.push_back({head_.process.pidfd.get(), POLLIN, 0});
-    watched.push_back({node_.process.pidfd.get(), POLLIN, 0});
-    Poll(watched, milliseconds(-1));
+    for (const Child* child : {&head_, &node_}) {
+      watched.push_back({child->running() ? child->process.pidfd.get() : -1, POLLIN, 0});
+    }
+    Poll(watched, left);
   }
 }
 
@@ -316,6 +322,8 @@ int Supervisor::Run() {
 
 }  // namespace
 
-int Supervise(const SupervisorOptions& options) { return Supervisor(options).Run(); }
+int Supervise(const SupervisorOptions& options) {
+  return Supervisor(options).Run();
+}
 
 }  // namespace rayx::cli

@@ -1,12 +1,14 @@
 // runtime/cli/supervisor.h
 //
 // The small process that a start leaves behind: parent of head and node daemon.
-// Owner:    `rayx supervise`, one a session.          Threads: one.
+// Owner:    `rayx supervise`, one a session.
+// Threads:  one.
 // Inputs:   start.json in the session folder; signals; the ends of its children and of its driver.
 // Outputs:  session.json, ended.json; one StartAnswer line on the readiness descriptor.
-// Promises: when one of its children dies, or it is told to end (SIGTERM, SIGINT, its driver's end), it
-//           ends the others in order (head, node, whatever they left), removes all of the session but
-//           its logs and returns. Its own death by SIGKILL reaches the children as SIGTERM.
+// Promises: when the node daemon dies, some seconds after the head has, or when it is told to end
+//           (SIGTERM, SIGINT, its driver's end), it ends the others in order (head, node, whatever
+//           they left), removes all of the session but its logs (and, after a death, what tells
+//           why), and returns. Its own death by SIGKILL reaches the children as SIGTERM.
 // Limits:   starts nothing anew. Uses no gRPC.
 #pragma once
 

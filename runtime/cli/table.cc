@@ -8,8 +8,8 @@ namespace rayx::cli {
 
 std::string Printable(const std::string& text) {
   std::string result = text;
-  std::replace_if(result.begin(), result.end(),
-                  [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  std::replace_if(
+      result.begin(), result.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
   return result;
 }
 

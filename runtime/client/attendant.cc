@@ -1,4 +1,4 @@
-// ClusterClient: the attendant thread (MECHANISMS 3).
+// ClusterClient: the attendant thread, which drains the rings when no user thread waits for them.
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -11,8 +11,8 @@
 namespace rayx::client {
 namespace {
 
-constexpr int kTickMs = 1;
-constexpr int kDeepSleepMs = 250;  // bounded, like every wait
+constexpr std::chrono::milliseconds kTick(1);
+constexpr std::chrono::milliseconds kDeepSleep(250);  // bounded, like every wait
 constexpr auto kUserPolls = std::chrono::milliseconds(1);
 constexpr auto kStayAwake = std::chrono::milliseconds(50);
 
@@ -25,6 +25,7 @@ bool ClusterClient::AttendantStep(bool urgent) {
   const model::TimePoint last_poll{model::Duration(last_poll_ns_.load(std::memory_order_relaxed))};
   const bool user_polls = polling_ && now - last_poll < kUserPolls;
   if (urgent || !user_polls) Drain();
+  if (!polling_) links_.Reap();
   const bool pending = core_.HasPending() || links_.HasQueued() || daemon_.HasQueued();
   if (pending) core_.OnTick(now);
   if (executor_) executor_->OnTick(now);
@@ -62,7 +63,8 @@ void ClusterClient::AttendantLoop() {
       if (!parked) continue;
     }
     epoll_event events[4];
-    const int count = ::epoll_wait(epoll.get(), events, 4, tick ? kTickMs : kDeepSleepMs);
+    const int timeout_ms = static_cast<int>((tick ? kTick : kDeepSleep).count());
+    const int count = ::epoll_wait(epoll.get(), events, 4, timeout_ms);
     if (parked) doorbell_->DisarmAttendant();
     urgent = parked;
     for (int i = 0; i < count; ++i) {

@@ -3,10 +3,13 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "client/error_bridge.h"
 #include "client/executor/executor.h"
+#include "scheduling/wire.h"
+#include "shm/fault_report.h"
 
 namespace rayx::client {
 namespace {
@@ -15,11 +18,16 @@ constexpr auto kBlockedAfter = std::chrono::microseconds(200);
 constexpr auto kSayWhatIsAwaited = std::chrono::seconds(10);
 // A Get of a second thread looks again this often in case the polling one left in between.
 constexpr auto kSecondWaiterLook = std::chrono::milliseconds(50);
+constexpr size_t kPulledMax = 65536;
+constexpr int kPinAttempts = 20;  // of an object that is being dropped or moved
+constexpr auto kPinRetry = std::chrono::milliseconds(2);
 
 model::ObjectId IdOf(const detail::RawRef& ref) {
   return model::ObjectId{model::ProcessId{ref.owner}, ref.sequence};
 }
-detail::RawRef RawOf(const model::ObjectId& id) { return {id.owner.value, id.sequence}; }
+detail::RawRef RawOf(const model::ObjectId& id) {
+  return {id.owner.value, id.sequence};
+}
 
 std::string Encode(const detail::Packed& value) {
   std::string bytes(value.EncodedBytes(), '\0');
@@ -34,21 +42,24 @@ ExecutionContext*& ClusterClient::CurrentContext() {
   return context;
 }
 
-base::StatusOr<std::unique_ptr<ClusterClient>> ClusterClient::Create(DaemonLink link, WelcomePacket welcome,
+base::StatusOr<std::unique_ptr<ClusterClient>> ClusterClient::Create(DaemonLink link,
+                                                                     WelcomePacket welcome,
                                                                      bool is_worker,
+                                                                     bool print_worker_output,
                                                                      std::shared_ptr<void> keep) {
-  std::unique_ptr<ClusterClient> client(
-      new ClusterClient(std::move(link), std::move(welcome), is_worker, std::move(keep)));
+  std::unique_ptr<ClusterClient> client(new ClusterClient(
+      std::move(link), std::move(welcome), is_worker, print_worker_output, std::move(keep)));
   RAYX_RETURN_IF_ERROR(client->Start());
   return client;
 }
 
 ClusterClient::ClusterClient(DaemonLink link, WelcomePacket welcome, bool is_worker,
-                             std::shared_ptr<void> keep)
+                             bool print_worker_output, std::shared_ptr<void> keep)
     : welcome_(std::move(welcome)),
       self_{welcome_.welcome.process()},
       job_{welcome_.welcome.job()},
       is_worker_(is_worker),
+      print_worker_output_(print_worker_output),
       keep_(std::move(keep)),
       daemon_(std::move(link)),
       links_(self_),
@@ -59,23 +70,28 @@ base::Status ClusterClient::Start() {
   auto& fds = const_cast<WelcomePacket&>(welcome_).fds;
   RAYX_ASSIGN_OR_RETURN(shm::ProcessPage page, shm::ProcessPage::Open(fds[0].get()));
   page_ = std::move(page);
+  RAYX_RETURN_IF_ERROR(shm::InstallFaultReport(&*page_, /*say_on_stderr=*/!is_worker_));
   eventfd_ = std::move(fds[1]);
   doorbell_ = std::make_unique<shm::DoorbellConsumer>(*page_, eventfd_.get());
   waiting_ = std::make_unique<shm::Waiting>(*page_);
   const auto daemon = model::ProcessId::Make(self_.node(), 0);
-  RAYX_RETURN_IF_ERROR(links_.AddPeer(daemon, /*first_side=*/false, std::move(fds[2]), std::move(fds[3]),
-                                      std::move(fds[4]), base::UniqueFd()));
+  RAYX_RETURN_IF_ERROR(links_.AddPeer(daemon, /*first_side=*/false, std::move(fds[2]),
+                                      std::move(fds[3]), std::move(fds[4]), base::UniqueFd()));
   if (is_worker_) executor_ = std::make_unique<Executor>(*this);
   attendant_ = std::thread([this] { AttendantLoop(); });
   return absl::OkStatus();
 }
 
-ClusterClient::~ClusterClient() { Stop(); }
+ClusterClient::~ClusterClient() {
+  Stop();
+  if (page_) shm::ForgetPage(&*page_);
+}
 
 void ClusterClient::Stop() {
   {
     std::lock_guard lock(mutex_);
-    if (ending_.exchange(true) && !attendant_.joinable()) return;
+    if (std::exchange(stopped_, true)) return;
+    ending_ = true;
     LoseCluster(EncodeError(ErrorCode::kNotInitialized, "RayX was shut down"));
     proto::ClientMessage message;
     message.mutable_goodbye()->set_reason("shutdown");
@@ -83,6 +99,7 @@ void ClusterClient::Stop() {
   }
   (void)::eventfd_write(eventfd_.get(), 1);
   if (attendant_.joinable()) attendant_.join();
+  output_.Stop();
   std::shared_ptr<void> keep;
   {
     std::lock_guard lock(mutex_);
@@ -97,9 +114,10 @@ bool ClusterClient::Drain() {
   bool any = false;
   if (links_.HasWork(false)) {
     const model::TimePoint now = Now();
-    any = links_.DrainReplies([&](const model::FrameHeader& header, std::span<const std::byte> body) {
-      core_.OnMessage(header, body, now);
-    });
+    any =
+        links_.DrainReplies([&](const model::FrameHeader& header, std::span<const std::byte> body) {
+          core_.OnMessage(header, body, now);
+        });
   }
   if (has_released_.load(std::memory_order_acquire)) {
     std::vector<model::ObjectId> released;
@@ -113,6 +131,10 @@ bool ClusterClient::Drain() {
     }
   }
   if (links_.HasQueued() && links_.FlushQueued()) any = true;
+  for (const auto& [process, why] : links_.TakeCut()) {
+    any = true;
+    OnChannelCut(process, why);
+  }
   if (any) {
     core_.OnRoom(Now());
     if (links_.RingAll()) rang_somebody_ = true;
@@ -136,37 +158,64 @@ void ClusterClient::SetBlocked(bool blocked) {
   page_->SetBlocked(blocked);
 }
 
+// Of one wait: whether the daemon was told that its CPU may go to another.
+struct ClusterClient::BlockedTimer {
+  bool executing = false;  // a task or call runs on this thread
+  model::TimePoint start;
+  bool told = false;
+
+  // How long it may sleep before the daemon is to be told.
+  model::Duration Left(model::TimePoint now, model::Duration longest) const {
+    return executing && !told ? std::min<model::Duration>(longest, start + kBlockedAfter - now)
+                              : longest;
+  }
+};
+
+void ClusterClient::TellWhenBlocked(BlockedTimer& wait, model::TimePoint now) {
+  if (!wait.executing || wait.told || now - wait.start < kBlockedAfter) return;
+  SetBlocked(true);
+  wait.told = true;
+}
+
 bool ClusterClient::WaitUntil(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
                               model::TimePoint deadline, bool lane_of_calls) {
   if (done()) return true;
-  while (polling_) {
-    others_.wait_for(lock, kSecondWaiterLook);
-    if (done()) return true;
-    if (Now() >= deadline) return false;
-  }
-  polling_ = true;
+  BlockedTimer wait{is_worker_ && CurrentContext() != nullptr, Now()};
   bool result = false;
-  try {
-    result = PollUntil(lock, done, deadline, lane_of_calls);
-  } catch (...) {
-    polling_ = false;
-    others_.notify_one();
-    throw;
+  while (true) {
+    if (wait.told && core_.HasInlineWork()) {
+      RunInline(lock);
+    } else if (polling_) {  // another thread drains the rings
+      const model::TimePoint now = Now();
+      TellWhenBlocked(wait, now);
+      others_.wait_for(lock, std::min(wait.Left(now, kSecondWaiterLook),
+                                      std::max(deadline - now, model::Duration(0))));
+    } else if (Poll(lock, done, deadline, lane_of_calls, wait) == PollEnd::kInlineWork) {
+      continue;
+    }
+    result = done();
+    if (result || ending_ || Now() >= deadline) break;
   }
-  polling_ = false;
-  others_.notify_all();
+  if (wait.told) SetBlocked(false);
   return result;
 }
 
-bool ClusterClient::PollUntil(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
-                              model::TimePoint deadline, bool lane_of_calls) {
-  const model::TimePoint start = Now();
-  const bool executing = is_worker_ && CurrentContext() != nullptr;
-  bool told_blocked = false;
-  bool result = false;
+// As the one thread that drains the rings. Returns when `done`, at the deadline, at the end of the
+// cluster, or when there is work for this thread's own stack.
+ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<std::mutex>& lock,
+                                           const std::function<bool()>& done,
+                                           model::TimePoint deadline, bool lane_of_calls,
+                                           BlockedTimer& wait) {
+  struct Turn {  // whatever user code in `done` throws
+    explicit Turn(ClusterClient& client) : its(client) { its.polling_ = true; }
+    ~Turn() {
+      its.polling_ = false;
+      its.others_.notify_all();
+    }
+    ClusterClient& its;
+  } const turn(*this);
   std::vector<const shm::ProcessPage*> pages = links_.pages();
-  waiting_->Begin(rang_somebody_);
-  rang_somebody_ = false;
+  waiting_->Begin(std::exchange(rang_somebody_, false));
   for (uint32_t round = 1;; ++round) {
     bool any = Drain();
     if (!answers_.empty() && (any || round % 16 == 0)) HandleDaemonPackets();
@@ -175,71 +224,64 @@ bool ClusterClient::PollUntil(std::unique_lock<std::mutex>& lock, const std::fun
       any = true;
       others_.notify_all();
     }
-    if (done()) {
-      result = true;
-      break;
-    }
-    if (ending_) break;
+    if (done() || ending_) return PollEnd::kOver;
+    // A call for the thread that serves them, which waits behind this one.
+    if (executor_ && !lane_of_calls && links_.HasWork(true)) others_.notify_all();
     bool sleep = false;
     if (any) {
-      waiting_->Begin(rang_somebody_);
-      rang_somebody_ = false;
+      waiting_->Begin(std::exchange(rang_somebody_, false));
     } else {
       lock.unlock();
       sleep = !waiting_->Step(pages);
-      if (!sleep) {
-        lock.lock();
-        continue;
-      }
       lock.lock();
+      if (!sleep) continue;
     }
     const model::TimePoint now = Now();
-    last_poll_ns_.store(static_cast<uint64_t>(now.time_since_epoch().count()), std::memory_order_relaxed);
+    last_poll_ns_.store(static_cast<uint64_t>(now.time_since_epoch().count()),
+                        std::memory_order_relaxed);
     links_.Reap();
     pages = links_.pages();
-    if (now >= deadline) break;
-    if (executing && !told_blocked && now - start >= kBlockedAfter) {
-      SetBlocked(true);
-      told_blocked = true;
-    }
-    if (told_blocked && core_.HasInlineWork() && executor_->HasStackLeft()) {
-      RunInline(lock);
-      pages = links_.pages();
-      continue;
-    }
+    if (now >= deadline) return PollEnd::kOver;
+    TellWhenBlocked(wait, now);
+    if (wait.told && core_.HasInlineWork()) return PollEnd::kInlineWork;
     if (!sleep) continue;
-    model::Duration longest = std::min<model::Duration>(deadline - now, shm::kWaitBound);
-    if (executing && !told_blocked) longest = std::min<model::Duration>(longest, start + kBlockedAfter - now);
+    const bool calls = executor_ != nullptr;
+    const bool had_calls = calls && links_.HasWork(true);
     lock.unlock();
     doorbell_->WaitUser(
         [&] {
           std::lock_guard recheck(mutex_);
-          return links_.HasWork(lane_of_calls) || done() || ending_ || resolved_any_;
+          return links_.HasWork(lane_of_calls) || (calls && !had_calls && links_.HasWork(true)) ||
+                 done() || ending_ || resolved_any_;
         },
-        longest);
+        wait.Left(now, std::min<model::Duration>(deadline - now, shm::kWaitBound)));
     waiting_->Begin(false);
     lock.lock();
   }
-  if (told_blocked) SetBlocked(false);
-  return result;
 }
 
-// A blocked worker at its VM's worker limit runs its own children on its own stack.
+// A blocked worker at its VM's worker limit runs its own children on its own stack, which then uses
+// the CPU.
 void ClusterClient::RunInline(std::unique_lock<std::mutex>& lock) {
+  if (!executor_->HasStackLeft()) {
+    core_.RefuseInline(EncodeError(
+        ErrorCode::kInfeasible,
+        "tasks that wait for their own are nested " + std::to_string(executor_->depth()) +
+            " deep on one stack, and this VM's limit of workers is reached: no stack is left"));
+    return;
+  }
   const uint32_t slot = core_.TakeForInline();
   if (slot == kNoSlot) return;
   TaskRecord& record = *core_.At(slot).task;
   model::FrameHeader header = record.header;
   header.body_bytes = static_cast<uint32_t>(record.body.size());
   std::vector<std::byte> body = record.body;
-  // Others may poll meanwhile: this thread is in user code.
-  polling_ = false;
-  others_.notify_one();
-  executor_->RunHere(lock, header, std::move(body), [&](model::FrameHeader& reply, std::span<const std::byte> results) {
-    core_.OnMessage(reply, results, Now());
-  });
-  while (polling_) others_.wait_for(lock, kSecondWaiterLook);
-  polling_ = true;
+  SetBlocked(false);
+  executor_->RunHere(lock, header, std::move(body),
+                     [&](model::FrameHeader& reply, std::span<const std::byte> results) {
+                       core_.OnMessage(reply, results, Now());
+                     });
+  SetBlocked(true);
 }
 
 // --- references ----------------------------------------------------------------------------------
@@ -280,8 +322,9 @@ uint32_t ClusterClient::Need(const detail::RawRef& ref) {
   if (!id) Throw(ErrorCode::kInvalidOption, "an empty ObjectRef was given: it refers to no object");
   const uint32_t slot = core_.Find(id);
   if (slot == kNoSlot) {
-    Throw(ErrorCode::kObjectLost, "object " + model::ToString(id) + " is not known in this process: its " +
-                                      "last reference was dropped, or it is of an earlier connection");
+    Throw(ErrorCode::kObjectLost,
+          "object " + model::ToString(id) + " is not known in this process: its " +
+              "last reference was dropped, or it is of an earlier connection");
   }
   core_.Want(slot);
   return slot;
@@ -299,7 +342,8 @@ detail::RawRef ClusterClient::Put(const detail::Packed& value) {
   {
     std::lock_guard lock(mutex_);
     slot = core_.NewObject();
-    if (slot == kNoSlot) Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
+    if (slot == kNoSlot)
+      Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
     id = core_.At(slot).id;
     if (bytes <= model::kInlineValueBytesMax) {
       core_.ResolveValue(slot, std::as_bytes(std::span(encoded)));
@@ -325,21 +369,19 @@ model::StoredLocation ClusterClient::StoreValue(const model::ObjectId& object, m
   Answer answer;
   {
     std::unique_lock lock(mutex_);
+    ThrowIfLost();
     EnsureSegment(job, lock);
     const uint64_t request = NewRequest();
     proto::ClientMessage message;
     auto* allocate = message.mutable_allocate();
     allocate->set_request_id(request);
-    allocate->mutable_object()->set_owner(object.owner.value);
-    allocate->mutable_object()->set_sequence(object.sequence);
+    *allocate->mutable_object() = scheduling::ToWire(object);
     allocate->set_job(job.value);
     allocate->set_bytes(bytes);
-    answers_.emplace(request, &answer);
-    daemon_.Send(message);
-    WaitUntil(lock, [&] { return answer.done; }, model::kNever);
-    answers_.erase(request);
+    Ask(message, request, answer, model::kNever, lock);
   }
-  if (!answer.done) Throw(ErrorCode::kHeadUnavailable, "the cluster was lost while a value was stored");
+  if (!answer.done)
+    Throw(ErrorCode::kHeadUnavailable, "the cluster was lost while a value was stored");
   if (answer.error.code() != 0) detail::ThrowError(ToRecord(answer.error));
   const proto::Allocated& extent = answer.allocated;
   model::StoredLocation location;
@@ -359,68 +401,77 @@ model::StoredLocation ClusterClient::StoreValue(const model::ObjectId& object, m
   if (!status.ok()) {
     std::lock_guard lock(mutex_);
     FreeStored(location);
-    Throw(ErrorCode::kObjectLost, "object " + model::ToString(object) + " could not be written", status);
+    Throw(ErrorCode::kObjectLost, "object " + model::ToString(object) + " could not be written",
+          status);
   }
   return location;
 }
 
-detail::Fetched ClusterClient::FetchStored(const model::StoredLocation& location, model::TimePoint deadline) {
-  model::StoredLocation here = location;
-  if (location.node != self_.node()) {
-    std::unique_lock lock(mutex_);
-    if (auto it = pulled_.find(location.object); it != pulled_.end()) {
-      here = it->second;
-    } else {
-      Answer answer;
-      const uint64_t request = NewRequest();
-      proto::ClientMessage message;
-      auto* pull = message.mutable_pull();
-      pull->set_request_id(request);
-      auto* source = pull->mutable_source();
-      source->mutable_object()->set_owner(location.object.owner.value);
-      source->mutable_object()->set_sequence(location.object.sequence);
-      source->set_node(location.node.value);
-      source->set_job(location.job.value);
-      source->set_entry(location.entry);
-      source->set_generation(location.generation);
-      source->set_offset(location.offset);
-      source->set_bytes(location.size);
-      answers_.emplace(request, &answer);
-      daemon_.Send(message);
-      const bool done = WaitUntil(lock, [&] { return answer.done; }, deadline);
-      answers_.erase(request);
-      if (!done) {
-        proto::ClientMessage cancel;
-        cancel.mutable_pull_cancel()->set_request_id(request);
-        daemon_.Send(cancel);
-        if (ending_) Throw(ErrorCode::kHeadUnavailable, "the cluster was lost during a transfer");
-        Throw(ErrorCode::kTimeout, "object " + model::ToString(location.object) + " is still on its way from node " +
-                                       std::to_string(location.node.value));
-      }
-      if (answer.error.code() != 0) detail::ThrowError(ToRecord(answer.error));
-      here.node = model::NodeNumber{answer.location.node()};
-      here.job = model::JobId{answer.location.job()};
-      here.entry = answer.location.entry();
-      here.generation = answer.location.generation();
-      here.offset = answer.location.offset();
-      here.size = answer.location.bytes();
-      pulled_[location.object] = here;
-    }
+void ClusterClient::Ask(const proto::ClientMessage& message, uint64_t request, Answer& answer,
+                        model::TimePoint deadline, std::unique_lock<std::mutex>& lock) {
+  answers_.emplace(request, &answer);
+  if (daemon_.Send(message)) {
+    WaitUntil(
+        lock, [&] { return answer.done; }, deadline);
+  } else {
+    answer.error.set_code(static_cast<int>(ErrorCode::kNodeDied));
+    answer.error.set_message("the node daemon of this VM is gone");
+    answer.done = true;
   }
-  {
+  answers_.erase(request);
+}
+
+// A copy of `location` on this VM: a known one, or one that the daemon now pulls.
+model::StoredLocation ClusterClient::CopyHere(const model::StoredLocation& location,
+                                              model::TimePoint deadline) {
+  std::unique_lock lock(mutex_);
+  ThrowIfLost();
+  if (auto it = pulled_.find(location.object); it != pulled_.end()) return it->second;
+  Answer answer;
+  const uint64_t request = NewRequest();
+  proto::ClientMessage message;
+  message.mutable_pull()->set_request_id(request);
+  *message.mutable_pull()->mutable_source() = scheduling::ToWire(location);
+  Ask(message, request, answer, deadline, lock);
+  if (!answer.done) {
+    proto::ClientMessage cancel;
+    cancel.mutable_pull_cancel()->set_request_id(request);
+    daemon_.Send(cancel);
+    if (ending_) Throw(ErrorCode::kHeadUnavailable, "the cluster was lost during a transfer");
+    Throw(ErrorCode::kTimeout, "object " + model::ToString(location.object) +
+                                   " is still on its way from node " +
+                                   std::to_string(location.node.value));
+  }
+  if (answer.error.code() != 0) detail::ThrowError(ToRecord(answer.error));
+  if (pulled_.size() >= kPulledMax) pulled_.clear();  // only hints: the daemon knows its copies
+  return pulled_[location.object] = scheduling::FromWire(answer.location);
+}
+
+detail::Fetched ClusterClient::FetchStored(const model::StoredLocation& location,
+                                           model::TimePoint deadline) {
+  const bool elsewhere = location.node != self_.node();
+  base::StatusOr<shm::PinnedObject> pinned = absl::UnavailableError("not asked for");
+  for (int attempt = 1;; ++attempt) {
+    const model::StoredLocation here = elsewhere ? CopyHere(location, deadline) : location;
     std::unique_lock lock(mutex_);
     EnsureSegment(here.job, lock);
-  }
-  auto pinned = segments_.Pin(here);
-  if (!pinned.ok() && here.node != location.node) {  // the copy was dropped meanwhile: fetch it again
-    {
-      std::lock_guard lock(mutex_);
-      pulled_.erase(location.object);
-    }
-    if (Now() < deadline) return FetchStored(location, deadline);
+    lock.unlock();
+    pinned = segments_.Pin(here);
+    if (pinned.ok()) break;
+    lock.lock();
+    if (elsewhere) pulled_.erase(location.object);  // dropped meanwhile: fetched again
+    const bool may_pass = elsewhere || absl::IsUnavailable(pinned.status());
+    if (absl::IsResourceExhausted(pinned.status()) || !may_pass || attempt == kPinAttempts ||
+        Now() >= deadline)
+      break;
+    WaitUntil(
+        lock, [] { return false; }, std::min(deadline, Now() + kPinRetry * attempt));
+    if (ending_) break;
   }
   if (!pinned.ok()) {
-    Throw(ErrorCode::kObjectLost, "object " + model::ToString(location.object), pinned.status());
+    const bool no_room = absl::IsResourceExhausted(pinned.status());
+    Throw(no_room ? ErrorCode::kObjectStoreFull : ErrorCode::kObjectLost,
+          "object " + model::ToString(location.object), pinned.status());
   }
   detail::Fetched fetched;
   auto pin = std::make_shared<const shm::PinnedObject>(*std::move(pinned));
@@ -431,6 +482,11 @@ detail::Fetched ClusterClient::FetchStored(const model::StoredLocation& location
   return fetched;
 }
 
+void ClusterClient::ThrowIfLost() const {
+  if (core_.lost().empty()) return;
+  detail::ThrowError(DecodeError(std::as_bytes(std::span(core_.lost()))));
+}
+
 void ClusterClient::ThrowIfError(uint32_t slot) const {
   const Entry& entry = const_cast<ClusterClient*>(this)->core_.At(slot);
   if (entry.kind == ValueKind::kError) detail::ThrowError(DecodeError(entry.bytes()));
@@ -439,19 +495,20 @@ void ClusterClient::ThrowIfError(uint32_t slot) const {
 // An actor that serves one call at a time and waits for a call to itself would wait for ever.
 void ClusterClient::CheckSelfWait(uint32_t slot) const {
   const ExecutionContext* context = CurrentContext();
-  if (context == nullptr || !context->actor || context->actor_concurrency != 1) return;
+  if (context == nullptr || !context->actor) return;
   const Entry& entry = const_cast<ClusterClient*>(this)->core_.At(slot);
   if (entry.task && entry.task->header.kind == model::FrameKind::kActorCall &&
       entry.task->header.actor == context->actor) {
     Throw(ErrorCode::kWouldDeadlock, "actor " + model::ToString(context->actor) + " waits in " +
-                                         context->task_name + " for its own call " + entry.task->name +
-                                         ", which can only run after it");
+                                         context->task_name + " for its own call " +
+                                         entry.task->name + ", which can only run after it");
   }
 }
 
 void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Milliseconds timeout,
                         detail::Fetched* values) {
-  const model::TimePoint deadline = timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
+  const model::TimePoint deadline =
+      timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
   std::vector<model::StoredLocation> stored;
   std::vector<size_t> stored_index;
   {
@@ -465,15 +522,18 @@ void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Millis
     size_t ready = 0;
     // Waits in order; the first error ends it, whatever comes behind.
     auto done = [&] {
-      while (ready < count && core_.IsReady(slots[ready]) && core_.At(slots[ready]).kind != ValueKind::kError) ++ready;
+      while (ready < count && core_.IsReady(slots[ready]) &&
+             core_.At(slots[ready]).kind != ValueKind::kError)
+        ++ready;
       return ready == count || core_.IsReady(slots[ready]);
     };
     model::TimePoint say = Now() + kSayWhatIsAwaited;
     while (!WaitUntil(lock, done, std::min(deadline, say))) {
       if (ending_) Throw(ErrorCode::kHeadUnavailable, "RayX was shut down while a Get waited");
       if (Now() >= deadline) {
-        Throw(ErrorCode::kTimeout, "Get: " + std::to_string(count - ready) + " of " + std::to_string(count) +
-                                       " objects are missing; first: " + core_.Describe(slots[ready]));
+        Throw(ErrorCode::kTimeout,
+              "Get: " + std::to_string(count - ready) + " of " + std::to_string(count) +
+                  " objects are missing; first: " + core_.Describe(slots[ready]));
       }
       RAYX_LOG(kWarning) << "Get has waited " << std::chrono::seconds(kSayWhatIsAwaited).count()
                          << " s more for " << core_.Describe(slots[ready]);
@@ -491,12 +551,14 @@ void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Millis
       }
     }
   }
-  for (size_t i = 0; i < stored.size(); ++i) values[stored_index[i]] = FetchStored(stored[i], deadline);
+  for (size_t i = 0; i < stored.size(); ++i)
+    values[stored_index[i]] = FetchStored(stored[i], deadline);
 }
 
 void ClusterClient::Wait(const detail::RawRef* refs, size_t count, size_t num_ready,
                          detail::Milliseconds timeout, std::vector<bool>& ready) {
-  const model::TimePoint deadline = timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
+  const model::TimePoint deadline =
+      timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
   std::unique_lock lock(mutex_);
   std::vector<uint32_t> slots(count);
   for (size_t i = 0; i < count; ++i) slots[i] = Need(refs[i]);
@@ -506,7 +568,8 @@ void ClusterClient::Wait(const detail::RawRef* refs, size_t count, size_t num_re
   auto done = [&] {
     if (counted_at != core_.resolved_count()) {  // count again only when something resolved
       counted_at = core_.resolved_count();
-      counted = static_cast<size_t>(std::count_if(slots.begin(), slots.end(), [&](uint32_t s) { return core_.IsReady(s); }));
+      counted = static_cast<size_t>(
+          std::count_if(slots.begin(), slots.end(), [&](uint32_t s) { return core_.IsReady(s); }));
     }
     return counted >= std::min(num_ready, count);
   };
@@ -524,10 +587,15 @@ void ClusterClient::SendReply(model::FrameHeader& header, std::span<const std::b
 
 void ClusterClient::ServeCalls() {
   std::unique_lock lock(mutex_);
-  while (WaitUntil(lock, [&] { return executor_->FindCall(); }, model::kNever, /*lane_of_calls=*/true)) {
+  while (WaitUntil(
+      lock, [&] { return executor_->FindCall(); }, model::kNever, /*lane_of_calls=*/true)) {
     executor_->RunOne(lock);
     if (executor_->exit_asked()) break;
   }
+}
+
+void ClusterClient::SetStackBase(const void* lowest) {
+  executor_->SetStackBase(lowest);
 }
 
 void ClusterClient::ExitActor() {

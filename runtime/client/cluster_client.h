@@ -1,16 +1,20 @@
+// runtime/client/cluster_client.h
+//
 // A process of the cluster: driver or worker.
 //
-// Purpose:  the shell around ClientCore: carries its effects out over rings and the daemon's socket, and
-//           events back in; blocks user threads until what they wait for is there.
+// Purpose:  the shell around ClientCore: carries its effects out over rings and the daemon's
+//           socket, and events back in; blocks user threads until what they wait for is there.
 // Owner:    the process (ConnectCluster, or worker mode).
-// Threads:  every public method of RuntimeInterface: any user thread. One state lock, the baton (mutex_):
-//           whoever holds it drains the rings and runs the core. A waiting user thread polls, then sleeps
-//           on the doorbell; others that wait meanwhile sleep on a condition. One attendant thread sleeps
-//           on the daemon's socket and the eventfd and takes the baton when no user thread polls.
-// Promises: every wait ends: by its value, its typed error, its timeout, or the loss of the cluster.
-//           User code (deserialisers, destructors of values) never runs under the baton.
-#ifndef RAYX_CLIENT_CLUSTER_CLIENT_H_
-#define RAYX_CLIENT_CLUSTER_CLIENT_H_
+// Threads:  every public method of RuntimeInterface: any user thread. One state lock, the baton
+//           (mutex_): whoever holds it drains the rings and runs the core. A waiting user thread
+//           polls, then sleeps on the doorbell; others that wait meanwhile sleep on a condition.
+//           One attendant thread sleeps on the daemon's socket and the eventfd and takes the baton
+//           when no user thread polls.
+// Promises: every wait ends: by its value, its typed error, its timeout, or the loss of the
+//           cluster. User code (deserialisers, destructors of values) never runs under the baton.
+#pragma once
+
+#include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -26,6 +30,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "client/core/client_core.h"
 #include "client/daemon_link.h"
+#include "client/output_printer.h"
 #include "client/peer_links.h"
 #include "io/clock.h"
 #include "rayx/detail/runtime_interface.h"
@@ -42,16 +47,17 @@ struct ExecutionContext {
   model::TaskId task;
   uint32_t attempt = 1;
   model::ActorId actor;
-  uint32_t actor_concurrency = 0;
   uint32_t incarnation = 0;
 };
 
 class ClusterClient final : public detail::RuntimeInterface {
  public:
-  // The link has said Hello and got Welcome with its descriptors. `keep` lives as long as the client (the
-  // embedded cluster that it is connected to).
-  static base::StatusOr<std::unique_ptr<ClusterClient>> Create(DaemonLink link, WelcomePacket welcome,
+  // The link has said Hello and got Welcome with its descriptors. `keep` lives as long as the
+  // client (the embedded cluster that it is connected to).
+  static base::StatusOr<std::unique_ptr<ClusterClient>> Create(DaemonLink link,
+                                                               WelcomePacket welcome,
                                                                bool is_worker,
+                                                               bool print_worker_output,
                                                                std::shared_ptr<void> keep);
   ~ClusterClient() override;
 
@@ -74,8 +80,8 @@ class ClusterClient final : public detail::RuntimeInterface {
                  detail::RawActor& actor) override;
   void Get(const detail::RawRef* refs, size_t count, detail::Milliseconds timeout,
            detail::Fetched* values) override;
-  void Wait(const detail::RawRef* refs, size_t count, size_t num_ready, detail::Milliseconds timeout,
-            std::vector<bool>& ready) override;
+  void Wait(const detail::RawRef* refs, size_t count, size_t num_ready,
+            detail::Milliseconds timeout, std::vector<bool>& ready) override;
   bool KvPut(const std::string& key, const std::string& value, bool only_if_absent) override;
   bool KvGet(const std::string& key, std::string& value) override;
   bool KvWait(const std::vector<std::string>& keys, detail::Milliseconds timeout) override;
@@ -100,6 +106,9 @@ class ClusterClient final : public detail::RuntimeInterface {
   detail::Fetched FetchStored(const model::StoredLocation& location, model::TimePoint deadline);
   void MarkEscaped(const std::vector<detail::RawRef>& references);
   void SendReply(model::FrameHeader& header, std::span<const std::byte> body);
+  // What this process works at, for lists and for the prefix of its output; "": nothing.
+  void ShowTask(std::string_view name) { page_->SetTitle(name); }
+  void SetStackBase(const void* lowest);
 
   std::mutex& baton() { return mutex_; }
   PeerLinks& links() { return links_; }
@@ -114,7 +123,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   void SendMessage(const model::FrameHeader& header, std::span<const std::byte> body, bool urgent);
   Revocation TryRevoke(const model::FrameHeader& header);
   bool MayHaveStarted(const model::FrameHeader& header);
-  void RequestLease(uint64_t request, const proto::SchedulingClass& description, uint32_t backlog,
+  void RequestLease(uint64_t request, const proto::SchedulingClass& description,
                     std::span<const uint32_t> argument_nodes);
   void CancelLease(uint64_t request);
   void ReturnLease(model::LeaseId lease, bool worker_failed);
@@ -138,24 +147,30 @@ class ClusterClient final : public detail::RuntimeInterface {
     bool creation = false;
   };
 
-  ClusterClient(DaemonLink link, WelcomePacket welcome, bool is_worker, std::shared_ptr<void> keep);
+  ClusterClient(DaemonLink link, WelcomePacket welcome, bool is_worker, bool print_worker_output,
+                std::shared_ptr<void> keep);
   base::Status Start();
 
   // Under the baton.
-  bool PollUntil(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
-                 model::TimePoint deadline, bool lane_of_calls);
+  struct BlockedTimer;
+  enum class PollEnd { kOver, kInlineWork };
+  PollEnd Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
+               model::TimePoint deadline, bool lane_of_calls, BlockedTimer& wait);
+  void TellWhenBlocked(BlockedTimer& wait, model::TimePoint now);
   void SetBlocked(bool blocked);
-  bool Drain();                           // rings; true if anything came
-  void AfterCall();                       // rings peers, wakes the attendant if it must tick
+  bool Drain();      // rings; true if anything came
+  void AfterCall();  // rings peers, wakes the attendant if it must tick
   void HandleDaemonPackets();
   void Handle(proto::DaemonMessage& message, std::vector<base::UniqueFd>& fds);
   void HandleHeadResponse(const proto::HeadResponse& response);
+  void OnChannelCut(model::ProcessId process, const std::string& why);
   void HandlePeerConnected(const proto::PeerConnected& message, std::vector<base::UniqueFd>& fds);
   void HandleSegment(const proto::SegmentAttached& message, std::vector<base::UniqueFd>& fds);
   void OnDaemonLost(const std::string& why);
   void LoseCluster(const std::string& error);
   void PrintLogLines(const proto::LogLines& lines);
-  uint32_t Need(const detail::RawRef& ref);   // its slot, wanted; throws for a released or foreign-made ref
+  // its slot, wanted; throws for a released or foreign-made ref
+  uint32_t Need(const detail::RawRef& ref);
   void RunInline(std::unique_lock<std::mutex>& lock);
   std::unique_ptr<TaskRecord> MakeRecord(uint64_t function, const detail::CallOptions& options,
                                          const std::vector<detail::Argument>& arguments,
@@ -165,23 +180,30 @@ class ClusterClient final : public detail::RuntimeInterface {
   proto::HeadResponse CallHead(proto::HeadRequest request, detail::Milliseconds timeout);
   uint64_t NewRequest() { return ++next_request_; }
   void EnsureSegment(model::JobId job, std::unique_lock<std::mutex>& lock);
+  // Sends a request with its id and waits for its answer; answer.done is false at the deadline.
+  void Ask(const proto::ClientMessage& message, uint64_t request, Answer& answer,
+           model::TimePoint deadline, std::unique_lock<std::mutex>& lock);
+  model::StoredLocation CopyHere(const model::StoredLocation& location, model::TimePoint deadline);
+  void ThrowIfLost() const;
   void ThrowIfError(uint32_t slot) const;
   void CheckSelfWait(uint32_t slot) const;
 
   // The attendant (attendant.cc).
   void AttendantLoop();
-  bool AttendantStep(bool urgent);        // true: tick again soon
+  bool AttendantStep(bool urgent);  // true: tick again soon
 
   const WelcomePacket welcome_;
   const model::ProcessId self_;
   const model::JobId job_;
   const bool is_worker_;
+  const bool print_worker_output_;
   std::shared_ptr<void> keep_;
   const io::PosixClock clock_;
 
-  std::mutex mutex_;                      // the baton; guards all below but where noted
-  std::condition_variable others_;        // user threads that wait while another polls
+  std::mutex mutex_;                // the baton; guards all below but where noted
+  std::condition_variable others_;  // user threads that wait while another polls
   bool polling_ = false;
+  bool stopped_ = false;
   bool resolved_any_ = false;
   DaemonLink daemon_;
   PeerLinks links_;
@@ -190,23 +212,23 @@ class ClusterClient final : public detail::RuntimeInterface {
   std::unique_ptr<shm::DoorbellConsumer> doorbell_;
   std::unique_ptr<shm::Waiting> waiting_;
   ClientCore<ClusterClient> core_;
-  shm::ClientSegments segments_;          // thread-safe
-  absl::flat_hash_map<uint64_t, Answer*> answers_;      // a user thread waits for each
-  absl::flat_hash_map<uint64_t, Watched> watches_;      // head requests of the core
+  shm::ClientSegments segments_;                    // thread-safe
+  absl::flat_hash_map<uint64_t, Answer*> answers_;  // a user thread waits for each
+  absl::flat_hash_map<uint64_t, Watched> watches_;  // head requests of the core
   absl::flat_hash_map<model::ObjectId, model::StoredLocation> pulled_;
   std::vector<uint32_t> segments_asked_;
   uint64_t next_request_ = 0;
   uint32_t default_class_ = kNoSlot;
   bool rang_somebody_ = false;
-  std::atomic<bool> ending_{false};       // Shutdown, or the daemon said Exit, or is gone
-  std::atomic<uint64_t> last_poll_ns_{0}; // by a user thread
+  std::atomic<bool> ending_{false};        // Shutdown, or the daemon said Exit, or is gone
+  std::atomic<uint64_t> last_poll_ns_{0};  // by a user thread
   std::mutex released_mutex_;
-  std::vector<model::ObjectId> released_; // guarded by released_mutex_: holds dropped while the baton was taken
+  // guarded by released_mutex_: holds dropped while the baton was taken
+  std::vector<model::ObjectId> released_;
   std::atomic<bool> has_released_{false};
-  std::unique_ptr<Executor> executor_;    // workers
+  std::unique_ptr<Executor> executor_;  // workers
+  OutputPrinter output_{STDOUT_FILENO, STDERR_FILENO};
   std::thread attendant_;
 };
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_CLUSTER_CLIENT_H_

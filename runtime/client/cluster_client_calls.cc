@@ -1,9 +1,11 @@
 // ClusterClient: tasks, actors, key-value and queries, as the public API asks for them.
 #include <algorithm>
+#include <utility>
 
 #include "client/cluster_client.h"
 #include "client/error_bridge.h"
 #include "model/resources.h"
+#include "scheduling/wire.h"
 
 namespace rayx::client {
 namespace {
@@ -16,8 +18,8 @@ model::ActorId IdOf(const detail::RawActor& actor) {
   return model::ActorId{model::ProcessId{actor.creator}, actor.sequence};
 }
 
-// Appends a value's encoded form to an argument list. Out-of-band buffers lie at multiples of 64 of the
-// value's start, so the copy is made where the start is aligned.
+// Appends a value's encoded form to an argument list. Out-of-band buffers lie at multiples of 64 of
+// the value's start, so the copy is made where the start is aligned.
 void AppendInline(std::vector<std::byte>& out, const detail::Packed& value, size_t bytes) {
   const size_t at = out.size();
   out.resize(at + bytes);
@@ -26,8 +28,8 @@ void AppendInline(std::vector<std::byte>& out, const detail::Packed& value, size
     return;
   }
   std::unique_ptr<std::byte, void (*)(std::byte*)> aligned(
-      static_cast<std::byte*>(::operator new(bytes, std::align_val_t{detail::kBufferAlignment})),
-      [](std::byte* p) { ::operator delete(p, std::align_val_t{detail::kBufferAlignment}); });
+      static_cast<std::byte*>(::operator new (bytes, std::align_val_t{detail::kBufferAlignment})),
+      [](std::byte* p) { ::operator delete (p, std::align_val_t{detail::kBufferAlignment}); });
   value.EncodeTo(aligned.get());
   std::memcpy(out.data() + at, aligned.get(), bytes);
 }
@@ -46,9 +48,17 @@ void SetResources(const std::map<std::string, double>& amounts, proto::Resources
   }
 }
 
+void RefuseNamespace(const std::string& actor_namespace) {
+  if (actor_namespace.empty()) return;
+  Throw(ErrorCode::kInvalidOption,
+        "namespace \"" + actor_namespace +
+            "\": in a cluster actors' names have one namespace in this release");
+}
+
 }  // namespace
 
-proto::SchedulingClass ClusterClient::ClassOf(const detail::CallOptions& options, double default_cpus) const {
+proto::SchedulingClass ClusterClient::ClassOf(const detail::CallOptions& options,
+                                              double default_cpus) const {
   proto::SchedulingClass description;
   description.set_job(job_.value);
   std::map<std::string, double> amounts = options.resources;
@@ -76,11 +86,13 @@ uint32_t ClusterClient::DefaultClass() {
   return default_class_;
 }
 
-std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(uint64_t function, const detail::CallOptions& options,
-                                                      const std::vector<detail::Argument>& arguments,
-                                                      std::unique_lock<std::mutex>& lock, const char* kind) {
+std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
+    uint64_t function, const detail::CallOptions& options,
+    const std::vector<detail::Argument>& arguments, std::unique_lock<std::mutex>& lock,
+    const char* kind) {
   if (arguments.size() > model::kItemsMax) {
-    Throw(ErrorCode::kInvalidOption, std::string(kind) + " with " + std::to_string(arguments.size()) +
+    Throw(ErrorCode::kInvalidOption, std::string(kind) + " with " +
+                                         std::to_string(arguments.size()) +
                                          " arguments: at most 4096 are possible");
   }
   if (options.name.size() > kNameBytesMax) {
@@ -95,8 +107,16 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(uint64_t function, const d
     record->name = options.name;
   }
   record->retries_left = options.max_retries;
-  // Large values become objects first; `owned` holds them until the record does.
+  // Large values become objects first, held here until the record takes the hold over.
   std::vector<detail::RawRef> owned(arguments.size());
+  const auto release = [&](std::vector<detail::RawRef>* refs) {
+    for (const detail::RawRef& ref : *refs) {
+      if (ref.owner == 0) continue;
+      if (!lock.owns_lock()) lock.lock();
+      core_.ReleaseHold(core_.Find({model::ProcessId{ref.owner}, ref.sequence}));
+    }
+  };
+  const std::unique_ptr<std::vector<detail::RawRef>, decltype(release)> guard(&owned, release);
   bool by_reference = false;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const detail::Argument& argument = arguments[i];
@@ -133,19 +153,25 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(uint64_t function, const d
     AppendInline(record->inline_values, *arguments[i].value, slot.bytes);
   }
   lock.lock();
+  std::vector<uint32_t> slots(arguments.size(), kNoSlot);
   for (size_t i = 0; i < arguments.size(); ++i) {
-    if (!arguments[i].is_reference && owned[i].owner == 0) continue;
-    const bool is_ours = owned[i].owner != 0;
-    record->arguments[i].slot = Need(is_ours ? owned[i] : arguments[i].reference);
-    // An object made here already has its one hold, which the record takes over.
-    if (!is_ours) core_.At(record->arguments[i].slot).holds.fetch_add(1, std::memory_order_relaxed);
+    if (arguments[i].is_reference)
+      slots[i] = Need(arguments[i].reference);  // throws before a hold is taken
+  }
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].is_reference) {
+      core_.At(slots[i]).holds.fetch_add(1, std::memory_order_relaxed);
+    } else if (owned[i].owner != 0) {
+      slots[i] = Need(std::exchange(owned[i], {}));
+    }
+    record->arguments[i].slot = slots[i];
   }
   return record;
 }
 
 void ClusterClient::SubmitTask(uint64_t function, const detail::CallOptions& options,
-                               const std::vector<detail::Argument>& arguments, detail::RawRef* results,
-                               size_t result_count) {
+                               const std::vector<detail::Argument>& arguments,
+                               detail::RawRef* results, size_t result_count) {
   RAYX_CHECK(result_count == 1, "several results a task are not part of this release");
   const bool is_default = options.resources.empty() && options.labels.empty() && !options.spread &&
                           options.affinity_node == 0 && !options.wait_if_infeasible;
@@ -155,7 +181,8 @@ void ClusterClient::SubmitTask(uint64_t function, const detail::CallOptions& opt
   std::unique_ptr<TaskRecord> record = MakeRecord(function, options, arguments, lock, "task");
   record->class_index = is_default ? DefaultClass() : core_.ClassIndex(description);
   const uint32_t slot = core_.SubmitTask(std::move(record), Now());
-  if (slot == kNoSlot) Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
+  if (slot == kNoSlot)
+    Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
   const model::ObjectId id = core_.At(slot).id;
   results[0] = {id.owner.value, id.sequence};
   // Replies are taken in every so often, else the workers' reply rings fill up and stall them.
@@ -171,7 +198,6 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
                                             const std::vector<detail::Argument>& arguments) {
   proto::ActorSpec spec;
   spec.set_job(job_.value);
-  spec.set_owner(self_.value);
   spec.set_name(options.name);
   spec.set_class_name(options.actor_class);
   // An actor takes 1 CPU to be placed and 0 while it lives, unless told otherwise.
@@ -180,6 +206,12 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
   spec.set_max_restarts(options.max_restarts);
   spec.set_max_concurrency(static_cast<uint32_t>(std::max(options.max_concurrency, 1)));
   spec.set_detached(options.detached);
+  RefuseNamespace(options.actor_namespace);
+  if (options.max_concurrency > 1) {
+    Throw(ErrorCode::kInvalidOption,
+          "SetMaxConcurrency(" + std::to_string(options.max_concurrency) +
+              "): in a cluster an actor serves one call at a time in this release");
+  }
   std::unique_lock lock(mutex_, std::defer_lock);
   std::unique_ptr<TaskRecord> record = MakeRecord(factory, options, arguments, lock, "actor");
   if (spec.class_name().empty()) spec.set_class_name(record->name);
@@ -190,15 +222,17 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
   return {id.creator.value, id.sequence};
 }
 
-void ClusterClient::CallActor(const detail::RawActor& actor, uint64_t method, const detail::CallOptions& options,
-                              const std::vector<detail::Argument>& arguments, detail::RawRef* results,
-                              size_t result_count) {
+void ClusterClient::CallActor(const detail::RawActor& actor, uint64_t method,
+                              const detail::CallOptions& options,
+                              const std::vector<detail::Argument>& arguments,
+                              detail::RawRef* results, size_t result_count) {
   RAYX_CHECK(result_count == 1, "several results a call are not part of this release");
   std::unique_lock lock(mutex_, std::defer_lock);
   std::unique_ptr<TaskRecord> record = MakeRecord(method, options, arguments, lock, "actor call");
   const uint32_t index = core_.ActorIndex(IdOf(actor), "");
   const uint32_t slot = core_.SubmitActorCall(index, std::move(record), Now());
-  if (slot == kNoSlot) Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
+  if (slot == kNoSlot)
+    Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
   const model::ObjectId id = core_.At(slot).id;
   results[0] = {id.owner.value, id.sequence};
   if ((id.sequence >> PendingSlab::kSlotBits & 63) == 0) Drain();
@@ -207,7 +241,8 @@ void ClusterClient::CallActor(const detail::RawActor& actor, uint64_t method, co
 
 // --- the head ------------------------------------------------------------------------------------
 
-proto::HeadResponse ClusterClient::CallHead(proto::HeadRequest request, detail::Milliseconds timeout) {
+proto::HeadResponse ClusterClient::CallHead(proto::HeadRequest request,
+                                            detail::Milliseconds timeout) {
   Answer answer;
   std::unique_lock lock(mutex_);
   const uint64_t id = NewRequest();
@@ -220,7 +255,9 @@ proto::HeadResponse ClusterClient::CallHead(proto::HeadRequest request, detail::
   }
   answers_.emplace(id, &answer);
   const bool sent = !ending_ && daemon_.Send(message);
-  if (sent) WaitUntil(lock, [&] { return answer.done; }, Now() + timeout);
+  if (sent)
+    WaitUntil(
+        lock, [&] { return answer.done; }, Now() + timeout);
   answers_.erase(id);
   if (!answer.done) {
     Throw(ErrorCode::kHeadUnavailable,
@@ -233,14 +270,15 @@ proto::HeadResponse ClusterClient::CallHead(proto::HeadRequest request, detail::
 void ClusterClient::KillActor(const detail::RawActor& actor, bool no_restart) {
   proto::HeadRequest request;
   auto* kill = request.mutable_kill_actor();
-  kill->mutable_id()->set_creator(actor.creator);
-  kill->mutable_id()->set_sequence(actor.sequence);
+  *kill->mutable_id() = scheduling::ToWire(IdOf(actor));
   kill->set_no_restart(no_restart);
   kill->set_reason("killed by Kill()");
   CallHead(std::move(request), kHeadAway);
 }
 
-bool ClusterClient::FindActor(const std::string& name, const std::string&, detail::RawActor& actor) {
+bool ClusterClient::FindActor(const std::string& name, const std::string& actor_namespace,
+                              detail::RawActor& actor) {
+  RefuseNamespace(actor_namespace);
   proto::HeadRequest request;
   request.mutable_find_actor()->set_name(name);
   const proto::HeadResponse response = CallHead(std::move(request), kHeadAway);
@@ -270,10 +308,12 @@ bool ClusterClient::KvGet(const std::string& key, std::string& value) {
 }
 
 bool ClusterClient::KvWait(const std::vector<std::string>& keys, detail::Milliseconds timeout) {
-  const model::TimePoint deadline = timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
+  const model::TimePoint deadline =
+      timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
   while (true) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Now());
-    const auto step = std::clamp<std::chrono::milliseconds>(left, std::chrono::milliseconds(0), kKvWaitStep);
+    const auto step =
+        std::clamp<std::chrono::milliseconds>(left, std::chrono::milliseconds(0), kKvWaitStep);
     proto::HeadRequest request;
     for (const std::string& key : keys) request.mutable_kv_wait()->add_keys(key);
     request.mutable_kv_wait()->set_timeout_ms(static_cast<uint32_t>(step.count()));
@@ -307,7 +347,8 @@ std::vector<detail::NodeDescription> ClusterClient::Nodes() {
   std::vector<detail::NodeDescription> nodes;
   const auto amounts = [](const proto::Resources& resources) {
     std::map<std::string, double> map;
-    for (const auto& each : resources.amounts()) map[each.name()] = static_cast<double>(each.units()) / model::kResourceUnit;
+    for (const auto& each : resources.amounts())
+      map[each.name()] = static_cast<double>(each.units()) / model::kResourceUnit;
     return map;
   };
   const proto::HeadResponse response = CallHead(std::move(request), kHeadAway);

@@ -6,15 +6,12 @@
 #include "base/log.h"
 #include "client/cluster_client.h"
 #include "client/error_bridge.h"
+#include "scheduling/wire.h"
 
 namespace rayx::client {
 namespace {
 
 constexpr uint32_t kWatchTimeoutMs = 10'000;
-
-model::ActorId IdOf(const proto::ActorId& id) {
-  return model::ActorId{model::ProcessId{id.creator()}, id.sequence()};
-}
 
 }  // namespace
 
@@ -24,7 +21,8 @@ bool ClusterClient::SendCall(model::FrameHeader& header, std::span<const std::by
   return links_.SendCall(header, body);
 }
 
-void ClusterClient::SendMessage(const model::FrameHeader& header, std::span<const std::byte> body, bool urgent) {
+void ClusterClient::SendMessage(const model::FrameHeader& header, std::span<const std::byte> body,
+                                bool urgent) {
   if (header.destination == self_) {  // to ourselves: an actor's caller that owns what it asks for
     model::FrameHeader own = header;
     own.source = self_;
@@ -37,8 +35,9 @@ void ClusterClient::SendMessage(const model::FrameHeader& header, std::span<cons
 Revocation ClusterClient::TryRevoke(const model::FrameHeader& header) {
   if (links_.HasDirect(header.destination)) {
     Peer* peer = links_.Route(header.destination);
-    return peer->channel->TryRevoke(header.claim_slot, header.cookie_sequence) ? Revocation::kRevoked
-                                                                              : Revocation::kTooLate;
+    return peer->channel->TryRevoke(header.claim_slot, header.cookie_sequence)
+               ? Revocation::kRevoked
+               : Revocation::kTooLate;
   }
   model::FrameHeader ask = header;
   ask.kind = model::FrameKind::kRevoke;
@@ -55,12 +54,11 @@ bool ClusterClient::MayHaveStarted(const model::FrameHeader& header) {
 }
 
 void ClusterClient::RequestLease(uint64_t request, const proto::SchedulingClass& description,
-                                 uint32_t backlog, std::span<const uint32_t> argument_nodes) {
+                                 std::span<const uint32_t> argument_nodes) {
   proto::ClientMessage message;
   auto* lease = message.mutable_lease_request();
   lease->set_request_id(request);
   *lease->mutable_scheduling_class() = description;
-  lease->set_backlog(backlog);
   for (uint32_t node : argument_nodes) lease->add_argument_nodes(node);
   daemon_.Send(message);
 }
@@ -83,7 +81,7 @@ void ClusterClient::CreateActor(const proto::ActorSpec& spec) {
   proto::ClientMessage message;
   message.mutable_head_request()->set_request_id(id);
   *message.mutable_head_request()->mutable_create_actor()->mutable_spec() = spec;
-  watches_[id] = {IdOf(spec.id()), /*creation=*/true};
+  watches_[id] = {scheduling::FromWire(spec.id()), /*creation=*/true};
   daemon_.Send(message);
 }
 
@@ -92,8 +90,7 @@ void ClusterClient::WatchActor(model::ActorId actor, uint64_t known_version) {
   proto::ClientMessage message;
   message.mutable_head_request()->set_request_id(id);
   auto* watch = message.mutable_head_request()->mutable_watch_actor();
-  watch->mutable_id()->set_creator(actor.creator.value);
-  watch->mutable_id()->set_sequence(actor.sequence);
+  *watch->mutable_id() = scheduling::ToWire(actor);
   watch->set_known_version(known_version);
   watch->set_timeout_ms(kWatchTimeoutMs);
   watches_[id] = {actor, /*creation=*/false};
@@ -112,15 +109,7 @@ void ClusterClient::ConnectPeer(model::ProcessId process) {
 
 void ClusterClient::FreeStored(const model::StoredLocation& location) {
   proto::ClientMessage message;
-  auto* free = message.mutable_free()->mutable_location();
-  free->mutable_object()->set_owner(location.object.owner.value);
-  free->mutable_object()->set_sequence(location.object.sequence);
-  free->set_node(location.node.value);
-  free->set_job(location.job.value);
-  free->set_entry(location.entry);
-  free->set_generation(location.generation);
-  free->set_offset(location.offset);
-  free->set_bytes(location.size);
+  *message.mutable_free()->mutable_location() = scheduling::ToWire(location);
   pulled_.erase(location.object);
   daemon_.Send(message);
 }
@@ -169,6 +158,10 @@ void ClusterClient::Handle(proto::DaemonMessage& message, std::vector<base::Uniq
       HandlePeerConnected(message.peer_connected(), fds);
       break;
     case proto::DaemonMessage::kPeerRefused: {
+      if (message.peer_refused().through_daemon()) {
+        core_.OnPeerConnected(model::ProcessId{message.peer_refused().process()}, now);
+        break;
+      }
       proto::DeathCause cause;
       cause.set_reason(message.peer_refused().error().message());
       core_.OnProcessDied(model::ProcessId{message.peer_refused().process()}, cause, now);
@@ -183,8 +176,16 @@ void ClusterClient::Handle(proto::DaemonMessage& message, std::vector<base::Uniq
       links_.RemovePeer(process);
       break;
     }
+    case proto::DaemonMessage::kObjectsLeft:
+      Drain();  // the answer that names it may be here already
+      for (const auto& wire : message.objects_left().locations()) {
+        const model::StoredLocation location = scheduling::FromWire(wire);
+        if (!core_.HoldsStored(location)) FreeStored(location);
+      }
+      break;
     case proto::DaemonMessage::kNodeDied:
-      core_.OnNodeDied(model::NodeNumber{message.node_died().node()}, message.node_died().reason(), now);
+      core_.OnNodeDied(model::NodeNumber{message.node_died().node()}, message.node_died().reason(),
+                       now);
       break;
     case proto::DaemonMessage::kAllocated:
       if (auto it = answers_.find(message.allocated().request_id()); it != answers_.end()) {
@@ -225,7 +226,8 @@ void ClusterClient::Handle(proto::DaemonMessage& message, std::vector<base::Uniq
 }
 
 void ClusterClient::HandleHeadResponse(const proto::HeadResponse& response) {
-  if (auto it = answers_.find(response.request_id()); it != answers_.end() && it->second != nullptr) {
+  if (auto it = answers_.find(response.request_id());
+      it != answers_.end() && it->second != nullptr) {
     it->second->error = response.error();
     it->second->head = response;
     it->second->done = true;
@@ -245,34 +247,41 @@ void ClusterClient::HandleHeadResponse(const proto::HeadResponse& response) {
   } else if (response.error().code() != 0) {
     core_.OnWatchFailed(watched.actor, response.error(), now);
   } else {
+    Drain();  // its replies first: what an incarnation finished before it ended is finished
     core_.OnActorView(response.watch_actor(), now);
   }
 }
 
-void ClusterClient::HandlePeerConnected(const proto::PeerConnected& message, std::vector<base::UniqueFd>& fds) {
+void ClusterClient::HandlePeerConnected(const proto::PeerConnected& message,
+                                        std::vector<base::UniqueFd>& fds) {
   const model::ProcessId process{message.process()};
   if (fds.size() != 4) {
-    RAYX_LOG(kWarning) << "a channel to " << model::ToString(process) << " came without its descriptors";
+    RAYX_LOG(kWarning) << "a channel to " << model::ToString(process)
+                       << " came without its descriptors";
     return;
   }
-  base::Status status = links_.AddPeer(process, message.first_side(), std::move(fds[0]), std::move(fds[1]),
-                                       std::move(fds[2]), std::move(fds[3]));
+  base::Status status = links_.AddPeer(process, message.first_side(), std::move(fds[0]),
+                                       std::move(fds[1]), std::move(fds[2]), std::move(fds[3]));
   if (!status.ok()) {
-    RAYX_LOG(kWarning) << "channel to " << model::ToString(process) << ": " << base::Message(status);
+    RAYX_LOG(kWarning) << "channel to " << model::ToString(process) << ": "
+                       << base::Message(status);
     return;
   }
   core_.OnPeerConnected(process, Now());
 }
 
-void ClusterClient::HandleSegment(const proto::SegmentAttached& message, std::vector<base::UniqueFd>& fds) {
+void ClusterClient::HandleSegment(const proto::SegmentAttached& message,
+                                  std::vector<base::UniqueFd>& fds) {
   if (fds.size() != 2) {
-    RAYX_LOG(kWarning) << "the store's segment of job " << message.job() << " came without its descriptors";
+    RAYX_LOG(kWarning) << "the store's segment of job " << message.job()
+                       << " came without its descriptors";
     return;
   }
   base::Status status =
       segments_.AddSegment(model::JobId{message.job()}, std::move(fds[0]), std::move(fds[1]),
                            message.segment_bytes(), message.control_bytes(), message.ledger());
-  if (!status.ok()) RAYX_LOG(kWarning) << "store segment of job " << message.job() << ": " << base::Message(status);
+  if (!status.ok())
+    RAYX_LOG(kWarning) << "store segment of job " << message.job() << ": " << base::Message(status);
 }
 
 void ClusterClient::EnsureSegment(model::JobId job, std::unique_lock<std::mutex>& lock) {
@@ -282,9 +291,26 @@ void ClusterClient::EnsureSegment(model::JobId job, std::unique_lock<std::mutex>
   daemon_.Send(message);
   Answer* never = nullptr;
   answers_.emplace(UINT64_MAX - job.value, never);  // so that a polling thread reads the socket
-  const bool attached = WaitUntil(lock, [&] { return segments_.HasSegment(job); }, Now() + std::chrono::seconds(10));
+  const auto attached = [&] { return segments_.HasSegment(job); };
+  WaitUntil(
+      lock, [&] { return attached() || !core_.lost().empty(); }, Now() + std::chrono::seconds(10));
   answers_.erase(UINT64_MAX - job.value);
-  if (!attached) Throw(ErrorCode::kObjectLost, "the store of job " + std::to_string(job.value) + " could not be mapped");
+  if (!attached()) ThrowIfLost();
+  if (!attached())
+    Throw(ErrorCode::kObjectLost,
+          "the store of job " + std::to_string(job.value) + " could not be mapped");
+}
+
+// Nothing more will come from there, though the process may live: it is judged as dead. A worker of
+// ours is ended by its daemon then (the lease is given back as failed).
+void ClusterClient::OnChannelCut(model::ProcessId process, const std::string& why) {
+  if (process.is_daemon()) {
+    OnDaemonLost(why);
+    return;
+  }
+  proto::DeathCause cause;
+  cause.set_reason("the channel to it is cut: " + why);
+  core_.OnProcessDied(process, cause, Now());
 }
 
 void ClusterClient::OnDaemonLost(const std::string& why) {
@@ -311,13 +337,12 @@ void ClusterClient::LoseCluster(const std::string& error) {
 }
 
 void ClusterClient::PrintLogLines(const proto::LogLines& lines) {
-  if (!welcome_.welcome.print_worker_output()) return;
-  const std::string prefix = "(" + lines.title() + ", pid=" + std::to_string(lines.pid()) + ", " + lines.host() + ") ";
+  if (!print_worker_output_) return;
+  const std::string prefix =
+      "(" + lines.title() + ", pid=" + std::to_string(lines.pid()) + ", " + lines.host() + ") ";
   std::string text;
   for (const std::string& line : lines.lines()) text += prefix + line + "\n";
-  std::FILE* out = lines.is_stderr() ? stderr : stdout;
-  std::fwrite(text.data(), 1, text.size(), out);
-  std::fflush(out);
+  output_.Push(lines.is_stderr(), std::move(text), static_cast<size_t>(lines.lines_size()));
 }
 
 }  // namespace rayx::client

@@ -9,16 +9,19 @@
 #include "client/cluster_client.h"
 #include "client/embedded_cluster.h"
 #include "client/error_bridge.h"
-#include "client/executor/process_title.h"
-#include "client/versions.h"
+#include "io/process_title.h"
 #include "io/session_folder.h"
+#include "model/versions.h"
+#include "shm/memory_file.h"
 
 namespace rayx::client {
 namespace {
 
-// Variables that belong to a terminal or to RayX itself and must not make two drivers' workers differ.
+// Variables that belong to a terminal or to RayX itself and must not make two drivers' workers
+// differ.
 bool IsDenied(const std::string& name) {
-  static const std::set<std::string> denied = {"_", "SHLVL", "PWD", "OLDPWD", "WINDOWID", "DISPLAY"};
+  static const std::set<std::string> denied = {"_",      "SHLVL",    "PWD",
+                                               "OLDPWD", "WINDOWID", "DISPLAY"};
   if (denied.contains(name)) return true;
   for (const char* prefix : {"TERM", "SSH_", "XDG_SESSION_", "DBUS_", "RAYX_"}) {
     if (name.starts_with(prefix)) return true;
@@ -28,11 +31,13 @@ bool IsDenied(const std::string& name) {
 
 proto::Program OwnProgram(const Options& options) {
   proto::Program program;
-  program.set_executable(ProgramPath());
-  for (const std::string& library : options.preload_libraries) program.add_preload_libraries(library);
+  program.set_executable(io::ProgramPath());
+  for (const std::string& library : options.preload_libraries)
+    program.add_preload_libraries(library);
   std::error_code ignored;
-  program.set_working_folder(options.working_folder.empty() ? std::filesystem::current_path(ignored).string()
-                                                            : options.working_folder);
+  program.set_working_folder(options.working_folder.empty()
+                                 ? std::filesystem::current_path(ignored).string()
+                                 : options.working_folder);
   std::set<std::string> variables;  // in one order, so that equal environments have equal keys
   for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
     const std::string variable = *at;
@@ -59,8 +64,9 @@ Place FindCluster(const Options& options) {
   }
   auto session = io::FindSession(options.address);
   if (!session.ok()) {
-    const ErrorCode code = session.status().code() == absl::StatusCode::kInvalidArgument ? ErrorCode::kInvalidOption
-                                                                                         : ErrorCode::kHeadUnavailable;
+    const ErrorCode code = session.status().code() == absl::StatusCode::kInvalidArgument
+                               ? ErrorCode::kInvalidOption
+                               : ErrorCode::kHeadUnavailable;
     Throw(code, "Init, address '" + options.address + "'", session.status());
   }
   return {session->socket_path(), session->head_address, nullptr};
@@ -71,10 +77,11 @@ Place FindCluster(const Options& options) {
 std::unique_ptr<detail::RuntimeInterface> ConnectCluster(const Options& options) {
   const Place place = FindCluster(options);
   auto socket = io::PacketSocket::Connect(place.socket_path);
-  if (!socket.ok()) Throw(ErrorCode::kHeadUnavailable, "Init: the node daemon of this VM", socket.status());
+  if (!socket.ok())
+    Throw(ErrorCode::kHeadUnavailable, "Init: the node daemon of this VM", socket.status());
   DaemonLink link(*std::move(socket));
   proto::Hello hello;
-  *hello.mutable_versions() = OwnVersions();
+  model::VersionsToWire(model::OwnVersions(shm::kLayoutVersion), *hello.mutable_versions());
   hello.set_role(proto::DRIVER);
   hello.set_pid(::getpid());
   *hello.mutable_program() = OwnProgram(options);
@@ -83,9 +90,10 @@ std::unique_ptr<detail::RuntimeInterface> ConnectCluster(const Options& options)
   proto::ErrorInfo refused;
   auto welcome = link.Handshake(hello, refused);
   if (refused.code() != 0) detail::ThrowError(ToRecord(refused));
-  if (!welcome.ok()) Throw(ErrorCode::kHeadUnavailable, "Init: the node daemon of this VM", welcome.status());
-  welcome->welcome.set_print_worker_output(options.print_worker_output);
-  auto client = ClusterClient::Create(std::move(link), *std::move(welcome), /*is_worker=*/false, place.keep);
+  if (!welcome.ok())
+    Throw(ErrorCode::kHeadUnavailable, "Init: the node daemon of this VM", welcome.status());
+  auto client = ClusterClient::Create(std::move(link), *std::move(welcome), /*is_worker=*/false,
+                                      options.print_worker_output, place.keep);
   if (!client.ok()) Throw(ErrorCode::kHeadUnavailable, "Init", client.status());
   return *std::move(client);
 }

@@ -1,11 +1,13 @@
+// runtime/client/connect.h
+//
 // How a driver comes to its cluster.
 //
-// Purpose:  Options to a connected client: an embedded cluster of its own, this user's session ("auto"), or
-//           the cluster whose head is at an address.
-// Owner:    Init().       Threads: one at a time.
+// Purpose:  Options to a connected client: an embedded cluster of its own, this user's session
+//           ("auto"), or the cluster whose head is at an address.
+// Owner:    Init().
+// Threads:  one at a time.
 // Promises: throws a type of errors.h that says what was tried and what to do.
-#ifndef RAYX_CLIENT_CONNECT_H_
-#define RAYX_CLIENT_CONNECT_H_
+#pragma once
 
 #include <memory>
 
@@ -18,5 +20,3 @@ namespace rayx::client {
 std::unique_ptr<detail::RuntimeInterface> ConnectCluster(const Options& options);
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_CONNECT_H_

@@ -1,19 +1,22 @@
 #include "client/daemon_link.h"
 
 #include "base/check.h"
+#include "rayx/detail/error_record.h"
 
 namespace rayx::client {
 namespace {
 
-constexpr int kHandshakeTimeoutMs = 10'000;
-constexpr size_t kQueuedBytesMax = 64u << 20;
+constexpr std::chrono::seconds kHandshakeTimeout(10);
 constexpr size_t kWelcomeFds = 5;
 
-std::span<const std::byte> Bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> Bytes(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
 
 }  // namespace
 
-base::StatusOr<WelcomePacket> DaemonLink::Handshake(const proto::Hello& hello, proto::ErrorInfo& refused) {
+base::StatusOr<WelcomePacket> DaemonLink::Handshake(const proto::Hello& hello,
+                                                    proto::ErrorInfo& refused) {
   proto::ClientMessage message;
   *message.mutable_hello() = hello;
   const std::string bytes = message.SerializeAsString();
@@ -21,9 +24,12 @@ base::StatusOr<WelcomePacket> DaemonLink::Handshake(const proto::Hello& hello, p
     return absl::UnavailableError("the node daemon closed the connection at once");
   }
   io::Packet packet;
-  switch (socket_.ReceiveWithin(packet, kHandshakeTimeoutMs)) {
+  switch (socket_.ReceiveWithin(packet, kHandshakeTimeout)) {
     case io::SocketResult::kOk:
       break;
+    case io::SocketResult::kFdsLost:
+      return absl::ResourceExhaustedError(
+          "this process has no room for five more descriptors (ulimit -n)");
     case io::SocketResult::kAgain:
       return absl::DeadlineExceededError("the node daemon did not answer within 10 s");
     default:
@@ -45,9 +51,9 @@ base::StatusOr<WelcomePacket> DaemonLink::Handshake(const proto::Hello& hello, p
 }
 
 bool DaemonLink::Send(const proto::ClientMessage& message) {
-  if (!socket_.valid()) return false;
+  if (!socket_.valid() || !broken_.empty()) return false;
   std::string bytes = message.SerializeAsString();
-  if (bytes.size() > io::kPacketBytesMax) return false;
+  if (bytes.size() > io::kPacketBytesMax) return AnswerTooLarge(message, bytes.size());
   if (queued_.empty()) {
     switch (socket_.Send(Bytes(bytes))) {
       case io::SocketResult::kOk:
@@ -58,9 +64,31 @@ bool DaemonLink::Send(const proto::ClientMessage& message) {
         return false;
     }
   }
+  if (queued_bytes_ + bytes.size() > queued_bytes_max_) {
+    broken_ = "it has not taken " + std::to_string(queued_bytes_ >> 10) + " KiB of messages";
+    return false;
+  }
   queued_bytes_ += bytes.size();
-  if (queued_bytes_ > kQueuedBytesMax) return false;
   queued_.push_back(std::move(bytes));
+  return true;
+}
+
+bool DaemonLink::AnswerTooLarge(const proto::ClientMessage& message, size_t bytes) {
+  proto::DaemonMessage answer;
+  proto::ErrorInfo* error = nullptr;
+  if (message.has_lease_request()) {
+    answer.mutable_lease_failed()->set_request_id(message.lease_request().request_id());
+    error = answer.mutable_lease_failed()->mutable_error();
+  } else if (message.has_head_request()) {
+    answer.mutable_head_response()->set_request_id(message.head_request().request_id());
+    error = answer.mutable_head_response()->mutable_error();
+  } else {
+    return false;  // the others have a fixed size
+  }
+  error->set_code(static_cast<int32_t>(ErrorCode::kInvalidOption));
+  error->set_message("the request has " + std::to_string(bytes) + " bytes; at most " +
+                     std::to_string(io::kPacketBytesMax) + " are allowed");
+  answers_.push_back(std::move(answer));
   return true;
 }
 
@@ -73,24 +101,35 @@ bool DaemonLink::Flush() {
   return true;
 }
 
-DaemonLink::Result DaemonLink::Receive(proto::DaemonMessage& message, std::vector<base::UniqueFd>& fds,
-                                       std::string& why) {
+DaemonLink::Result DaemonLink::Receive(proto::DaemonMessage& message,
+                                       std::vector<base::UniqueFd>& fds, std::string& why) {
   if (!socket_.valid()) {
     why = "the connection was closed";
     return Result::kGone;
+  }
+  if (!broken_.empty()) {
+    why = broken_;
+    return Result::kGone;
+  }
+  if (!answers_.empty()) {
+    message = std::move(answers_.front());
+    answers_.pop_front();
+    fds.clear();
+    return Result::kMessage;
   }
   io::Packet packet;
   switch (socket_.Receive(packet)) {
     case io::SocketResult::kAgain:
       return Result::kNothing;
+    case io::SocketResult::kFdsLost:  // whoever needs them sees that they are missing
+    case io::SocketResult::kOk:
+      break;
     case io::SocketResult::kClosed:
       why = "it closed the connection (it died or was stopped)";
       return Result::kGone;
     case io::SocketResult::kError:
       why = "the connection failed";
       return Result::kGone;
-    case io::SocketResult::kOk:
-      break;
   }
   if (!message.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size()))) {
     why = "it sent a malformed packet";

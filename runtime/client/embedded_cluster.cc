@@ -2,7 +2,6 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -15,38 +14,20 @@
 #include <filesystem>
 #include <vector>
 
-#include "client/executor/process_title.h"
+#include "io/process_title.h"
+#include "io/processes.h"
 #include "io/session_folder.h"
 
 namespace rayx::client {
 namespace {
 
-constexpr int kStartTimeoutMs = 30'000;
-constexpr int kEndTimeoutMs = 10'000;
-constexpr size_t kAnswerBytesMax = 64 * 1024;
+constexpr std::chrono::seconds kStartTimeout(30);
+constexpr std::chrono::seconds kEndTimeout(10);
 
 bool IsProgram(const std::string& path) {
   struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && ::access(path.c_str(), X_OK) == 0;
-}
-
-// Reads one line within the time; what came so far if the writer closed early.
-std::string ReadLine(int fd) {
-  std::string line;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kStartTimeoutMs);
-  while (line.size() < kAnswerBytesMax) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0) break;
-    pollfd poll_fd{fd, POLLIN, 0};
-    if (::poll(&poll_fd, 1, static_cast<int>(left.count())) < 0 && errno != EINTR) break;
-    char buffer[4096];
-    const ssize_t bytes = (poll_fd.revents != 0) ? ::read(fd, buffer, sizeof buffer) : -1;
-    if (bytes == 0) break;
-    if (bytes < 0) continue;
-    line.append(buffer, static_cast<size_t>(bytes));
-    if (line.find('\n') != std::string::npos) break;
-  }
-  return line;
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+         ::access(path.c_str(), X_OK) == 0;
 }
 
 void AddAmount(std::vector<std::string>& arguments, const char* flag, double amount) {
@@ -56,8 +37,13 @@ void AddAmount(std::vector<std::string>& arguments, const char* flag, double amo
   arguments.emplace_back(text);
 }
 
-std::vector<std::string> Arguments(const Options& options, const std::string& rayx, int ready_fd, int pipe_fd) {
-  std::vector<std::string> arguments = {rayx, "start", "--head", "--embedded", "--port=0",
+std::vector<std::string> Arguments(const Options& options, const std::string& rayx, int ready_fd,
+                                   int pipe_fd) {
+  std::vector<std::string> arguments = {rayx,
+                                        "start",
+                                        "--head",
+                                        "--embedded",
+                                        "--port=0",
                                         "--ready-fd=" + std::to_string(ready_fd),
                                         "--pipe-fd=" + std::to_string(pipe_fd),
                                         "--driver-pid=" + std::to_string(::getpid())};
@@ -90,15 +76,17 @@ base::StatusOr<std::string> FindRayxBinary() {
   };
   if (const char* named = ::getenv("RAYX_BIN")) {
     if (works(named)) return std::string(named);
-    return base::MakeStatus(absl::StatusCode::kNotFound, std::string("RAYX_BIN names no program: ") + named);
+    return base::MakeStatus(absl::StatusCode::kNotFound,
+                            std::string("RAYX_BIN names no program: ") + named);
   }
   Dl_info info{};
   std::vector<std::filesystem::path> folders;
-  if (::dladdr(reinterpret_cast<const void*>(&FindRayxBinary), &info) != 0 && info.dli_fname != nullptr) {
+  if (::dladdr(reinterpret_cast<const void*>(&FindRayxBinary), &info) != 0 &&
+      info.dli_fname != nullptr) {
     const auto library = std::filesystem::path(info.dli_fname).parent_path();
     folders = {library, library / "../bin"};
   }
-  const auto program = std::filesystem::path(ProgramPath()).parent_path();
+  const auto program = std::filesystem::path(io::ProgramPath()).parent_path();
   folders.insert(folders.end(), {program, program / "..", program / "../bin"});
   for (const auto& folder : folders) {
     const std::string path = (folder / "rayx").lexically_normal().string();
@@ -116,8 +104,8 @@ base::StatusOr<std::string> FindRayxBinary() {
       if (*at == '\0') break;
     }
   }
-  return base::MakeStatus(absl::StatusCode::kNotFound,
-                          "the program rayx was not found; tried " + tried + ". Set RAYX_BIN to it");
+  return base::MakeStatus(absl::StatusCode::kNotFound, "the program rayx was not found; tried " +
+                                                           tried + ". Set RAYX_BIN to it");
 }
 
 base::StatusOr<std::shared_ptr<EmbeddedCluster>> EmbeddedCluster::Start(const Options& options) {
@@ -146,6 +134,8 @@ base::StatusOr<std::shared_ptr<EmbeddedCluster>> EmbeddedCluster::Start(const Op
   posix_spawn_file_actions_adddup2(&actions, high_ready.get(), kReadyFd);
   posix_spawn_file_actions_adddup2(&actions, high_life.get(), kLifeFd);
   pid_t pid = 0;
+  // Not io::Spawn: in a user's process a fork would run what its libraries do at a fork, and copy
+  // the page tables of all its memory.
   const int error = ::posix_spawn(&pid, rayx.c_str(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return absl::ErrnoToStatus(error, "cannot start " + rayx);
@@ -154,19 +144,24 @@ base::StatusOr<std::shared_ptr<EmbeddedCluster>> EmbeddedCluster::Start(const Op
   high_ready.Reset();
   life_read.Reset();
   high_life.Reset();
-  const std::string line = ReadLine(ready_read.get());
-  int status = 0;
-  while (::waitpid(pid, &status, WNOHANG) == 0 && line.empty()) {
+  cluster->starter_end_ = io::OpenPidfd(pid);
+  const std::string line = io::ReadLine(ready_read.get(), kStartTimeout).value_or("");
+  if (line.empty()) {  // whatever it was doing ends with it
     ::kill(pid, SIGTERM);
-    ::usleep(10'000);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  } else {
+    ::waitpid(pid, nullptr, WNOHANG);
   }
   auto answer = io::ParseStartAnswer(line);
   if (!answer.ok()) {
-    return base::MakeStatus(absl::StatusCode::kUnavailable,
-                            "the embedded cluster did not start: " + rayx + " gave no answer within 30 s");
+    return base::MakeStatus(
+        absl::StatusCode::kUnavailable,
+        "the embedded cluster did not start: " + rayx + " gave no answer within 30 s");
   }
   if (!answer->error.empty()) {
-    return base::MakeStatus(absl::StatusCode::kUnavailable, "the embedded cluster did not start: " + answer->error);
+    return base::MakeStatus(absl::StatusCode::kUnavailable,
+                            "the embedded cluster did not start: " + answer->error);
   }
   cluster->session_folder_ = answer->session_folder;
   cluster->head_address_ = answer->head_address;
@@ -176,14 +171,9 @@ base::StatusOr<std::shared_ptr<EmbeddedCluster>> EmbeddedCluster::Start(const Op
 EmbeddedCluster::~EmbeddedCluster() {
   life_.Reset();
   if (session_folder_.empty()) return;
-  // Ended when its supervisor is: an orderly program leaves nothing running behind itself.
-  auto session = io::ReadSession(session_folder_);
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kEndTimeoutMs);
-  while (session.ok() && io::IsRunning(session->supervisor) && std::chrono::steady_clock::now() < deadline) {
-    ::usleep(5'000);
-  }
-  int status = 0;
-  ::waitpid(starter_, &status, WNOHANG);
+  // `rayx start` became the supervisor: an orderly program leaves nothing running behind itself.
+  if (starter_end_) io::WaitExited(starter_end_.get(), kEndTimeout);
+  ::waitpid(starter_, nullptr, WNOHANG);
 }
 
 }  // namespace rayx::client

@@ -1,12 +1,14 @@
+// runtime/client/embedded_cluster.h
+//
 // The one-VM cluster that a driver starts for itself.
 //
 // Purpose:  spawns `rayx start --head --embedded`, waits until it serves, ends it with the driver.
-// Owner:    the ClusterClient that is connected to it.     Threads: one.
-// Promises: it ends by end-of-file on a pipe that only the driver holds, and when the driver's process is
-//           gone (its pid is handed over, because a user's fork keeps a pipe open).
-// Limits:   kStartTimeout for the start.
-#ifndef RAYX_CLIENT_EMBEDDED_CLUSTER_H_
-#define RAYX_CLIENT_EMBEDDED_CLUSTER_H_
+// Owner:    the ClusterClient that is connected to it.
+// Threads:  one.
+// Promises: it ends by end-of-file on a pipe that only the driver holds, and when the driver's
+//           process is gone (its pid is handed over, because a user's fork keeps a pipe open).
+// Limits:   a start that takes longer than 30 s has failed.
+#pragma once
 
 #include <memory>
 #include <string>
@@ -27,8 +29,9 @@ class EmbeddedCluster {
 
  private:
   EmbeddedCluster() = default;
-  base::UniqueFd life_;            // write end; its closing ends the cluster
-  int starter_ = 0;                // pid of `rayx start`, already reaped when it serves
+  base::UniqueFd life_;         // write end; its closing ends the cluster
+  int starter_ = 0;             // pid of `rayx start`, which becomes the supervisor
+  base::UniqueFd starter_end_;  // its pidfd
   std::string session_folder_;
   std::string head_address_;
 };
@@ -37,5 +40,3 @@ class EmbeddedCluster {
 base::StatusOr<std::string> FindRayxBinary();
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_EMBEDDED_CLUSTER_H_

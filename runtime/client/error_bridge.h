@@ -1,9 +1,10 @@
+// runtime/client/error_bridge.h
+//
 // Between errors as they travel (proto ErrorInfo) and as the public API throws them (ErrorRecord).
 //
 // Purpose:  the one place that knows both forms.
 // Owner:    no state.     Threads: any.
-#ifndef RAYX_CLIENT_ERROR_BRIDGE_H_
-#define RAYX_CLIENT_ERROR_BRIDGE_H_
+#pragma once
 
 #include <cstddef>
 #include <span>
@@ -24,5 +25,3 @@ detail::ErrorRecord DecodeError(std::span<const std::byte> bytes);
 [[noreturn]] void Throw(ErrorCode code, const std::string& what, const base::Status& status);
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_ERROR_BRIDGE_H_

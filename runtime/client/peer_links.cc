@@ -31,7 +31,8 @@ void PeerLinks::RemovePeer(model::ProcessId process) {
   queued_messages_ -= peer->queued.size();
   std::erase(to_ring_, peer);
   std::erase(pages_, &peer->page);
-  auto at = std::find_if(peers_.begin(), peers_.end(), [peer](const auto& each) { return each.get() == peer; });
+  auto at = std::find_if(peers_.begin(), peers_.end(),
+                         [peer](const auto& each) { return each.get() == peer; });
   retired_.push_back(std::move(*at));
   peers_.erase(at);
 }
@@ -50,7 +51,10 @@ bool PeerLinks::SendCall(model::FrameHeader& header, std::span<const std::byte> 
   Peer* peer = Route(header.destination);
   if (peer == nullptr || peer->dead) return false;
   header.body_bytes = static_cast<uint32_t>(body.size());
-  if (!peer->channel->TryWrite(header, body)) return false;
+  if (!peer->channel->TryWrite(header, body)) {
+    CutIfDamaged(*peer);
+    return false;
+  }
   peer->channel->Publish();
   if (!peer->rung_late) {
     peer->rung_late = true;
@@ -81,11 +85,8 @@ void PeerLinks::SendMessage(const model::FrameHeader& header, std::span<const st
   peer->queued_bytes += sizeof message + message.body.size();
   peer->queued.push_back(std::move(message));
   ++queued_messages_;
-  if (peer->queued_bytes > kQueuedBytesMax) {
-    RAYX_LOG(kWarning) << "process " << model::ToString(peer->process)
-                       << " does not read its ring: 256 MiB of messages wait; it is cut off";
-    peer->dead = true;
-  }
+  if (peer->queued_bytes > kQueuedBytesMax)
+    Cut(*peer, "it does not read its ring: 256 MiB of messages wait");
 }
 
 bool PeerLinks::TryWriteQueued(Peer& peer) {
@@ -93,7 +94,10 @@ bool PeerLinks::TryWriteQueued(Peer& peer) {
   bool urgent = false;
   while (!peer.queued.empty()) {
     QueuedMessage& message = peer.queued.front();
-    if (!peer.dead && !peer.channel->TryWrite(message.header, message.body)) break;
+    if (!peer.dead && !peer.channel->TryWrite(message.header, message.body)) {
+      CutIfDamaged(peer);
+      break;
+    }
     urgent = urgent || message.urgent;
     peer.queued_bytes -= sizeof message + message.body.size();
     peer.queued.pop_front();
@@ -139,11 +143,17 @@ bool PeerLinks::HasWork(bool lane_of_calls) const {
   return false;
 }
 
-void PeerLinks::OnCorrupt(Peer& peer) {
+void PeerLinks::CutIfDamaged(Peer& peer) {
+  const std::string_view corruption = peer.channel->corruption();
+  if (!corruption.empty()) Cut(peer, std::string(corruption));
+}
+
+void PeerLinks::Cut(Peer& peer, const std::string& why) {
   if (peer.dead) return;
   RAYX_LOG(kWarning) << "channel to process " << model::ToString(peer.process)
-                     << " is cut: " << peer.channel->corruption();
+                     << " is cut: " << why;
   peer.dead = true;
+  cut_.emplace_back(peer.process, why);
 }
 
 }  // namespace rayx::client

@@ -1,18 +1,22 @@
+// runtime/client/peer_links.h
+//
 // The channels of this process to its peers and to its daemon.
 //
 // Purpose:  carries frames out of and into shared memory; finds the way to a destination (a direct
 //           channel, else the daemon's).
-// Owner:    ClusterClient.       Threads: the baton's holder only.
+// Owner:    ClusterClient.
+// Threads:  the baton's holder only.
 // Inputs:   frames from peers, checked by shm::Channel; a corrupt channel is cut and told once.
-// Promises: messages of the replies lane are kept in order until their ring has room; a call that finds
-//           no room stays with the caller. Destructors unmap.
+// Promises: messages of the replies lane are kept in order until their ring has room; a call that
+//           finds no room stays with the caller. Destructors unmap.
 // Limits:   kQueuedBytesMax of messages a peer; beyond it the peer counts as hung and is cut.
-#ifndef RAYX_CLIENT_PEER_LINKS_H_
-#define RAYX_CLIENT_PEER_LINKS_H_
+#pragma once
 
 #include <deque>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -35,8 +39,8 @@ struct QueuedMessage {
 };
 
 struct Peer {
-  Peer(model::ProcessId process_id, std::unique_ptr<shm::Channel> its_channel, shm::ProcessPage its_page,
-       base::UniqueFd its_eventfd, base::UniqueFd its_pidfd)
+  Peer(model::ProcessId process_id, std::unique_ptr<shm::Channel> its_channel,
+       shm::ProcessPage its_page, base::UniqueFd its_eventfd, base::UniqueFd its_pidfd)
       : process(process_id),
         channel(std::move(its_channel)),
         page(std::move(its_page)),
@@ -53,7 +57,7 @@ struct Peer {
   std::deque<QueuedMessage> queued;  // of the replies lane
   size_t queued_bytes = 0;
   bool dead = false;
-  bool rung_late = false;            // published since the last Ring
+  bool rung_late = false;  // published since the last Ring
 };
 
 class PeerLinks {
@@ -66,6 +70,10 @@ class PeerLinks {
   // Drops the channel. Claim words of frames sent to it stay readable until then.
   void RemovePeer(model::ProcessId process);
   void MarkDead(model::ProcessId process);
+  // Channels cut since the last call, with the reason.
+  std::vector<std::pair<model::ProcessId, std::string>> TakeCut() {
+    return std::exchange(cut_, {});
+  }
 
   // A call. False: no room now. header.claim_slot is set.
   bool SendCall(model::FrameHeader& header, std::span<const std::byte> body);
@@ -85,8 +93,8 @@ class PeerLinks {
   const std::vector<std::unique_ptr<Peer>>& peers() const { return peers_; }
   const std::vector<const shm::ProcessPage*>& pages() const { return pages_; }
 
-  // Calls `handle(header, body)` for each message of the replies lanes; true if there was one. The body
-  // lies in shared memory and is valid during the call only.
+  // Calls `handle(header, body)` for each message of the replies lanes; true if there was one. The
+  // body lies in shared memory and is valid during the call only.
   template <typename Handle>
   bool DrainReplies(Handle&& handle) {
     bool any = false;
@@ -97,7 +105,7 @@ class PeerLinks {
         const shm::ReadResult result = peer.channel->Peek(shm::Lane::kReplies, frame);
         if (result == shm::ReadResult::kEmpty) break;
         if (result == shm::ReadResult::kCorrupt) {
-          OnCorrupt(peer);
+          CutIfDamaged(peer);
           break;
         }
         any = true;
@@ -116,7 +124,8 @@ class PeerLinks {
   }
 
  private:
-  void OnCorrupt(Peer& peer);
+  void CutIfDamaged(Peer& peer);
+  void Cut(Peer& peer, const std::string& why);
   bool TryWriteQueued(Peer& peer);
 
   const model::ProcessId self_;
@@ -126,10 +135,9 @@ class PeerLinks {
   std::vector<const shm::ProcessPage*> pages_;
   Peer* daemon_ = nullptr;
   std::vector<Peer*> to_ring_;
+  std::vector<std::pair<model::ProcessId, std::string>> cut_;
   size_t queued_messages_ = 0;
   std::vector<std::byte> scratch_;
 };
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_PEER_LINKS_H_

@@ -1,12 +1,13 @@
+// runtime/client/runtime_holder.h
+//
 // Which runtime this process has.
 //
-// Owner:    the process. Threads: any.
+// Owner:    the process.
+// Threads:  any.
 // Promises: Runtime() and RuntimeOrNull() (rayx/detail/runtime_interface.h) are one atomic load. A
-// runtime
-//           that was taken off stays in memory: another thread may be inside one of its methods.
-//           In a fork of the process they answer ForkedProcess and null.
-#ifndef RAYX_CLIENT_RUNTIME_HOLDER_H_
-#define RAYX_CLIENT_RUNTIME_HOLDER_H_
+//           runtime that was taken off stays in memory: another thread may be inside one of its
+//           methods. In a fork of the process they answer ForkedProcess and null.
+#pragma once
 
 #include <memory>
 
@@ -22,5 +23,3 @@ void SetRuntime(detail::RuntimeInterface* runtime);
 void RemoveRuntime();
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_RUNTIME_HOLDER_H_

@@ -21,11 +21,12 @@
 #include "client/cluster_client.h"
 #include "client/error_bridge.h"
 #include "client/executor/executor.h"
-#include "client/executor/process_title.h"
 #include "client/runtime_holder.h"
-#include "client/versions.h"
 #include "io/packet_socket.h"
+#include "io/process_title.h"
+#include "model/versions.h"
 #include "proto/local.pb.h"
+#include "shm/memory_file.h"
 
 namespace rayx::client {
 namespace {
@@ -48,7 +49,8 @@ __attribute__((constructor(101))) void TakeEnvironment() {
   const char* mode = ::getenv("RAYX_WORKER_MODE");
   is_zygote = mode != nullptr && std::strcmp(mode, "zygote") == 0;
   const char* token = ::getenv("RAYX_WORKER_TOKEN");
-  if (!ParseWhole(fd, worker_fd) || (token != nullptr && !ParseWhole(token, worker_token))) worker_fd = -1;
+  if (!ParseWhole(fd, worker_fd) || (token != nullptr && !ParseWhole(token, worker_token)))
+    worker_fd = -1;
   if (worker_fd >= 0) ::fcntl(worker_fd, F_SETFD, FD_CLOEXEC);
   ::unsetenv("RAYX_WORKER_FD");
   ::unsetenv("RAYX_WORKER_MODE");
@@ -77,7 +79,15 @@ int ThreadCount() {
 
 void* ServeOnTaskThread(void* argument) {
   ::prctl(PR_SET_NAME, "rayx-task");
-  static_cast<ClusterClient*>(argument)->ServeCalls();
+  auto* client = static_cast<ClusterClient*>(argument);
+  pthread_attr_t attributes;
+  void* lowest = nullptr;
+  size_t bytes = 0;
+  if (::pthread_getattr_np(::pthread_self(), &attributes) == 0) {
+    if (::pthread_attr_getstack(&attributes, &lowest, &bytes) == 0) client->SetStackBase(lowest);
+    ::pthread_attr_destroy(&attributes);
+  }
+  client->ServeCalls();
   return nullptr;
 }
 
@@ -85,7 +95,7 @@ void* ServeOnTaskThread(void* argument) {
 [[noreturn]] void RunWorker(base::UniqueFd socket, uint64_t token) {
   DaemonLink link{io::PacketSocket(std::move(socket))};
   proto::Hello hello;
-  *hello.mutable_versions() = OwnVersions();
+  model::VersionsToWire(model::OwnVersions(shm::kLayoutVersion), *hello.mutable_versions());
   hello.set_role(proto::WORKER);
   hello.set_pid(::getpid());
   hello.set_worker_token(token);
@@ -94,17 +104,19 @@ void* ServeOnTaskThread(void* argument) {
   if (!welcome.ok()) {
     Fail(refused.code() != 0 ? refused.message() : std::string(base::Message(welcome.status())));
   }
-  auto client = ClusterClient::Create(std::move(link), *std::move(welcome), /*is_worker=*/true, nullptr);
+  auto client = ClusterClient::Create(std::move(link), *std::move(welcome), /*is_worker=*/true,
+                                      /*print_worker_output=*/true, nullptr);
   if (!client.ok()) Fail(std::string(base::Message(client.status())));
   // Never destroyed: the process ends by _exit, and user threads may still use it.
   ClusterClient* runtime = client->get();
   InstallRuntime(*std::move(client));
-  SetProcessTitle("rayx worker:idle");
+  io::SetProcessTitle("rayx worker:idle");
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kTaskStackBytes);
   pthread_t thread;
-  if (pthread_create(&thread, &attributes, ServeOnTaskThread, runtime) != 0) Fail("no memory for the task thread");
+  if (pthread_create(&thread, &attributes, ServeOnTaskThread, runtime) != 0)
+    Fail("no memory for the task thread");
   pthread_join(thread, nullptr);
   End(0);
 }
@@ -127,8 +139,8 @@ void ResetAfterFork(pid_t daemon, const RobustList& list) {
   ::syscall(SYS_set_robust_list, list.head, list.bytes);
 }
 
-// Forks with the daemon as the child's parent. glibc caches the thread id at the address that the kernel
-// tells (PR_GET_TID_ADDRESS), so that the child's is right. Negative: errno.
+// Forks with the daemon as the child's parent. glibc caches the thread id at the address that the
+// kernel tells (PR_GET_TID_ADDRESS), so that the child's is right. Negative: errno.
 pid_t ForkAsSibling() {
   int* tid_address = nullptr;
   if (::prctl(PR_GET_TID_ADDRESS, &tid_address, 0, 0, 0) != 0) return -errno;
@@ -143,7 +155,7 @@ void Tell(io::PacketSocket& socket, const proto::ZygoteMessage& message) {
 }
 
 [[noreturn]] void RunZygote(base::UniqueFd fd) {
-  SetProcessTitle("rayx zygote");
+  io::SetProcessTitle("rayx zygote");
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const pid_t daemon = ::getppid();
   io::PacketSocket socket(std::move(fd));
@@ -169,7 +181,8 @@ void Tell(io::PacketSocket& socket, const proto::ZygoteMessage& message) {
     proto::ZygoteMessage answer;
     answer.mutable_forked()->set_worker_token(token);
     if (const int now = ThreadCount(); now != 1) {
-      answer.mutable_forked()->set_error("the program has " + std::to_string(now) + " threads by now");
+      answer.mutable_forked()->set_error("the program has " + std::to_string(now) +
+                                         " threads by now");
       Tell(socket, answer);
       continue;
     }
@@ -195,10 +208,12 @@ void Tell(io::PacketSocket& socket, const proto::ZygoteMessage& message) {
 
 }  // namespace
 
-bool IsWorkerMode() { return worker_fd >= 0; }
+bool IsWorkerMode() {
+  return worker_fd >= 0;
+}
 
 void RunWorkerMode(int argc, char** argv) {
-  KeepArguments(argc, argv);
+  io::KeepArguments(argc, argv, io::TitleRoom::kEnvironment);
   ::signal(SIGINT, SIG_IGN);  // Ctrl-C at the driver's terminal is the driver's
   base::UniqueFd fd(worker_fd);
   if (is_zygote) RunZygote(std::move(fd));

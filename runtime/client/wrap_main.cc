@@ -1,4 +1,5 @@
-// librayx_main.a: what -Wl,--wrap=main puts in front of the user's main. In worker mode that never runs.
+// librayx_main.a: what -Wl,--wrap=main puts in front of the user's main. In worker mode that never
+// runs.
 #include "client/worker_mode.h"
 
 extern "C" int __real_main(int argc, char** argv, char** environment);

@@ -25,6 +25,11 @@ constexpr model::Duration kTick = std::chrono::milliseconds(100);
 constexpr std::chrono::milliseconds kStopGrace(300);
 constexpr std::chrono::milliseconds kNodesStopMax(2500);
 
+base::Status CheckVersions(const proto::Versions& theirs) {
+  return rpc::CheckVersions("the head", model::OwnVersions(model::kNoLayout), "the other side",
+                            theirs);
+}
+
 rpc::ServerOptions RpcOptions(const HeadServerOptions& options) {
   rpc::ServerOptions result;
   result.ip = options.ip;
@@ -70,10 +75,13 @@ class HeadServer::Impl {
               std::function<void(Request&, rpc::Responder<Reply>)> step) {
     server_.Handle<Request, Reply>(
         method, [this, step = std::move(step)](Request& request, rpc::Responder<Reply> responder) {
-          // std::function needs copies; a call that never runs answers when the last one is dropped.
+          // Shared, because std::function needs copies; a call that never runs answers when
+          // dropped.
           auto call = std::make_shared<std::pair<Request, rpc::Responder<Reply>>>(
               std::move(request), std::move(responder));
-          loop_->Post([&step, call] { step(call->first, std::move(call->second)); });
+          if (!loop_->Post([&step, call] { step(call->first, std::move(call->second)); })) {
+            call->second.Fail(absl::UnavailableError("the head is overloaded or stops"));
+          }
         });
   }
   // As OnLoop, for steps that answer at once: the answer leaves after the step's persists.
@@ -134,17 +142,16 @@ void HeadServer::Impl::Tick() {
 
 proto::JoinReply HeadServer::Impl::Join(const proto::JoinRequest& request) const {
   proto::JoinReply reply;
-  if (const auto status = rpc::CheckVersions(request.versions()); !status.ok()) {
+  if (const auto status = CheckVersions(request.versions()); !status.ok()) {
     *reply.mutable_error() = rpc::ToErrorInfo(status);
     return reply;
   }
   reply.set_cluster(options_.core.membership.cluster);
   if (options_.authority == nullptr) return reply;
-  auto certificate = options_.authority->Sign(request.certificate_request_pem(), rpc::Role::kNode,
-                                              request.ip());
+  auto certificate =
+      options_.authority->Sign(request.certificate_request_pem(), rpc::Role::kNode, request.ip());
   if (certificate.ok()) {
     reply.set_certificate_pem(*std::move(certificate));
-    reply.set_ca_pem(options_.authority->certificate_pem());
   } else {
     *reply.mutable_error() = rpc::ToErrorInfo(certificate.status());
   }
@@ -154,13 +161,14 @@ proto::JoinReply HeadServer::Impl::Join(const proto::JoinRequest& request) const
 void HeadServer::Impl::HandleNodes() {
   // Needs nothing of the loop's: signing runs on the caller's thread.
   server_.Handle<proto::JoinRequest, proto::JoinReply>(
-      rpc::kHeadJoin, [this](proto::JoinRequest& request, rpc::Responder<proto::JoinReply> responder) {
+      rpc::kHeadJoin,
+      [this](proto::JoinRequest& request, rpc::Responder<proto::JoinReply> responder) {
         responder.Reply(Join(request));
       });
   OnStep<proto::RegisterNodeRequest, proto::RegisterNodeReply>(
       rpc::kHeadRegisterNode, [this](proto::RegisterNodeRequest& request) {
         proto::RegisterNodeReply reply;
-        base::Status status = rpc::CheckVersions(request.versions());
+        base::Status status = CheckVersions(request.versions());
         const auto address = io::ParseAddress(request.address());
         if (status.ok()) status = address.status();
         if (!status.ok()) {
@@ -169,8 +177,8 @@ void HeadServer::Impl::HandleNodes() {
         }
         reply = core_.OnRegisterNode(request, loop_->Now(), effects_);
         if (reply.node() != 0) nodes_.Add(model::NodeNumber{reply.node()}, *address);
-        RAYX_LOG(kInfo) << "node " << reply.node() << " registered: " << request.host_name() << " at "
-                        << request.address();
+        RAYX_LOG(kInfo) << "node " << reply.node() << " registered: " << request.host_name()
+                        << " at " << request.address();
         return reply;
       });
   OnStep<proto::HeartbeatRequest, proto::HeartbeatReply>(
@@ -216,17 +224,16 @@ void HeadServer::Impl::HandleJobsAndActors() {
 }
 
 void HeadServer::Impl::HandleOperators() {
-  OnStep<proto::StatusRequest, proto::StatusReply>(
-      rpc::kHeadStatus, [this](proto::StatusRequest&) {
-        proto::StatusReply reply = core_.OnStatus();
-        reply.set_cluster(options_.core.membership.cluster);
-        reply.set_release(model::kRelease);
-        reply.set_address(address().ToString());
-        reply.set_pid(::getpid());
-        reply.set_uptime_ms(
-            std::chrono::duration_cast<std::chrono::milliseconds>(loop_->Now() - started_).count());
-        return reply;
-      });
+  OnStep<proto::StatusRequest, proto::StatusReply>(rpc::kHeadStatus, [this](proto::StatusRequest&) {
+    proto::StatusReply reply = core_.OnStatus();
+    reply.set_cluster(options_.core.membership.cluster);
+    reply.set_release(model::kRelease);
+    reply.set_address(address().ToString());
+    reply.set_pid(::getpid());
+    reply.set_uptime_ms(
+        std::chrono::duration_cast<std::chrono::milliseconds>(loop_->Now() - started_).count());
+    return reply;
+  });
   OnStep<proto::StopRequest, proto::StopReply>(rpc::kHeadStop, [this](proto::StopRequest& request) {
     AskStop(request.reason());
     return proto::StopReply();
@@ -295,7 +302,9 @@ void HeadServer::Impl::Stop(const std::string& reason) {
 }
 
 HeadServer::HeadServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-HeadServer::~HeadServer() { Stop(""); }
+HeadServer::~HeadServer() {
+  Stop("");
+}
 
 base::StatusOr<std::unique_ptr<HeadServer>> HeadServer::Start(
     HeadServerOptions options, std::unique_ptr<HeadStorage> storage) {
@@ -307,7 +316,11 @@ base::StatusOr<std::unique_ptr<HeadServer>> HeadServer::Start(
   return std::unique_ptr<HeadServer>(new HeadServer(std::move(impl)));
 }
 
-const io::Address& HeadServer::address() const { return impl_->address(); }
-void HeadServer::Stop(const std::string& reason) { impl_->Stop(reason); }
+const io::Address& HeadServer::address() const {
+  return impl_->address();
+}
+void HeadServer::Stop(const std::string& reason) {
+  impl_->Stop(reason);
+}
 
 }  // namespace rayx::head

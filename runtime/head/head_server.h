@@ -2,13 +2,13 @@
 //
 // The head as a server: gRPC calls -> one loop -> HeadCore -> effects.
 // Owner:    whoever runs a head (`rayx head`, a test).
-// Threads:  one loop thread of its own runs core, storage and effects; gRPC's threads decode and hand
-//           over; Start, Stop and address from the owner's thread.
+// Threads:  one loop thread of its own runs core, storage and effects; gRPC's threads decode and
+//           hand over; Start, Stop and address from the owner's thread.
 // Inputs:   the calls of proto/head.proto, authorised by RpcServer.
-// Outputs:  answers; StartActor, StopActor, JobEnded and Stop to node daemons, repeated until they are
-//           acknowledged or their time is over.
-// Promises: what a step persists is applied before its answers leave. Stop tells every live node, ends
-//           every waiting call and returns within about 3 s.
+// Outputs:  answers; StartActor, StopActor, JobEnded and Stop to node daemons, repeated until they
+//           are acknowledged or their time is over.
+// Promises: what a step persists is applied before its answers leave. Stop tells every live node,
+//           ends every waiting call and returns within about 3 s.
 // Limits:   those of HeadCore and RpcServer.
 #pragma once
 
@@ -32,8 +32,8 @@ struct HeadServerOptions {
   // Signs the certificates of joining nodes; none = the cluster has no TLS.
   std::shared_ptr<const rpc::CertificateAuthority> authority;
   HeadCoreOptions core;
-  // Called once, on a thread of ours, when a Stop call or a failing store asks for the end. The owner
-  // then calls HeadServer::Stop.
+  // Called once, on a thread of ours, when a Stop call or a failing store asks for the end. The
+  // owner then calls HeadServer::Stop.
   std::function<void(const std::string& reason)> on_stop_asked;
 };
 

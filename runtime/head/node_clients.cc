@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "head/core/errors.h"
 #include "rpc/errors.h"
+#include "scheduling/wire.h"
 
 namespace rayx::head {
 namespace {
@@ -32,7 +33,9 @@ void NodeClients::Add(model::NodeNumber node, const io::Address& address) {
   }
 }
 
-void NodeClients::Forget(model::NodeNumber node) { channels_.erase(node); }
+void NodeClients::Forget(model::NodeNumber node) {
+  channels_.erase(node);
+}
 
 rpc::RpcChannel* NodeClients::Find(model::NodeNumber node) const {
   const auto found = channels_.find(node);
@@ -40,14 +43,14 @@ rpc::RpcChannel* NodeClients::Find(model::NodeNumber node) const {
 }
 
 void NodeClients::Send(const StartActor& start) {
-  const model::ActorId id{model::ProcessId{start.spec.id().creator()}, start.spec.id().sequence()};
+  const model::ActorId id = scheduling::FromWire(start.spec.id());
   const auto tell = [answer = on_start_answered_, id, incarnation = start.incarnation](
                         const proto::ErrorInfo& error, bool definite) {
     answer(id, incarnation, error, definite);
   };
   rpc::RpcChannel* channel = Find(start.node);
   if (channel == nullptr) {
-    loop_->Post([tell] { tell(MakeError(ErrorCode::kNodeDied, "the node is gone"), false); });
+    loop_->PostAlways([tell] { tell(MakeError(ErrorCode::kNodeDied, "the node is gone"), false); });
     return;
   }
   proto::StartActorRequest request;
@@ -58,7 +61,7 @@ void NodeClients::Send(const StartActor& start) {
       [tell, loop = loop_](base::StatusOr<proto::StartActorReply> reply) {
         const bool definite = reply.ok();
         const proto::ErrorInfo error = definite ? reply->error() : rpc::ToErrorInfo(reply.status());
-        loop->Post([tell, error, definite] { tell(error, definite); });
+        loop->PostAlways([tell, error, definite] { tell(error, definite); });
       });
 }
 
@@ -92,7 +95,7 @@ void NodeClients::SendStop(model::NodeNumber node, const std::string& reason,
                            std::function<void()> done) {
   rpc::RpcChannel* channel = Find(node);
   if (channel == nullptr) {
-    loop_->Post(std::move(done));
+    loop_->PostAlways(std::move(done));
     return;
   }
   proto::NodeStopRequest request;
@@ -102,7 +105,7 @@ void NodeClients::SendStop(model::NodeNumber node, const std::string& reason,
   channel->Call<proto::NodeStopRequest, proto::NodeStopReply>(
       rpc::kNodeStop, request, options,
       [loop = loop_, done = std::move(done)](base::StatusOr<proto::NodeStopReply>) {
-        loop->Post(done);
+        loop->PostAlways(done);
       });
 }
 

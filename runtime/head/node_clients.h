@@ -1,9 +1,10 @@
 // runtime/head/node_clients.h
 //
 // The head's calls to node daemons.
-// Owner:    HeadServer.          Threads: its loop; answers are posted to it.
-// Promises: every call is repeated until it is acknowledged, its time is over or the node is forgotten;
-//           the outcome of StartActor is told once.
+// Owner:    HeadServer.
+// Threads:  its loop; answers are posted to it.
+// Promises: every call is repeated until it is acknowledged, its time is over or the node is
+//           forgotten; the outcome of StartActor is told once.
 #pragma once
 
 #include <functional>

@@ -31,9 +31,10 @@ base::StatusOr<std::string> Resolve(const std::string& host, const std::string& 
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "address \"", whole, "\": \"", host, "\" is neither an IPv4 address nor a known host name (",
-        ::gai_strerror(error), "); expected ip:port, for example 10.0.0.5:7399"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", whole, "\": \"", host,
+                     "\" is neither an IPv4 address nor a known host name (", ::gai_strerror(error),
+                     "); expected ip:port, for example 10.0.0.5:7399"));
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, &::freeaddrinfo);
   return Dotted(reinterpret_cast<const sockaddr_in*>(found->ai_addr)->sin_addr);
@@ -63,7 +64,8 @@ base::Status CheckListenIp(const std::string& ip) {
   in_addr wanted;
   if (::inet_pton(AF_INET, ip.c_str(), &wanted) != 1) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "\"", ip, "\" is not an IPv4 address; expected an address of this VM, for example 10.0.0.5"));
+        "\"", ip,
+        "\" is not an IPv4 address; expected an address of this VM, for example 10.0.0.5"));
   }
   if (wanted.s_addr == INADDR_ANY) {
     return absl::InvalidArgumentError(
@@ -87,8 +89,8 @@ base::Status CheckListenIp(const std::string& ip) {
 
 base::StatusOr<std::string> LocalIpToward(const Address& peer) {
   const auto failed = [&](const char* what) {
-    return absl::UnavailableError(
-        absl::StrCat("there is no route to ", peer.ip, " (", what, ": ", std::strerror(errno), ")"));
+    return absl::UnavailableError(absl::StrCat("there is no route to ", peer.ip, " (", what, ": ",
+                                               std::strerror(errno), ")"));
   };
   const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return failed("socket");

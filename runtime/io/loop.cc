@@ -32,7 +32,9 @@ base::StatusOr<std::unique_ptr<Loop>> Loop::Create(const Clock& clock) {
 Loop::Loop(const Clock& clock, base::UniqueFd epoll, base::UniqueFd wakeup)
     : clock_(clock), epoll_(std::move(epoll)), wakeup_(std::move(wakeup)) {}
 
-Loop::~Loop() { posted_.Close(); }
+Loop::~Loop() {
+  posted_.Close();
+}
 
 base::Status Loop::AddFd(int fd, uint32_t events, FdHandler handler) {
   auto watched = std::make_shared<Watched>();
@@ -82,14 +84,24 @@ void Loop::CancelTimer(TimerId timer) {
 }
 
 bool Loop::Post(Call call) {
-  switch (posted_.TryPush(std::move(call))) {
+  return WakeFor(posted_.TryPush(std::move(call)));
+}
+
+bool Loop::PostAlways(Call call) {
+  return WakeFor(posted_.PushAlways(std::move(call)));
+}
+
+bool Loop::WakeFor(base::PushResult pushed) {
+  switch (pushed) {
     case base::PushResult::kFirst: {
       const uint64_t one = 1;
       [[maybe_unused]] const ssize_t written = ::write(wakeup_.get(), &one, sizeof one);
       return true;
     }
-    case base::PushResult::kMore: return true;
-    default: return false;
+    case base::PushResult::kMore:
+      return true;
+    default:
+      return false;
   }
 }
 

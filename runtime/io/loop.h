@@ -49,11 +49,16 @@ class Loop {
 
   // Runs the call on the loop's thread, soon. False: the loop is full or stopped.
   bool Post(Call call);
+  // The same without the bound, for the end of what this loop itself started (an answer to its own
+  // call): were it refused, the loop would wait for ever. False: the loop is closed.
+  bool PostAlways(Call call);
 
   // Called before each sleep; true means that there is work left and the loop must not sleep.
-  void SetBeforeSleep(std::function<bool()> before_sleep) { before_sleep_ = std::move(before_sleep); }
+  void SetBeforeSleep(std::function<bool()> before_sleep) {
+    before_sleep_ = std::move(before_sleep);
+  }
 
-  void Run();    // until Stop
+  void Run();  // until Stop
   void RunOnce(model::Duration wait_max);
   void Stop();
   // After Run: drops what was posted and refuses more, so that nothing it holds waits for ever.
@@ -67,6 +72,7 @@ class Loop {
     FdHandler handler;
   };
   Loop(const Clock& clock, base::UniqueFd epoll, base::UniqueFd wakeup);
+  bool WakeFor(base::PushResult pushed);
   void RunTimers();
   void RunPosted();
   void Dispatch(uint64_t tag, uint32_t events);

@@ -5,7 +5,7 @@
 namespace rayx::io {
 
 bool PacketQueue::Send(std::span<const std::byte> bytes, std::span<const int> fds) {
-  if (broken_) return false;
+  if (broken_ || bytes.size() > kPacketBytesMax || fds.size() > kPacketFdsMax) return false;
   if (waiting_.empty()) {
     const SocketResult result = socket_.Send(bytes, fds);
     if (result == SocketResult::kOk) return true;

@@ -24,7 +24,8 @@ class PacketQueue {
   explicit PacketQueue(PacketSocket& socket) : PacketQueue(socket, Limits{}) {}
   PacketQueue(PacketSocket& socket, Limits limits) : socket_(socket), limits_(limits) {}
 
-  // False: the peer is gone or too slow, close the connection.
+  // False: the peer is gone or too slow (broken), close the connection; or the packet is larger
+  // than packets may be, which is no fault of the peer's and changes nothing.
   bool Send(std::span<const std::byte> bytes, std::span<const int> fds = {});
   // When the socket is writable. False as above.
   bool Flush();

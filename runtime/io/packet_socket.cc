@@ -116,15 +116,20 @@ SocketResult PacketSocket::Receive(Packet& packet) {
   }
   TakeFds(message, packet.fds);
   packet.bytes.resize(static_cast<size_t>(size));
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return SocketResult::kError;
+  if ((message.msg_flags & MSG_TRUNC) != 0) return SocketResult::kError;
+  if ((message.msg_flags & MSG_CTRUNC) != 0) {
+    const bool too_many = packet.fds.size() >= kPacketFdsMax;
+    packet.fds.clear();
+    return too_many ? SocketResult::kError : SocketResult::kFdsLost;
+  }
   return size == 0 ? SocketResult::kClosed : SocketResult::kOk;
 }
 
-SocketResult PacketSocket::ReceiveWithin(Packet& packet, int timeout_ms) {
+SocketResult PacketSocket::ReceiveWithin(Packet& packet, std::chrono::milliseconds timeout) {
   pollfd ready{fd_.get(), POLLIN, 0};
   int count = -1;
   do {
-    count = ::poll(&ready, 1, timeout_ms);
+    count = ::poll(&ready, 1, static_cast<int>(timeout.count()));
   } while (count < 0 && errno == EINTR);
   if (count < 0) return SocketResult::kError;
   return count == 0 ? SocketResult::kAgain : Receive(packet);
@@ -152,9 +157,12 @@ PacketListener::~PacketListener() {
 }
 
 SocketResult PacketListener::Accept(Accepted& accepted, std::string& why) {
-  base::UniqueFd fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  base::UniqueFd fd;
+  do {  // a peer that has hung up already hides those behind it
+    fd.Reset(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  } while (!fd && (errno == ECONNABORTED || errno == EINTR));
   if (!fd) {
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return SocketResult::kAgain;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return SocketResult::kAgain;
     why = std::string("accept: ") + std::strerror(errno);
     return SocketResult::kError;
   }

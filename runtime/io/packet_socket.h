@@ -1,16 +1,19 @@
 // runtime/io/packet_socket.h
 //
 // SOCK_SEQPACKET unix sockets: one message a packet, descriptors beside it.
-// Owner:    one object a connection.        Threads: one at a time; Send and Receive may be two.
+// Owner:    one object a connection.
+// Threads:  one at a time; Send and Receive may be two.
 // Inputs:   bytes and descriptors of a peer of the same user.
 // Promises: a packet is sent whole or not at all; received descriptors are close-on-exec and owned
-//           by the packet, so that none leaks whatever the peer sends; a packet that does not fit is
-//           an error, never cut silently. Peers of another user id are refused by Accept.
-// Limits:   kPacketBytesMax, kPacketFdsMax a packet. An empty packet cannot be told from end-of-file.
+//           by the packet, so that none leaks whatever the peer sends; a packet that does not fit
+//           is an error, never cut silently. Peers of another user id are refused by Accept.
+// Limits:   kPacketBytesMax, kPacketFdsMax a packet. An empty packet cannot be told from
+//           end-of-file.
 #pragma once
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -34,7 +37,10 @@ enum class SocketResult {
   kOk,
   kAgain,   // a non-blocking socket would wait
   kClosed,  // the other side is gone
-  kError,   // this connection is of no use any more (malformed or too large packets included)
+  // The packet is there without its descriptors: this process has no room for them (RLIMIT_NOFILE).
+  // The connection is sound.
+  kFdsLost,
+  kError,  // this connection is of no use any more (malformed or too large packets included)
 };
 
 class PacketSocket {
@@ -48,8 +54,8 @@ class PacketSocket {
 
   SocketResult Send(std::span<const std::byte> bytes, std::span<const int> fds = {});
   SocketResult Receive(Packet& packet);
-  // Blocks at most `timeout_ms` for a packet; kAgain then.
-  SocketResult ReceiveWithin(Packet& packet, int timeout_ms);
+  // Blocks at most so long for a packet; kAgain then.
+  SocketResult ReceiveWithin(Packet& packet, std::chrono::milliseconds timeout);
 
   base::Status SetNonBlocking();
   int fd() const { return fd_.get(); }
@@ -75,7 +81,8 @@ class PacketListener {
   PacketListener& operator=(PacketListener&&) = default;
   ~PacketListener();
 
-  // kAgain: nobody waits. kError: this peer was refused (`why` says so) or could not be accepted.
+  // kAgain: nobody waits. kError: this peer was refused (`why` says so); without a socket in
+  // `accepted` it could not even be accepted (no descriptors) and goes on waiting.
   SocketResult Accept(Accepted& accepted, std::string& why);
   int fd() const { return fd_.get(); }
 

@@ -1,5 +1,6 @@
 #include "io/processes.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #ifndef P_PIDFD
@@ -18,6 +20,10 @@
 
 namespace rayx::io {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kLineBytesMax = 64 * 1024;
 
 // Everything that the child needs, made before the fork: after it only async-signal-safe calls.
 struct ChildPlan {
@@ -70,9 +76,28 @@ void ResetSignals() {
   Fail(plan);
 }
 
-int DuplicateAbove(int fd, int lowest) { return ::fcntl(fd, F_DUPFD_CLOEXEC, lowest); }
+// Ready or hung up.
+bool WaitReadable(int fd, Clock::time_point deadline) {
+  for (;;) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    pollfd ready{fd, POLLIN, 0};
+    const int count = ::poll(&ready, 1, static_cast<int>(std::max<int64_t>(left.count(), 0)));
+    if (count > 0) return (ready.revents & (POLLIN | POLLHUP)) != 0;
+    if (count == 0 || errno != EINTR) return false;
+  }
+}
+
+int DuplicateAbove(int fd, int lowest) {
+  return ::fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+}
 
 }  // namespace
+
+std::string ExitStatus::ToString() const {
+  if (signal == 0) return "exited with code " + std::to_string(exit_code);
+  return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
+}
 
 base::StatusOr<Process> Spawn(const SpawnOptions& options) {
   ChildPlan plan;
@@ -128,8 +153,26 @@ base::UniqueFd OpenPidfd(pid_t pid) {
 }
 
 bool HasExited(int pidfd) {
-  pollfd ready{pidfd, POLLIN, 0};
-  return ::poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN) != 0;
+  return WaitReadable(pidfd, Clock::now());
+}
+
+bool WaitExited(int pidfd, std::chrono::milliseconds wait) {
+  return WaitReadable(pidfd, Clock::now() + wait);
+}
+
+base::StatusOr<std::string> ReadLine(int fd, std::chrono::milliseconds wait) {
+  const auto deadline = Clock::now() + wait;
+  std::string line;
+  while (line.empty() || line.back() != '\n') {
+    if (!WaitReadable(fd, deadline)) return absl::DeadlineExceededError("no line in time");
+    char buffer[4096];
+    const ssize_t bytes = ::read(fd, buffer, sizeof buffer);
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes <= 0) return absl::UnavailableError("the pipe was closed before the end of the line");
+    line.append(buffer, static_cast<size_t>(bytes));
+    if (line.size() > kLineBytesMax) return absl::ResourceExhaustedError("the line is too long");
+  }
+  return line;
 }
 
 std::optional<ExitStatus> Reap(int pidfd) {
@@ -150,6 +193,55 @@ std::optional<ExitStatus> Reap(int pidfd) {
 
 bool Signal(int pidfd, int signal) {
   return ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0;
+}
+
+bool AdoptOrphans() {
+  return ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+}
+
+std::vector<Child> Children() {
+  std::vector<Child> children;
+  DIR* entries = ::opendir("/proc");
+  if (entries == nullptr) return children;
+  const pid_t self = ::getpid();
+  while (const dirent* entry = ::readdir(entries)) {
+    const pid_t pid = std::atoi(entry->d_name);
+    if (pid <= 0) continue;
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    std::FILE* file = std::fopen(path, "re");
+    if (file == nullptr) continue;
+    char text[512];
+    text[std::fread(text, 1, sizeof text - 1, file)] = '\0';
+    std::fclose(file);
+    // "pid (name) state parent ..."; the name may hold anything.
+    const char* after_name = std::strrchr(text, ')');
+    char state = 0;
+    int parent = 0;
+    if (after_name == nullptr || std::sscanf(after_name + 1, " %c %d", &state, &parent) != 2)
+      continue;
+    if (parent == self) children.push_back({pid, state == 'Z'});
+  }
+  ::closedir(entries);
+  return children;
+}
+
+bool EndAllChildren(std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    for (const Child& child : Children()) {
+      if (!child.is_zombie) ::kill(child.pid, SIGKILL);  // ours, so that the number is not reused
+    }
+    siginfo_t info{};
+    int result = 0;
+    do {
+      info.si_pid = 0;
+      result = ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG);
+    } while (result == 0 && info.si_pid != 0);
+    if (result != 0 && errno == ECHILD) return true;
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    ::poll(nullptr, 0, 2);
+  }
 }
 
 }  // namespace rayx::io

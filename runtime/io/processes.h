@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,12 +23,13 @@
 namespace rayx::io {
 
 struct SpawnOptions {
-  std::string executable;                   // absolute path
-  std::vector<std::string> arguments;       // argv, the name included
-  std::vector<std::string> environment;     // NAME=value, the whole of it
-  std::string working_folder;               // "" = the parent's
-  std::vector<std::pair<int, int>> fds;     // {here, number in the child}; 0, 1, 2 default to /dev/null
-  int death_signal = 9;                     // 0 = outlives the parent
+  std::string executable;                // absolute path
+  std::vector<std::string> arguments;    // argv, the name included
+  std::vector<std::string> environment;  // NAME=value, the whole of it
+  std::string working_folder;            // "" = the parent's
+  // {here, number in the child}; 0, 1, 2 default to /dev/null
+  std::vector<std::pair<int, int>> fds;
+  int death_signal = 9;  // 0 = outlives the parent
 };
 
 struct Process {
@@ -36,8 +38,9 @@ struct Process {
 };
 
 struct ExitStatus {
-  int signal = 0;     // that killed it, or 0
-  int exit_code = 0;  // when it exited by itself
+  int signal = 0;                // that killed it, or 0
+  int exit_code = 0;             // when it exited by itself
+  std::string ToString() const;  // "was killed by signal 9 (Killed)", "exited with code 1"
 };
 
 base::StatusOr<Process> Spawn(const SpawnOptions& options);
@@ -47,8 +50,25 @@ base::StatusOr<Process> Spawn(const SpawnOptions& options);
 base::UniqueFd OpenPidfd(pid_t pid);
 // True when all threads of the process are gone.
 bool HasExited(int pidfd);
+// The same, within a time.
+bool WaitExited(int pidfd, std::chrono::milliseconds wait);
+// What a child says when it is ready: one line, its end included, of at most 64 KiB.
+// DeadlineExceeded; Unavailable when the pipe was closed before the end of the line.
+base::StatusOr<std::string> ReadLine(int fd, std::chrono::milliseconds wait);
 // A child's end, taking it from the process table; nothing when it still runs or is no child.
 std::optional<ExitStatus> Reap(int pidfd);
 bool Signal(int pidfd, int signal);
+
+// From now on whoever loses its parent among the descendants of this process becomes its child,
+// whatever session or group it has made for itself.
+bool AdoptOrphans();
+struct Child {
+  pid_t pid = 0;
+  bool is_zombie = false;
+};
+std::vector<Child> Children();
+// Kills and reaps every child, also those that come to us by the death of another. False: some were
+// left after `limit`.
+bool EndAllChildren(std::chrono::milliseconds limit);
 
 }  // namespace rayx::io

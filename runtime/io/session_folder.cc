@@ -28,7 +28,9 @@ constexpr size_t kFileBytesMax = 64 * 1024;
 // "/<8 hex digits>-<pid of 10 digits>/node.sock" and the final zero.
 constexpr size_t kBaseBytesMax = sizeof(sockaddr_un::sun_path) - (1 + 8 + 1 + 10 + 10 + 1);
 
-std::string ErrnoText() { return std::strerror(errno); }
+std::string ErrnoText() {
+  return std::strerror(errno);
+}
 
 base::StatusOr<std::string> ReadSmallFile(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -43,7 +45,8 @@ base::StatusOr<std::string> ReadSmallFile(const std::string& path) {
   }
   ::close(fd);
   if (size > kFileBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": larger than ", kFileBytesMax, " bytes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": larger than ", kFileBytesMax, " bytes"));
   }
   text.resize(size);
   return text;

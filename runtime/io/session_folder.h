@@ -10,9 +10,10 @@
 //       ended.json              why head or node died (cli/), until the next start or stop
 //       logs/                   head.log node.log supervisor.log and the workers' output
 //
-// Owner:    cli/ writes; client/, node/ and cli/ read.     Threads: any (no state).
-// Promises: files are replaced atomically; whatever is wrong in them is an error that names the file;
-//           a base folder that others may write is refused.
+// Owner:    cli/ writes; client/, node/ and cli/ read.
+// Threads:  any (no state).
+// Promises: files are replaced atomically; whatever is wrong in them is an error that names the
+//           file; a base folder that others may write is refused.
 // Limits:   the path of node.sock has to fit sun_path (108 bytes).
 #pragma once
 
@@ -33,7 +34,7 @@ struct ProcessStamp {
   explicit operator bool() const { return pid > 0; }
   friend bool operator==(const ProcessStamp&, const ProcessStamp&) = default;
 };
-ProcessStamp StampOf(pid_t pid);          // {0, 0} when there is no such process
+ProcessStamp StampOf(pid_t pid);              // {0, 0} when there is no such process
 bool IsRunning(const ProcessStamp& process);  // a zombie does not run
 
 struct SessionInfo {
@@ -42,10 +43,10 @@ struct SessionInfo {
   std::string cluster;       // id
   uint32_t node_number = 0;  // 0 until the node daemon has registered
   ProcessStamp supervisor;
-  ProcessStamp head;         // {0, 0}: the head is on another VM
+  ProcessStamp head;  // {0, 0}: the head is on another VM
   ProcessStamp node;
   int64_t started_unix_ms = 0;
-  bool embedded = false;     // belongs to one driver: never found by FindSession
+  bool embedded = false;  // belongs to one driver: never found by FindSession
   std::string socket_path() const { return folder + "/node.sock"; }
   std::string join_path() const { return folder + "/join"; }
   std::string logs_folder() const { return folder + "/logs"; }
@@ -64,13 +65,13 @@ std::vector<SessionInfo> ListSessions(const std::string& base,
                                       std::vector<std::string>* problems = nullptr);
 
 // The started session of this user whose head is at `head_address` ("ip:port"), or the only running
-// one ("auto"), and whose node daemon accepts connections. NotFound lists what was tried and says to
-// start a node. Embedded sessions are never found.
+// one ("auto"), and whose node daemon accepts connections. NotFound lists what was tried and says
+// to start a node. Embedded sessions are never found.
 base::StatusOr<SessionInfo> FindSession(const std::string& head_address);
 
 // The one line that `rayx start --ready-fd N` writes to N: the outcome of the start.
 struct StartAnswer {
-  std::string error;         // empty = it serves
+  std::string error;  // empty = it serves
   std::string head_address;
   std::string session_folder;
 };

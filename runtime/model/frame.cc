@@ -5,26 +5,37 @@
 namespace rayx::model {
 namespace {
 
-constexpr size_t Padded(size_t bytes) { return (bytes + 7) & ~size_t{7}; }
+constexpr size_t Padded(size_t bytes) {
+  return (bytes + 7) & ~size_t{7};
+}
 
 bool KnownKind(FrameKind kind) {
   const auto value = static_cast<uint8_t>(kind);
-  return (value >= 1 && value <= 3) || (value >= 16 && value <= 25);
+  return (value >= 1 && value <= 3) || (value >= 16 && value <= 26);
 }
 
 }  // namespace
 
 const char* ToString(FrameError error) {
   switch (error) {
-    case FrameError::kNone: return "none";
-    case FrameError::kTruncated: return "frame shorter than its header";
-    case FrameError::kBadMagic: return "not a frame (wrong magic)";
-    case FrameError::kBadVersion: return "frame layout of another version";
-    case FrameError::kBadKind: return "unknown frame kind";
-    case FrameError::kBodyTooLarge: return "frame body larger than the limit";
-    case FrameError::kTooManyItems: return "more items than the limit";
-    case FrameError::kItemOutOfBounds: return "item reaches beyond the body";
-    case FrameError::kBadItem: return "malformed item";
+    case FrameError::kNone:
+      return "none";
+    case FrameError::kTruncated:
+      return "frame shorter than its header";
+    case FrameError::kBadMagic:
+      return "not a frame (wrong magic)";
+    case FrameError::kBadVersion:
+      return "frame layout of another version";
+    case FrameError::kBadKind:
+      return "unknown frame kind";
+    case FrameError::kBodyTooLarge:
+      return "frame body larger than the limit";
+    case FrameError::kTooManyItems:
+      return "more items than the limit";
+    case FrameError::kItemOutOfBounds:
+      return "item reaches beyond the body";
+    case FrameError::kBadItem:
+      return "malformed item";
   }
   return "unknown frame error";
 }

@@ -1,18 +1,22 @@
+// runtime/model/frame.h
+//
 // The one task frame: what rings carry raw and streams carry as bytes.
 //
 // Purpose:  layout, encoder and decoder of calls, replies and the small messages between processes.
-// Owner:    values; no state.                 Threads: any.
-// Inputs:   bytes from a peer process or VM: hostile until DecodeHeader / FrameReader said otherwise.
-// Promises: one encoder and one decoder. Decoding never reads outside the span it was given, allocates
-//           nothing by an unchecked number, and never reads a shared byte twice (callers copy the header
-//           out of the ring first). A frame with another magic or version is refused.
+// Owner:    values; no state.
+// Threads:  any.
+// Inputs:   bytes from a peer process or VM: hostile until DecodeHeader / BodyReader said
+//           otherwise.
+// Promises: one encoder and one decoder. Decoding never reads outside the span it was given,
+//           allocates nothing by an unchecked number, and never reads a shared byte twice (callers
+//           copy the header out of the ring first). A frame with another magic or version is
+//           refused.
 // Limits:   kFrameBytesMax in a ring; a body above kRingBodyBytesMax travels as one payload block;
 //           kBodyBytesMax in all; kItemsMax arguments or results.
 //
-// A frame is a 128-byte FrameHeader, then a body: `item_count` items, each an ItemHeader (16 bytes) and
-// its bytes, padded to 8. Little-endian, as on every machine that we run on (static_assert).
-#ifndef RAYX_MODEL_FRAME_H_
-#define RAYX_MODEL_FRAME_H_
+// A frame is a 128-byte FrameHeader, then a body: `item_count` items, each an ItemHeader (16 bytes)
+// and its bytes, padded to 8. Little-endian, as on every machine that we run on (static_assert).
+#pragma once
 
 #include <bit>
 #include <cstddef>
@@ -41,25 +45,28 @@ enum class FrameKind : uint8_t {
   kActorCreate = 2,
   kActorCall = 3,
   // The replies lane: drained at any time, also while user code runs.
-  kReply = 16,          // results of a call: item i is result i, or one kError item
-  kFetchValue = 17,     // urgent: "send me object `task` when you have it"; cookie is the asker's
-  kValue = 18,          // answer to kFetchValue: one item
-  kRevoke = 19,         // urgent: give back a queued frame {task, attempt} (owner on another VM)
-  kRevokeReply = 20,    // flags: kFlagTooLate when it already runs or ran
-  kAddBorrower = 21,    // urgent: source borrows object `task`, epoch in call_number
+  kReply = 16,        // results of a call: item i is result i, or one kError item
+  kFetchValue = 17,   // urgent: "send me object `task` when you have it"; cookie is the asker's
+  kValue = 18,        // answer to kFetchValue: one item
+  kRevoke = 19,       // urgent: give back a queued frame {task, attempt} (owner on another VM)
+  kRevokeReply = 20,  // flags: kFlagTooLate when it already runs or ran
+  kAddBorrower = 21,  // urgent: source borrows object `task`, epoch in call_number
   kBorrowerAck = 22,
   kRemoveBorrower = 23,
   kCancel = 24,
   kUndeliverable = 25,  // a daemon's answer: the destination is gone; item 0 is a kError item
+  kProcessDied = 26,    // daemon to daemon: the source is gone, these were its last words
 };
 
-inline bool IsCall(FrameKind kind) { return static_cast<uint8_t>(kind) < 16; }
+inline bool IsCall(FrameKind kind) {
+  return static_cast<uint8_t>(kind) < 16;
+}
 
 enum FrameFlags : uint8_t {
   kFlagPayloadBlock = 1,  // in a ring only: the body lies in the channel's payload ring
   kFlagUrgent = 2,
   kFlagTooLate = 4,
-  kFlagFailed = 8,        // a reply whose single item is an error
+  kFlagFailed = 8,  // a reply whose single item is an error
 };
 
 struct FrameHeader {
@@ -67,39 +74,39 @@ struct FrameHeader {
   uint16_t version = kFrameVersion;
   FrameKind kind = FrameKind::kTask;
   uint8_t flags = 0;
-  uint32_t body_bytes = 0;      // of the whole body, wherever it lies
-  uint32_t attempt = 1;         // attempts count from 1
+  uint32_t body_bytes = 0;  // of the whole body, wherever it lies
+  uint32_t attempt = 1;     // attempts count from 1
   ProcessId destination;
   ProcessId source;
   TaskId task;
   FunctionId function;
-  uint32_t cookie_slot = 0;     // the sender's pending slot, brought back by the answer
-  uint32_t cookie_sequence = 0; // of that slot; slot + sequence + owner + attempt are all checked
+  uint32_t cookie_slot = 0;      // the sender's pending slot, brought back by the answer
+  uint32_t cookie_sequence = 0;  // of that slot; slot + sequence + owner + attempt are all checked
   ActorId actor;
   uint32_t incarnation = 0;
   JobId job;
-  uint64_t call_number = 0;     // per caller and actor incarnation, from 1
-  uint64_t stream_sequence = 0; // between daemons only
+  uint64_t call_number = 0;      // per caller and actor incarnation, from 1
+  uint64_t stream_sequence = 0;  // between daemons only
   uint64_t stream_ack = 0;
   uint32_t credit = 0;
   uint16_t item_count = 0;
-  uint16_t result_count = 1;    // results that the caller expects
-  uint32_t claim_slot = 0;      // in a ring only: names the call's claim word there
-  uint32_t run_micros = 0;      // in a reply: measured run time, for the depth of pipelining
+  uint16_t result_count = 1;  // results that the caller expects
+  uint32_t claim_slot = 0;    // in a ring only: names the call's claim word there
+  uint32_t run_micros = 0;    // in a reply: measured run time, for the depth of pipelining
 };
 static_assert(sizeof(FrameHeader) == kFrameHeaderBytes);
 static_assert(std::endian::native == std::endian::little);
 
 enum class ItemKind : uint8_t {
-  kInline = 1,    // the serialized value itself
-  kStored = 2,    // a StoredLocation: the value lies in a store
-  kError = 3,     // a serialized proto ErrorInfo
+  kInline = 1,  // the serialized value itself
+  kStored = 2,  // a StoredLocation: the value lies in a store
+  kError = 3,   // a serialized proto ErrorInfo
 };
 
 struct ItemHeader {
   ItemKind kind = ItemKind::kInline;
   uint8_t reserved[3] = {};
-  uint32_t bytes = 0;       // that follow, before padding
+  uint32_t bytes = 0;            // that follow, before padding
   uint64_t object_sequence = 0;  // of the argument's object when it has one, else 0
 };
 static_assert(sizeof(ItemHeader) == 16);
@@ -108,10 +115,10 @@ static_assert(sizeof(ItemHeader) == 16);
 struct StoredLocation {
   ObjectId object;
   NodeNumber node;
-  JobId job;               // whose segment
+  JobId job;  // whose segment
   uint32_t entry = 0;
   uint32_t generation = 0;
-  uint64_t offset = 0;     // in the segment
+  uint64_t offset = 0;  // in the segment
   uint64_t size = 0;
   friend bool operator==(const StoredLocation&, const StoredLocation&) = default;
 };
@@ -157,7 +164,8 @@ struct Item {
   StoredLocation stored;             // kStored
 };
 
-// Walks the items of a body. The body must not change under it (a private copy, or a claimed block).
+// Walks the items of a body. The body must not change under it (a private copy, or a claimed
+// block).
 class BodyReader {
  public:
   BodyReader(std::span<const std::byte> body, uint16_t item_count)
@@ -173,5 +181,3 @@ class BodyReader {
 };
 
 }  // namespace rayx::model
-
-#endif  // RAYX_MODEL_FRAME_H_

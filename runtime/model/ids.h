@@ -1,13 +1,15 @@
+// runtime/model/ids.h
+//
 // Identities of the things that processes talk about.
 //
 // Purpose:  strong types for nodes, processes, jobs, tasks, objects, actors, functions and leases.
-// Owner:    everyone (values).            Threads: any.
-// Promises: making an id needs no randomness and no message: a process numbers what it makes. A node
-//           number is never reused in a cluster's life, a process number never in a node's life, so no
-//           id ever names two things.
+// Owner:    everyone (values).
+// Threads:  any.
+// Promises: making an id needs no randomness and no message: a process numbers what it makes. A
+//           node number is never reused in a cluster's life, a process number never in a node's
+//           life, so no id ever names two things.
 // Limits:   zero is "none" in every type.
-#ifndef RAYX_MODEL_IDS_H_
-#define RAYX_MODEL_IDS_H_
+#pragma once
 
 #include <compare>
 #include <cstdint>
@@ -26,7 +28,8 @@ struct NodeNumber {
   }
 };
 
-// node number in the upper half, the node's own count in the lower. Number 0 is the node daemon itself.
+// node number in the upper half, the node's own count in the lower. Number 0 is the node daemon
+// itself.
 struct ProcessId {
   uint64_t value = 0;
   static constexpr ProcessId Make(NodeNumber node, uint32_t number) {
@@ -54,8 +57,8 @@ struct JobId {
   }
 };
 
-// An object: the process that owns it and that process's count. The results of a task with n results
-// have n consecutive sequences.
+// An object: the process that owns it and that process's count. The results of a task with n
+// results have n consecutive sequences.
 struct ObjectId {
   ProcessId owner;
   uint64_t sequence = 0;
@@ -103,12 +106,10 @@ struct LeaseId {
   }
 };
 
-std::string ToString(NodeNumber id);  // "n3"
-std::string ToString(ProcessId id);   // "n3.p17"
-std::string ToString(JobId id);       // "j1"
+std::string ToString(NodeNumber id);       // "n3"
+std::string ToString(ProcessId id);        // "n3.p17"
+std::string ToString(JobId id);            // "j1"
 std::string ToString(const ObjectId& id);  // "n3.p17.o42"
 std::string ToString(const ActorId& id);   // "n3.p17.a2"
 
 }  // namespace rayx::model
-
-#endif  // RAYX_MODEL_IDS_H_

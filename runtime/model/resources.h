@@ -1,12 +1,14 @@
+// runtime/model/resources.h
+//
 // Amounts of resources in fixed point.
 //
 // Purpose:  CPU, GPU, memory and custom resources as sums that never drift (units of 1/10000).
-// Owner:    values.     Threads: any.
-// Promises: exact arithmetic; iteration in name order; names and amounts from outside are checked by
-//           FromDouble / Parse, which answer with a sentence that names the thing.
+// Owner:    values.
+// Threads:  any.
+// Promises: exact arithmetic; iteration in name order; names and amounts from outside are checked
+//           by SetDouble, which answers with a sentence that names the thing.
 // Limits:   kResourceNamesMax names; amounts up to 9e11.
-#ifndef RAYX_MODEL_RESOURCES_H_
-#define RAYX_MODEL_RESOURCES_H_
+#pragma once
 
 #include <cstdint>
 #include <map>
@@ -27,16 +29,18 @@ class ResourceSet {
   // In units of 1/kResourceUnit. Zero removes the name.
   void Set(const std::string& name, int64_t units);
   int64_t Get(const std::string& name) const;
-  // InvalidArgument: not finite, negative, not a multiple of 1/10000 within rounding, too large, bad name.
+  // InvalidArgument: not finite, negative, not a multiple of 1/10000 within rounding, too large,
+  // bad name.
   absl::Status SetDouble(const std::string& name, double amount);
 
   bool Covers(const ResourceSet& demand) const;  // each demanded amount is available here
   void Add(const ResourceSet& other);
-  void Subtract(const ResourceSet& other);       // may go negative: a ledger's oversubscription
+  void Subtract(const ResourceSet& other);  // may go negative: a ledger's oversubscription
   bool empty() const { return units_.empty(); }
   const std::map<std::string, int64_t>& units() const { return units_; }
-  std::string ToString() const;                  // "CPU: 2, gold: 0.5"
-  // What `demand` asks beyond this set, as a sentence part: "CPU: needs 8, has 2"; empty if covered.
+  std::string ToString() const;  // "CPU: 2, gold: 0.5"
+  // What `demand` asks beyond this set, as a sentence part: "CPU: needs 8, has 2"; empty if
+  // covered.
   std::string Missing(const ResourceSet& demand) const;
 
   friend auto operator<=>(const ResourceSet&, const ResourceSet&) = default;
@@ -46,5 +50,3 @@ class ResourceSet {
 };
 
 }  // namespace rayx::model
-
-#endif  // RAYX_MODEL_RESOURCES_H_

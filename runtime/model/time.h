@@ -1,10 +1,13 @@
+// runtime/model/time.h
+//
 // Time as cores see it: a value handed in, never read.
 //
-// Purpose:  one time axis (CLOCK_BOOTTIME, which goes on while a VM is suspended) for every deadline.
-// Owner:    values.    Threads: any.
+// Purpose:  one time axis (CLOCK_BOOTTIME, which goes on while a VM is suspended) for every
+//           deadline.
+// Owner:    values.
+// Threads:  any.
 // Promises: no function here reads a clock; io/clock.h does.
-#ifndef RAYX_MODEL_TIME_H_
-#define RAYX_MODEL_TIME_H_
+#pragma once
 
 #include <chrono>
 #include <cstdint>
@@ -26,5 +29,3 @@ using TimePoint = std::chrono::time_point<BootTime, Duration>;
 inline constexpr TimePoint kNever = TimePoint::max();
 
 }  // namespace rayx::model
-
-#endif  // RAYX_MODEL_TIME_H_

@@ -41,7 +41,7 @@ bool FrameRouter::Drain() {
   for (const ProcessId id : ids) {
     for (const Lane lane : {Lane::kReplies, Lane::kCalls}) {
       LocalProcess* process = table_.Find(id);
-      if (process != nullptr) more = DrainLane(*process, lane, kPassFrames) || more;
+      if (process != nullptr) more = DrainLane(*process, lane, false) || more;
     }
   }
   stalled_ = stalled_ || !paused_.empty();
@@ -49,9 +49,9 @@ bool FrameRouter::Drain() {
   return more;
 }
 
-bool FrameRouter::DrainLane(LocalProcess& source, Lane lane, int frames_max) {
+bool FrameRouter::DrainLane(LocalProcess& source, Lane lane, bool forced) {
   shm::ReceivedFrame frame;
-  for (int i = 0; i < frames_max; ++i) {
+  for (int i = 0; i < kPassFrames; ++i) {
     const shm::ReadResult result = source.channel->Peek(lane, frame);
     if (result == shm::ReadResult::kEmpty) return false;
     if (result == shm::ReadResult::kCorrupt) {
@@ -62,7 +62,7 @@ bool FrameRouter::DrainLane(LocalProcess& source, Lane lane, int frames_max) {
       outside_.on_corrupt(source, "a frame in the name of another process");
       return false;
     }
-    if (!MayTake(frame.header)) {
+    if (!forced && !MayTake(frame.header)) {
       paused_.insert({source.id, lane});
       return false;
     }
@@ -83,9 +83,10 @@ bool FrameRouter::DrainLane(LocalProcess& source, Lane lane, int frames_max) {
 }
 
 bool FrameRouter::MayTake(const FrameHeader& header) const {
-  if (header.destination.node() != self_) return !outside_.is_full(header.destination.node());
+  if (header.destination.node() != self_) return !outside_.is_full(header);
+  if (!IsCall(header.kind)) return true;
   auto it = destinations_.find(header.destination);
-  return it == destinations_.end() || it->second.bytes < kQueuedBytesMax;
+  return it == destinations_.end() || it->second.waiting_calls_bytes < kQueuedBytesMax;
 }
 
 void FrameRouter::Route(LocalProcess& source, const FrameHeader& header,
@@ -125,13 +126,11 @@ void FrameRouter::Deliver(const FrameHeader& header, std::span<const std::byte> 
   }
   LocalProcess* process = table_.Find(header.destination);
   if (process == nullptr) {
-    if (from != self_) outside_.on_delivered(from, header.destination);
     Undeliverable(header, CauseOf(header.destination));
     return;
   }
   if (from != self_) table_.AddContact(*process, header.source);
   if (header.kind == FrameKind::kRevoke) {
-    if (from != self_) outside_.on_delivered(from, header.destination);
     Revoke(*process, header);
     return;
   }
@@ -141,11 +140,21 @@ void FrameRouter::Deliver(const FrameHeader& header, std::span<const std::byte> 
 void FrameRouter::DeliverLocal(LocalProcess& process, const FrameHeader& header,
                                std::span<const std::byte> body, NodeNumber from) {
   Destination& destination = destinations_[process.id];
-  if (destination.waiting.empty() && Write(process, destination, header, body, from)) return;
-  Waiting waiting{header, {body.begin(), body.end()}, from};
-  destination.bytes += sizeof waiting + waiting.body.size();
-  destination.waiting.push_back(std::move(waiting));
+  const bool is_call = IsCall(header.kind);
+  std::deque<Waiting>& waiting = is_call ? destination.waiting_calls : destination.waiting_answers;
+  if (waiting.empty() && Write(process, destination, header, body, from)) return;
+  waiting.push_back({header, {body.begin(), body.end()}, from, nullptr});
+  if (is_call) destination.waiting_calls_bytes += sizeof(Waiting) + body.size();
   stalled_ = true;
+}
+
+void FrameRouter::TellAfterAnswers(LocalProcess& process,
+                                   std::shared_ptr<const proto::DaemonMessage> message) {
+  auto it = destinations_.find(process.id);
+  if (it == destinations_.end()) return table_.Send(process, *message);
+  it->second.waiting_answers.push_back({{}, {}, self_, std::move(message)});
+  FlushAnswers(process, it->second);
+  if (!it->second.waiting_answers.empty()) stalled_ = true;
 }
 
 bool FrameRouter::Write(LocalProcess& process, Destination& destination, FrameHeader header,
@@ -153,8 +162,7 @@ bool FrameRouter::Write(LocalProcess& process, Destination& destination, FrameHe
   if (!process.channel->TryWrite(header, body)) return false;
   destination.published = false;
   if (IsCall(header.kind)) {
-    destination.calls[{header.task, header.attempt}] = {header.claim_slot,
-                                                        header.cookie_sequence};
+    destination.calls[{header.task, header.attempt}] = header;
     if (destination.calls.size() >= destination.sweep_at) SweepCalls(process, destination);
   }
   if ((header.flags & model::kFlagUrgent) != 0) {
@@ -162,34 +170,56 @@ bool FrameRouter::Write(LocalProcess& process, Destination& destination, FrameHe
     process.doorbell->RingUrgent();
     destination.published = true;
   }
-  if (from != self_) outside_.on_delivered(from, process.id);
+  if (from != self_) outside_.on_delivered(from, header);
   return true;
+}
+
+void FrameRouter::FlushAnswers(LocalProcess& process, Destination& destination) {
+  for (std::deque<Waiting>& waiting = destination.waiting_answers; !waiting.empty();
+       waiting.pop_front()) {
+    const Waiting& next = waiting.front();
+    if (next.message) {
+      Publish(process, destination);
+      table_.Send(process, *next.message);
+    } else if (!Write(process, destination, next.header, next.body, next.from)) {
+      return;
+    }
+  }
+}
+
+void FrameRouter::FlushCalls(LocalProcess& process, Destination& destination) {
+  for (std::deque<Waiting>& waiting = destination.waiting_calls; !waiting.empty();
+       waiting.pop_front()) {
+    const Waiting& next = waiting.front();
+    if (!Write(process, destination, next.header, next.body, next.from)) return;
+    destination.waiting_calls_bytes -= sizeof next + next.body.size();
+  }
 }
 
 // Writes what waits. True: something still does.
 bool FrameRouter::Flush() {
   bool waits = false;
   for (auto& [id, destination] : destinations_) {
-    LocalProcess* process = table_.Find(id);
-    while (process != nullptr && !destination.waiting.empty()) {
-      Waiting& next = destination.waiting.front();
-      if (!Write(*process, destination, next.header, next.body, next.from)) break;
-      destination.bytes -= sizeof next + next.body.size();
-      destination.waiting.pop_front();
+    if (LocalProcess* process = table_.Find(id)) {
+      FlushAnswers(*process, destination);
+      FlushCalls(*process, destination);
     }
-    waits = waits || !destination.waiting.empty();
+    waits = waits || !destination.waiting_calls.empty() || !destination.waiting_answers.empty();
   }
   return waits;
+}
+
+void FrameRouter::Publish(LocalProcess& process, Destination& destination) {
+  if (destination.published) return;
+  destination.published = true;
+  process.channel->Publish();
+  process.doorbell->Ring();
 }
 
 void FrameRouter::RingAll() {
   for (auto& [id, destination] : destinations_) {
     if (destination.published) continue;
-    destination.published = true;
-    LocalProcess* process = table_.Find(id);
-    if (process == nullptr) continue;
-    process->channel->Publish();
-    process->doorbell->Ring();
+    if (LocalProcess* process = table_.Find(id)) Publish(*process, destination);
   }
 }
 
@@ -201,16 +231,13 @@ void FrameRouter::Revoke(LocalProcess& process, const FrameHeader& request) {
     revoked = process.channel->TryRevoke(it->second.claim_slot, it->second.cookie_sequence);
     destination.calls.erase(it);
   } else {
-    for (auto waiting = destination.waiting.begin(); waiting != destination.waiting.end();
-         ++waiting) {
+    std::deque<Waiting>& calls = destination.waiting_calls;
+    for (auto waiting = calls.begin(); waiting != calls.end(); ++waiting) {
       const FrameHeader& header = waiting->header;
-      if (!IsCall(header.kind) || header.task != request.task ||
-          header.attempt != request.attempt) {
-        continue;
-      }
-      if (waiting->from != self_) outside_.on_delivered(waiting->from, process.id);
-      destination.bytes -= sizeof *waiting + waiting->body.size();
-      destination.waiting.erase(waiting);
+      if (header.task != request.task || header.attempt != request.attempt) continue;
+      if (waiting->from != self_) outside_.on_delivered(waiting->from, header);
+      destination.waiting_calls_bytes -= sizeof *waiting + waiting->body.size();
+      calls.erase(waiting);
       revoked = true;
       break;
     }
@@ -271,7 +298,7 @@ proto::ErrorInfo FrameRouter::CauseOf(ProcessId process) const {
 
 void FrameRouter::DrainLast(LocalProcess& process) {
   // Bounded by what fits into its rings: nobody writes any more.
-  while (DrainLane(process, Lane::kReplies, kPassFrames)) {
+  while (DrainLane(process, Lane::kReplies, true)) {
   }
   RingAll();
 }
@@ -282,13 +309,24 @@ void FrameRouter::OnProcessGone(LocalProcess& process, const proto::ErrorInfo& c
     causes_.erase(causes_order_.front());
     causes_order_.pop_front();
   }
+  ReturnUnstarted(process, cause);
+  destinations_.erase(process.id);
+}
+
+void FrameRouter::ReturnUnstarted(LocalProcess& process, const proto::ErrorInfo& cause) {
   auto it = destinations_.find(process.id);
   if (it == destinations_.end()) return;
-  std::deque<Waiting> waiting = std::move(it->second.waiting);
-  destinations_.erase(it);
-  for (const Waiting& frame : waiting) {
-    if (frame.from != self_) outside_.on_delivered(frame.from, process.id);
-    Undeliverable(frame.header, cause);
+  const auto calls = std::exchange(it->second.calls, {});
+  for (const auto& [name, header] : calls) {
+    if (process.channel->TryRevoke(header.claim_slot, header.cookie_sequence)) {
+      Undeliverable(header, cause);
+    }
+  }
+  it->second.waiting_calls_bytes = 0;
+  for (std::deque<Waiting>* waiting : {&it->second.waiting_answers, &it->second.waiting_calls}) {
+    for (const Waiting& frame : std::exchange(*waiting, {})) {
+      if (!frame.message) Undeliverable(frame.header, cause);
+    }
   }
 }
 

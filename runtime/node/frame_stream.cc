@@ -12,7 +12,6 @@ std::unique_ptr<proto::Node::Stub> MakeNodeStub(const rpc::RpcChannel& channel) 
   return proto::Node::NewStub(channel.grpc_channel());
 }
 
-
 void ReactorCount::Add() {
   std::lock_guard lock(mutex_);
   ++count_;
@@ -55,7 +54,7 @@ void OutgoingStream::Cancel() {
 void OutgoingStream::OnReadDone(bool ok) {
   if (!ok) {
     // The peer has ended the call: the loop lets go, and then OnDone comes.
-    loop_.Post([events = events_, connection = connection_] {
+    loop_.PostAlways([events = events_, connection = connection_] {
       events->on_end(connection, absl::UnavailableError("the stream was closed"));
     });
     return;
@@ -70,7 +69,8 @@ void OutgoingStream::OnReadDone(bool ok) {
 
 void OutgoingStream::OnWriteDone(bool ok) {
   if (!ok) return;  // OnReadDone(false) tells of the end
-  loop_.Post([events = events_, connection = connection_] { events->on_written(connection); });
+  loop_.PostAlways(
+      [events = events_, connection = connection_] { events->on_written(connection); });
 }
 
 void OutgoingStream::OnDone(const grpc::Status&) {
@@ -110,16 +110,20 @@ IncomingStream::IncomingStream(io::Loop& loop, std::shared_ptr<const IncomingStr
 void IncomingStream::OnMessage(proto::FrameBatch& message) {
   auto shared = std::make_shared<proto::FrameBatch>();
   shared->Swap(&message);
-  const bool posted = loop_.Post([events = events_, handle = handle_, shared] {
-    events->on_message(handle, shared);
-  });
+  const bool posted = loop_.Post(
+      [events = events_, handle = handle_, shared] { events->on_message(handle, shared); });
   if (!posted) return handle_->Close(absl::UnavailableError("the node daemon is overloaded"));
   Read();
 }
 
 void IncomingStream::OnEnd() {
-  loop_.Post([events = events_, handle = handle_] { events->on_end(handle); });
+  loop_.PostAlways([events = events_, handle = handle_] { events->on_end(handle); });
   handle_->Close(absl::OkStatus());
+}
+
+void IncomingStream::OnMalformed(const base::Status& why) {
+  loop_.PostAlways([events = events_, handle = handle_] { events->on_end(handle); });
+  handle_->Close(why);
 }
 
 void IncomingStream::OnWritten(bool ok) {

@@ -1,12 +1,12 @@
 // runtime/node/frame_stream.h
 //
-// One connection of a frame stream (Node.Frames): the sending daemon opens it and writes frames, the
-// receiving one writes acknowledgements.
-// Owner:    PeerNodes (outgoing), NodeService (incoming).
-// Threads:  reactors run on gRPC's threads and touch only themselves and the hand-over; Write, Cancel
-//           and Acknowledge are called on the node loop.
-// Promises: callbacks are posted to the loop, in order; after Cancel none that matters follows (they
-//           carry the connection's number). WaitForAll returns when no reactor is left.
+// One connection of a frame stream (Node.Frames): the sending daemon opens it and writes frames,
+// the receiving one writes acknowledgements.
+// Owner:    PeerNodes, both directions.
+// Threads:  reactors run on gRPC's threads and touch only themselves and the hand-over; Write,
+//           Cancel and Acknowledge are called on the node loop.
+// Promises: callbacks are posted to the loop, in order; after Cancel none that matters follows
+//           (they carry the connection's number). WaitForAll returns when no reactor is left.
 #pragma once
 
 #include <atomic>
@@ -74,7 +74,8 @@ class OutgoingStream final : public grpc::ClientBidiReactor<proto::FrameBatch, p
 
 class IncomingStream;
 
-// The loop's hold on an incoming connection, which may end at any time.
+// The loop's hold on an incoming connection, which may end at any time. Calls for one that has
+// ended, or was closed, do nothing.
 class IncomingHandle {
  public:
   // Writes the acknowledgement, soon; a later one replaces or joins one that waits.
@@ -105,6 +106,7 @@ class IncomingStream final : public rpc::ServerStream<proto::FrameBatch, proto::
   friend class IncomingHandle;
   void OnMessage(proto::FrameBatch& message) override;
   void OnEnd() override;
+  void OnMalformed(const base::Status& why) override;
   void OnWritten(bool ok) override;
   void OnDone() override;
 

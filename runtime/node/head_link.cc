@@ -18,8 +18,8 @@ constexpr milliseconds kTellDeadline{30000};
 
 HeadLink::HeadLink(std::shared_ptr<io::Loop> loop, HeadLinkOptions options, HeadLinkEvents events)
     : loop_(std::move(loop)), options_(std::move(options)), events_(std::move(events)) {
-  channel_ = std::make_unique<rpc::RpcChannel>(options_.head, rpc::Role::kHead,
-                                               options_.credentials);
+  channel_ =
+      std::make_unique<rpc::RpcChannel>(options_.head, rpc::Role::kHead, options_.credentials);
 }
 
 base::StatusOr<proto::RegisterNodeReply> HeadLink::Register(
@@ -46,15 +46,15 @@ void HeadLink::Beat() {
   if (now - last_acknowledged_ > options_.lost_after) {
     return Lose(ErrorCode::kHeadUnavailable,
                 "the head at " + options_.head.ToString() + " has not answered for " +
-                    std::to_string(std::chrono::duration_cast<std::chrono::seconds>(
-                                       now - last_acknowledged_).count()) +
+                    std::to_string(
+                        std::chrono::duration_cast<std::chrono::seconds>(now - last_acknowledged_)
+                            .count()) +
                     " s" + (last_error_.empty() ? "" : ": " + last_error_));
   }
   if (beating_) return;
   beating_ = true;
   proto::HeartbeatRequest request;
   request.set_node(node_);
-  request.set_known_membership_version(known_version_);
   events_.fill_heartbeat(request);
   rpc::CallOptions options;
   options.deadline = kBeatDeadline;
@@ -75,7 +75,6 @@ void HeadLink::OnBeat(model::TimePoint sent, base::StatusOr<proto::HeartbeatRepl
   }
   last_acknowledged_ = std::max(last_acknowledged_, sent);
   last_error_.clear();
-  known_version_ = reply->membership_version();
   events_.on_view(*reply);
 }
 
@@ -85,25 +84,46 @@ void HeadLink::Lose(ErrorCode code, const std::string& why) {
   events_.on_lost(rpc::MakeErrorInfo(code, why));
 }
 
-void HeadLink::ReportActor(const proto::ActorReport& report) {
+// Until the head has it, says that it never will, or is lost. RpcChannel spaces what is
+// UNAVAILABLE, all other failures come at once.
+template <typename Request, typename Reply>
+void HeadLink::Insist(const rpc::Method<Request, Reply>& method, const Request& request,
+                      std::function<void(const Reply&)> done) {
   rpc::CallOptions options;
   options.deadline = kTellDeadline;
   options.idempotent = true;
-  Call<proto::ActorReport, proto::ActorReportReply>(
-      rpc::kHeadReportActor, report, options,
-      [this, report](base::StatusOr<proto::ActorReportReply> reply) {
-        if (!reply.ok() && !lost_) ReportActor(report);
+  Call<Request, Reply>(
+      method, request, options,
+      [this, method, request, done = std::move(done)](base::StatusOr<Reply> reply) {
+        if (lost_) return;
+        if (reply.ok()) return done(*reply);
+        RAYX_LOG(kWarning) << "the head does not take a message: " << base::Message(reply.status());
+        if (absl::IsInvalidArgument(reply.status()) || absl::IsUnimplemented(reply.status()))
+          return;
+        loop_->AddTimerAfter(options_.insist_every, [this, alive = alive_, method, request, done] {
+          if (*alive && !lost_) Insist(method, request, done);
+        });
       });
 }
 
+void HeadLink::ReportActor(const proto::ActorReport& report) {
+  Insist<proto::ActorReport, proto::ActorReportReply>(rpc::kHeadReportActor, report,
+                                                      [](const proto::ActorReportReply&) {});
+}
+
 void HeadLink::FinishJob(const proto::FinishJobRequest& request) {
-  rpc::CallOptions options;
-  options.deadline = kTellDeadline;
-  options.idempotent = true;
-  Call<proto::FinishJobRequest, proto::FinishJobReply>(
-      rpc::kHeadFinishJob, request, options,
-      [this, request](base::StatusOr<proto::FinishJobReply> reply) {
-        if (!reply.ok() && !lost_) FinishJob(request);
+  Insist<proto::FinishJobRequest, proto::FinishJobReply>(rpc::kHeadFinishJob, request,
+                                                         [](const proto::FinishJobReply&) {});
+}
+
+void HeadLink::AbandonJob(const proto::RegisterJobRequest& request) {
+  Insist<proto::RegisterJobRequest, proto::RegisterJobReply>(
+      rpc::kHeadRegisterJob, request, [this](const proto::RegisterJobReply& reply) {
+        if (reply.job() == 0) return;
+        proto::FinishJobRequest finish;
+        finish.set_job(reply.job());
+        finish.set_reason("its driver was refused: the head had answered too late");
+        FinishJob(finish);
       });
 }
 

@@ -1,10 +1,12 @@
 // runtime/node/head_link.h
 //
 // The node daemon's way to the head: registration, heartbeats, and calls passed on for clients.
-// Owner:    NodeShell.              Threads: the node loop; callbacks are posted to it.
-// Promises: every callback comes once, by its deadline, on the loop; none after Stop. The head counts
-//           as lost when no heartbeat sent within the last `lost_after` was acknowledged (a pause of
-//           this VM counts too), or when it says that this node was declared dead; told once.
+// Owner:    NodeShell.
+// Threads:  the node loop; callbacks are posted to it.
+// Promises: every callback comes once, by its deadline, on the loop; none after Stop. The head
+//           counts as lost when no heartbeat sent within the last `lost_after` was acknowledged (a
+//           pause of this VM counts too), or when it says that this node was declared dead; told
+//           once.
 #pragma once
 
 #include <functional>
@@ -22,6 +24,7 @@ struct HeadLinkOptions {
   rpc::ClusterCredentials credentials;
   model::Duration heartbeat_every = std::chrono::milliseconds(500);
   model::Duration lost_after = std::chrono::seconds(8);
+  model::Duration insist_every = std::chrono::milliseconds(500);
 };
 
 struct HeadLinkEvents {
@@ -46,19 +49,25 @@ class HeadLink {
     channel_->Call<Request, Reply>(
         method, request, options,
         [loop = loop_, alive = alive_, done = std::move(done)](base::StatusOr<Reply> reply) {
-          loop->Post([alive, done, reply = std::move(reply)]() mutable {
+          loop->PostAlways([alive, done, reply = std::move(reply)]() mutable {
             if (*alive) done(std::move(reply));
           });
         });
   }
-  // Repeats itself until the head has it or is lost.
+  // Repeats itself until the head has it, says that it never will, or is lost; at most once in
+  // `insist_every` when the head refuses.
   void ReportActor(const proto::ActorReport& report);
   void FinishJob(const proto::FinishJobRequest& request);
+  // A registration that was not answered: when it has a job after all, that job is finished.
+  void AbandonJob(const proto::RegisterJobRequest& request);
   // Waits a moment.
   void Leave(uint32_t node, const std::string& reason);
   void Stop();
 
  private:
+  template <typename Request, typename Reply>
+  void Insist(const rpc::Method<Request, Reply>& method, const Request& request,
+              std::function<void(const Reply&)> done);
   void Beat();
   void OnBeat(model::TimePoint sent, base::StatusOr<proto::HeartbeatReply> reply);
   void Lose(ErrorCode code, const std::string& why);
@@ -68,7 +77,6 @@ class HeadLink {
   const HeadLinkEvents events_;
   std::unique_ptr<rpc::RpcChannel> channel_;
   uint32_t node_ = 0;
-  uint64_t known_version_ = 0;
   model::TimePoint last_acknowledged_{};  // sending time of the last beat that was
   bool beating_ = false;
   bool lost_ = false;

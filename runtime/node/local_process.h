@@ -27,8 +27,7 @@ namespace rayx::node {
 
 // A socket with what waits to be sent. Lives before its process says Hello.
 struct Connection {
-  explicit Connection(io::PacketSocket its_socket)
-      : socket(std::move(its_socket)), queue(socket) {}
+  explicit Connection(io::PacketSocket its_socket) : socket(std::move(its_socket)), queue(socket) {}
   // False: the peer is gone or far too slow.
   bool Send(const proto::DaemonMessage& message, std::span<const int> fds = {});
 
@@ -51,20 +50,22 @@ struct LocalProcess {
   model::JobId job;
   int32_t pid = 0;
   base::UniqueFd pidfd;
-  StartId start;                     // a worker's
+  StartId start;  // a worker's
   std::string program_key;
   std::string job_namespace;
   std::unique_ptr<Connection> connection;
   Doorplate plate;
   std::unique_ptr<shm::Channel> channel;  // between the daemon (first side) and the process
   std::unique_ptr<shm::DoorbellProducer> doorbell;
-  std::set<model::ProcessId> peers;       // of this node, with a channel of their own
-  std::set<model::ProcessId> contacts;    // to be told of its death: peers, owners, correspondents
-  std::string end_reason;                 // why the daemon ended it, "" = it did not
+  std::set<model::ProcessId> peers;        // of this node, with a channel of their own
+  std::set<model::ProcessId> unconnected;  // of this node, for whom no channel could be made
+  std::set<model::ProcessId> contacts;     // to be told of its death: peers, owners, correspondents
+  std::string end_reason;                  // why the daemon ended it, "" = it did not
   bool socket_lost = false;
   bool welcomed = false;
   bool said_goodbye = false;
-  uint32_t head_requests = 0;             // under way
+  uint32_t head_requests = 0;  // under way, without:
+  uint32_t long_polls = 0;     // under way or waiting for their turn
 };
 
 }  // namespace rayx::node

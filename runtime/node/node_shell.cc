@@ -13,10 +13,9 @@
 #include <utility>
 
 #include "base/log.h"
+#include "node/wire.h"
 #include "rpc/errors.h"
-#include "rpc/join.h"
 #include "scheduling/wire.h"
-#include "shm/memory_file.h"
 
 namespace rayx::node {
 
@@ -28,6 +27,7 @@ namespace {
 
 constexpr auto kTick = milliseconds(50);
 constexpr auto kRoomTick = milliseconds(1);
+constexpr auto kChildrenEnd = milliseconds(1000);
 constexpr int64_t kWorkersPerCpu = 4;
 constexpr int64_t kWorkersExtra = 64;
 
@@ -80,6 +80,7 @@ NodeShell::~NodeShell() {
 
 base::Status NodeShell::Start() {
   RaiseOpenFiles();
+  if (!io::AdoptOrphans()) RAYX_LOG(kWarning) << "children of workers may outlive this node";
   RAYX_ASSIGN_OR_RETURN(auto loop, io::Loop::Create(clock_));
   loop_ = std::move(loop);
   ::signal(SIGPIPE, SIG_IGN);
@@ -93,7 +94,7 @@ base::Status NodeShell::Start() {
   Tick();
   RAYX_LOG(kInfo) << "node " << ToString(self_) << " of cluster " << cluster_ << " serves at "
                   << server_->address().ToString() << " with " << options_.resources.ToString();
-  if (options_.on_ready) options_.on_ready({self_.value, cluster_, server_->address()});
+  if (options_.on_ready) options_.on_ready({self_, cluster_, server_->address()});
   return absl::OkStatus();
 }
 
@@ -103,12 +104,12 @@ base::Status NodeShell::StartServer() {
                            NodeNumber from) {
     if (router_) router_->Deliver(header, body, from);
   };
-  events.on_undelivered = [this](const model::FrameHeader& header, const std::string& why) {
-    if (router_) router_->Undeliverable(header, rpc::MakeErrorInfo(ErrorCode::kNodeDied, why));
+  events.on_undelivered = [this](const model::FrameHeader& header, const proto::ErrorInfo& why) {
+    if (router_) router_->Undeliverable(header, why);
   };
   events.on_room = [] {};  // BeforeSleep drains in each round
-  peers_ = std::make_unique<PeerNodes>(*loop_, registration_, options_.credentials,
-                                       std::move(events));
+  peers_ =
+      std::make_unique<PeerNodes>(*loop_, registration_, options_.credentials, std::move(events));
   rpc::ServerOptions server;
   server.ip = options_.listen_ip;
   server.port = options_.port;
@@ -131,7 +132,7 @@ base::Status NodeShell::RegisterAtHead() {
   events.on_lost = [this](const proto::ErrorInfo& error) { OnHeadLost(error); };
   head_ = std::make_unique<HeadLink>(loop_, std::move(options), std::move(events));
   proto::RegisterNodeRequest request;
-  *request.mutable_versions() = rpc::OurVersions(shm::kLayoutVersion);
+  *request.mutable_versions() = OwnClientVersions();
   request.set_registration(registration_);
   request.set_host_name(options_.host_name);
   request.set_address(server_->address().ToString());
@@ -165,20 +166,19 @@ base::Status NodeShell::StartLocal() {
   table_->on_queue_changed = [this](LocalProcess& process) { UpdateWatch(process); };
   doorbell_ = std::make_unique<shm::DoorbellConsumer>(*table_->daemon().page,
                                                       table_->daemon().event_fd.get());
-  RAYX_RETURN_IF_ERROR(
-      loop_->AddFd(table_->daemon().event_fd.get(), EPOLLIN, [](uint32_t) {}));
+  RAYX_RETURN_IF_ERROR(loop_->AddFd(table_->daemon().event_fd.get(), EPOLLIN, [](uint32_t) {}));
   FrameRouter::Outside outside;
   outside.send = [this](const model::FrameHeader& header, std::span<const std::byte> body,
                         std::string& why) { return peers_->Send(header, body, why); };
-  outside.is_full = [this](NodeNumber node) { return peers_->IsFull(node); };
+  outside.is_full = [this](const model::FrameHeader& header) { return peers_->IsFull(header); };
   outside.receive = [this](const model::FrameHeader& header, std::span<const std::byte> body) {
     OnFrameForDaemon(header, body);
   };
   outside.on_corrupt = [this](LocalProcess& process, std::string_view why) {
     OnCorrupt(process, std::string(why));
   };
-  outside.on_delivered = [this](NodeNumber from, ProcessId destination) {
-    peers_->OnDelivered(from, destination);
+  outside.on_delivered = [this](NodeNumber from, const model::FrameHeader& header) {
+    peers_->OnDelivered(from, header);
   };
   router_ = std::make_unique<FrameRouter>(self_, *table_, std::move(outside));
   WorkerStarterEvents events;
@@ -202,8 +202,7 @@ base::Status NodeShell::StartLocal() {
   MakeStore();
   RAYX_ASSIGN_OR_RETURN(listener_,
                         io::PacketListener::Listen(options_.session_folder + "/node.sock"));
-  RAYX_RETURN_IF_ERROR(
-      loop_->AddFd(listener_.fd(), EPOLLIN, [this](uint32_t) { OnAccept(); }));
+  RAYX_RETURN_IF_ERROR(loop_->AddFd(listener_.fd(), EPOLLIN, [this](uint32_t) { OnAccept(); }));
   loop_->SetBeforeSleep([this] { return BeforeSleep(); });
   return absl::OkStatus();
 }
@@ -212,18 +211,15 @@ void NodeShell::MakeStore() {
   store::NodeStoreOptions options;
   options.node = self_;
   options.store_bytes = options_.store_bytes;
-  options.post = Poster();
+  options.post = [loop = loop_, alive = alive_](std::function<void()> call) {
+    return loop->PostAlways([alive, call = std::move(call)] {
+      if (*alive) call();
+    });
+  };
+  options.on_orphan = [this](const model::StoredLocation& left) { OfferLeft(left); };
   options.forward_free = [this](NodeNumber node, const model::StoredLocation& source) {
     proto::NotifyRequest request;
-    auto* freed = request.add_freed();
-    freed->mutable_object()->set_owner(source.object.owner.value);
-    freed->mutable_object()->set_sequence(source.object.sequence);
-    freed->set_node(source.node.value);
-    freed->set_job(source.job.value);
-    freed->set_entry(source.entry);
-    freed->set_generation(source.generation);
-    freed->set_offset(source.offset);
-    freed->set_bytes(source.size);
+    *request.add_freed() = scheduling::ToWire(source);
     Notify(node, request);
   };
   chunks_ = std::make_unique<store::GrpcChunkSource>(
@@ -293,8 +289,7 @@ void NodeShell::ApplyNodes(const google::protobuf::RepeatedPtrField<proto::NodeI
   for (const auto& node : nodes) {
     auto view = scheduling::FromWire(node);
     if (!view.ok()) {
-      RAYX_LOG(kWarning) << "the head sent a node that cannot be: "
-                         << base::Message(view.status());
+      RAYX_LOG(kWarning) << "the head sent a node that cannot be: " << base::Message(view.status());
       continue;
     }
     if (!view->alive) {
@@ -338,9 +333,8 @@ void NodeShell::Stop(const base::Status& why) {
   const auto deadline = Now() + std::chrono::seconds(1);
   const auto wait = std::make_shared<std::function<void()>>();
   *wait = [this, deadline, wait = std::weak_ptr(wait)] {
-    const bool any = std::any_of(table_->all().begin(), table_->all().end(), [](const auto& p) {
-      return p.second->role == proto::WORKER;
-    });
+    const bool any = std::any_of(table_->all().begin(), table_->all().end(),
+                                 [](const auto& p) { return p.second->role == proto::WORKER; });
     const auto again = wait.lock();
     if (!any || Now() >= deadline || !again) return loop_->Stop();
     loop_->AddTimerAfter(milliseconds(20), [again] { (*again)(); });
@@ -352,8 +346,8 @@ void NodeShell::Stop(const base::Status& why) {
 void NodeShell::Finish() {
   if (!loop_) return;
   if (head_ && self_) {
-    head_->Leave(self_.value, outcome_.ok() ? "it was stopped"
-                                            : std::string(base::Message(outcome_)));
+    head_->Leave(self_.value,
+                 outcome_.ok() ? "it was stopped" : std::string(base::Message(outcome_)));
   }
   if (starter_) starter_->Stop();
   if (table_) {
@@ -366,6 +360,11 @@ void NodeShell::Finish() {
       siginfo_t info{};
       ::waitid(P_PID, static_cast<id_t>(process->pid), &info, WEXITED);
     }
+  }
+  // What user programs have left behind, out of reach by setsid: it has come to us by its parent's
+  // end.
+  if (table_ && !io::EndAllChildren(kChildrenEnd)) {
+    RAYX_LOG(kWarning) << "children of workers are left";
   }
   if (pulls_) pulls_->Stop();
   if (store_) store_->Stop();

@@ -1,15 +1,18 @@
 // runtime/node/node_shell.h
 //
-// The shell of the node daemon: decodes what processes, the head and other daemons say, asks NodeCore,
-// and runs what it decides.
-// Owner:    RunNodeDaemon.          Threads: the main thread, in the node loop. gRPC's threads only post.
-// Inputs:   node.sock, worker sockets, pidfds, rings, NodeService, heartbeats.
+// The shell of the node daemon: decodes what processes, the head and other daemons say, asks
+// NodeCore, and runs what it decides.
+// Owner:    RunNodeDaemon.
+// Threads:  the main thread, in the node loop. gRPC's threads only post.
+// Inputs:   node.sock, worker sockets, pidfds, rings, calls of the service Node, heartbeats.
 // Promises: see node_daemon.h.
 //
-// Files: node_shell.cc (life, ticks), _local.cc (processes' messages), _effects.cc (what the core asks
-// for), _deaths.cc (ends of processes, jobs, nodes), _service.cc (calls of the head and other daemons).
+// Files: node_shell.cc (life, ticks), _greetings.cc (processes that come), _local.cc (their
+// messages), _objects.cc (the store, output), _effects.cc (what the core asks for), _deaths.cc
+// (ends of processes, jobs, nodes), _service.cc (calls of the head and other daemons).
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <set>
 #include <string>
@@ -80,8 +83,9 @@ class NodeShell {
   void Stop(const base::Status& why);
   void OpenJob(model::JobId job, const proto::Program& program);
 
-  // --- processes (node_shell_local.cc)
+  // --- processes (node_shell_greetings.cc, node_shell_local.cc, node_shell_objects.cc)
   void OnAccept();
+  void PauseAccept(const std::string& why);
   void OnGreeting(int fd);
   void Refuse(int fd, ErrorCode code, const std::string& message);
   void OnDriverHello(std::unique_ptr<Connection> connection, int32_t pid,
@@ -97,14 +101,20 @@ class NodeShell {
   void OnLeaseRequest(LocalProcess& process, const proto::LeaseRequest& request);
   void OnConnectPeer(LocalProcess& process, model::ProcessId other);
   void OnHeadRequest(LocalProcess& process, const proto::HeadRequest& request);
+  void StartPolls();
+  void CallHead(const proto::HeadRequest& request, std::chrono::milliseconds deadline);
   void OnAllocate(LocalProcess& process, const proto::Allocate& request);
   void OnFree(model::ProcessId from, const proto::Location& location);
   void OnPull(LocalProcess& process, const proto::Pull& request);
   void AttachSegment(LocalProcess& process, model::JobId job);
+  void OfferLeft(const model::StoredLocation& left);
+  void SendLeft();
+  void TellLeft(const google::protobuf::RepeatedPtrField<proto::Location>& left);
   void UpdateWatch(LocalProcess& process);
   void OnWorkerLines(StartId start, bool is_stderr, std::vector<std::string> lines);
   void DeliverLines(model::JobId job, proto::LogLines lines);
   void AskForDriver(model::JobId job);
+  void OnJobs(const proto::ListJobsReply& reply);
   void Broadcast(const proto::DaemonMessage& message);
 
   // --- effects (node_shell_effects.cc)
@@ -129,13 +139,13 @@ class NodeShell {
   void OnDriverLeft(LocalProcess& driver);
   proto::DeathCause CauseOf(LocalProcess& process);
   void TellDeath(LocalProcess& process, const proto::DeathCause& cause);
+  void TellAllAfterAnswers(const std::shared_ptr<const proto::DaemonMessage>& message);
   void Forget(LocalProcess& process, const proto::DeathCause& cause);
   void OnRemoteDeath(const proto::ProcessDied& died);
   void EndJob(model::JobId job, const std::string& reason, bool tell_head);
   void OnNodeDead(model::NodeNumber node, const std::string& reason);
   void ReapStrangers();
-  template <typename Request>
-  void Notify(model::NodeNumber node, const Request& request);
+  void Notify(model::NodeNumber node, const proto::NotifyRequest& request);
 
   // --- calls from outside (node_shell_service.cc)
   void AddHandlers();
@@ -187,7 +197,13 @@ class NodeShell {
   std::map<model::ProcessId, Lingering> lingering_;
   std::map<StartId, model::ProcessId> starts_;  // of the workers that said Hello
   std::map<RequestKey, std::vector<LeaseResponder>> remote_asks_;
+  model::TimePoint next_stranger_hunt_{};
   std::map<pid_t, model::TimePoint> strangers_;  // zombies that nobody has claimed
+  // Finished objects of dead writers, to be told to their owners elsewhere.
+  std::map<model::NodeNumber, std::vector<model::StoredLocation>> left_;
+  std::deque<proto::HeadRequest> waiting_polls_;  // long polls that wait for their turn at the head
+  uint32_t polls_at_head_ = 0;
+  model::TimePoint accept_warned_{};  // of a connection that could not be accepted
   io::Loop::TimerId room_timer_ = 0;
   bool stopping_ = false;
   base::Status outcome_;

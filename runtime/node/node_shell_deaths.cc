@@ -1,6 +1,5 @@
 // NodeShell: ends of processes, jobs and nodes.
 #include <signal.h>
-#include <string.h>
 #include <sys/wait.h>
 
 #include <utility>
@@ -9,6 +8,7 @@
 #include "node/node_shell.h"
 #include "node/wire.h"
 #include "rpc/errors.h"
+#include "scheduling/wire.h"
 
 namespace rayx::node {
 
@@ -20,47 +20,33 @@ namespace {
 
 constexpr auto kSocketLostGrace = std::chrono::milliseconds(500);
 constexpr auto kStrangerAge = std::chrono::seconds(5);
+constexpr auto kStrangerHunt = std::chrono::seconds(1);
 
 std::string Sentence(const LocalProcess& process, const std::string& host,
                      const io::ExitStatus& status) {
   std::string text = process.role == proto::DRIVER ? "the driver" : "worker";
   text += " pid " + std::to_string(process.pid) + " on " + host;
   if (!process.end_reason.empty()) return text + " was ended: " + process.end_reason;
-  if (status.signal != 0) {
-    return text + " was killed by signal " + std::to_string(status.signal) + " (" +
-           ::strsignal(status.signal) + ")";
-  }
-  return text + " exited with code " + std::to_string(status.exit_code);
+  return text + " " + status.ToString();
 }
 
 proto::ErrorInfo ErrorOf(const proto::DeathCause& cause, NodeNumber node) {
-  proto::ErrorInfo error;
-  error.set_code(cause.code());
-  error.set_message(cause.reason());
-  error.set_signal(cause.signal());
-  error.set_exit_code(cause.exit_code());
-  *error.mutable_log_lines() = cause.log_lines();
+  proto::ErrorInfo error = scheduling::ErrorOf(cause);
   error.set_node(node.value);
-  error.set_pid(cause.pid());
-  error.set_host(cause.host());
   return error;
 }
 
 }  // namespace
 
-template <typename Request>
-void NodeShell::Notify(NodeNumber node, const Request& request) {
+void NodeShell::Notify(NodeNumber node, const proto::NotifyRequest& request) {
   rpc::RpcChannel* channel = peers_->Channel(node);
   if (channel == nullptr) return;
-  Request own = request;
-  own.set_node(self_.value);
   rpc::CallOptions options;
   options.deadline = milliseconds(30000);
   options.idempotent = true;
-  channel->Call<proto::NotifyRequest, proto::NotifyReply>(rpc::kNodeNotify, own, options,
+  channel->Call<proto::NotifyRequest, proto::NotifyReply>(rpc::kNodeNotify, request, options,
                                                           [](auto) {});
 }
-template void NodeShell::Notify<proto::NotifyRequest>(NodeNumber, const proto::NotifyRequest&);
 
 void NodeShell::OnSocketLost(LocalProcess& process) {
   if (process.role == proto::DRIVER) return OnDriverLeft(process);
@@ -91,30 +77,37 @@ proto::DeathCause NodeShell::CauseOf(LocalProcess& process) {
     const std::string title = process.plate.page->title();
     cause.set_reason("task " + (title.empty() ? std::string("of worker") : title) + " (pid " +
                      std::to_string(process.pid) + " on " + options_.host_name +
-                     ") wrote to immutable object " + ToString(fault->object) +
-                     ": clone it first");
+                     ") wrote to immutable object " + ToString(fault->object) + ": clone it first");
   }
+  Bound(cause);
   return cause;
 }
 
 void NodeShell::TellDeath(LocalProcess& process, const proto::DeathCause& cause) {
-  proto::DaemonMessage message;
-  message.mutable_process_died()->set_process(process.id.value);
-  *message.mutable_process_died()->mutable_cause() = cause;
+  const auto message = std::make_shared<proto::DaemonMessage>();
+  message->mutable_process_died()->set_process(process.id.value);
+  *message->mutable_process_died()->mutable_cause() = cause;
   const bool forgot_some = process.contacts.size() >= ProcessTable::kContactsMax;
   std::set<NodeNumber> nodes;
   for (ProcessId contact : process.contacts) {
     if (contact.node() != self_) {
       nodes.insert(contact.node());
     } else if (!forgot_some) {
-      if (LocalProcess* other = table_->Find(contact)) table_->Send(*other, message);
+      if (LocalProcess* other = table_->Find(contact)) router_->TellAfterAnswers(*other, message);
     }
   }
-  if (forgot_some) Broadcast(message);
+  if (forgot_some) TellAllAfterAnswers(message);
+  std::vector<std::byte> body;
   for (NodeNumber node : nodes) {
-    proto::NotifyRequest request;
-    *request.add_died() = message.process_died();
-    Notify(node, request);
+    std::string why;  // a node that is dead needs no news
+    const model::FrameHeader header = DeathFrame(message->process_died(), node, body);
+    peers_->Send(header, body, why);
+  }
+}
+
+void NodeShell::TellAllAfterAnswers(const std::shared_ptr<const proto::DaemonMessage>& message) {
+  for (const auto& [id, process] : table_->all()) {
+    if (process->welcomed) router_->TellAfterAnswers(*process, message);
   }
 }
 
@@ -124,10 +117,12 @@ void NodeShell::Forget(LocalProcess& process, const proto::DeathCause& cause) {
   const StartId start = process.start;
   const proto::ErrorInfo error = ErrorOf(cause, self_);
   router_->DrainLast(process);
+  router_->ReturnUnstarted(process, error);
   TellDeath(process, cause);
   loop_->RemoveFd(process.pidfd.get());
   loop_->RemoveFd(process.connection->socket.fd());
   router_->OnProcessGone(process, error);
+  peers_->OnLocalProcessGone(id);
   table_->Remove(id);
   starts_.erase(start);
   core_->OnProcessGone(id, error, Now(), effects_);
@@ -164,7 +159,8 @@ void NodeShell::OnCorrupt(LocalProcess& process, const std::string& why) {
   });
 }
 
-// A driver that has left its cluster, by Shutdown or by its end, which its pidfd tells a moment later.
+// A driver that has left its cluster, by Shutdown or by its end, which its pidfd tells a moment
+// later.
 void NodeShell::OnDriverLeft(LocalProcess& driver) {
   const ProcessId id = driver.id;
   const model::JobId job = driver.job;
@@ -191,14 +187,15 @@ void NodeShell::OnDriverLeft(LocalProcess& driver) {
 
 void NodeShell::OnRemoteDeath(const proto::ProcessDied& died) {
   const ProcessId id{died.process()};
-  proto::DaemonMessage message;
-  *message.mutable_process_died() = died;
+  const proto::ErrorInfo error = ErrorOf(died.cause(), id.node());
+  const auto message = std::make_shared<proto::DaemonMessage>();
+  *message->mutable_process_died() = died;
   for (ProcessId local : router_->TakeContactsOf(id)) {
-    if (LocalProcess* process = table_->Find(local)) table_->Send(*process, message);
+    if (LocalProcess* process = table_->Find(local)) router_->TellAfterAnswers(*process, message);
   }
-  peers_->OnDestinationGone(id);
+  peers_->OnDestinationGone(id, error);
   store_->ProcessGone(id);
-  core_->OnProcessGone(id, ErrorOf(died.cause(), id.node()), Now(), effects_);
+  core_->OnProcessGone(id, error, Now(), effects_);
   RunEffects();
 }
 
@@ -232,10 +229,10 @@ void NodeShell::OnNodeDead(NodeNumber node, const std::string& reason) {
   if (node == self_) return;
   RAYX_LOG(kWarning) << "node " << ToString(node) << " is dead: " << reason;
   // The clients first: what comes back as undeliverable finds them knowing why.
-  proto::DaemonMessage message;
-  message.mutable_node_died()->set_node(node.value);
-  message.mutable_node_died()->set_reason(reason);
-  if (table_) Broadcast(message);
+  const auto message = std::make_shared<proto::DaemonMessage>();
+  message->mutable_node_died()->set_node(node.value);
+  message->mutable_node_died()->set_reason(reason);
+  if (router_) TellAllAfterAnswers(message);
   core_->OnNodeDead(node, reason, Now(), effects_);
   RunEffects();
   peers_->OnNodeDead(node, reason);
@@ -243,17 +240,27 @@ void NodeShell::OnNodeDead(NodeNumber node, const std::string& reason) {
   if (store_) store_->NodeGone(node);
 }
 
-// Children that ended before anybody learned their pid: a fork whose answer was lost.
+// Children that ended and that nobody claims: a fork whose answer was lost, an orphan of a user's.
 void NodeShell::ReapStrangers() {
   siginfo_t info{};
   if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) {
     strangers_.clear();
     return;
   }
-  const auto [it, first] = strangers_.emplace(info.si_pid, Now());
-  if (first || Now() - it->second < kStrangerAge) return;
-  ::waitid(P_PID, static_cast<id_t>(info.si_pid), &info, WEXITED | WNOHANG);
-  strangers_.erase(it);
+  if (Now() < next_stranger_hunt_) return;
+  next_stranger_hunt_ = Now() + kStrangerHunt;
+  std::map<pid_t, model::TimePoint> zombies;
+  for (const io::Child& child : io::Children()) {
+    if (!child.is_zombie) continue;
+    const auto known = strangers_.find(child.pid);
+    const model::TimePoint since = known == strangers_.end() ? Now() : known->second;
+    if (Now() - since >= kStrangerAge) {
+      ::waitid(P_PID, static_cast<id_t>(child.pid), &info, WEXITED | WNOHANG);
+    } else {
+      zombies.emplace(child.pid, since);
+    }
+  }
+  strangers_ = std::move(zombies);
 }
 
 }  // namespace rayx::node

@@ -23,7 +23,9 @@ constexpr milliseconds kAskDeadline{75000};
 constexpr milliseconds kTellDeadline{30000};
 constexpr auto kGentleEnd = std::chrono::seconds(1);
 
-NodeNumber NodeOf(LeaseId lease) { return NodeNumber{static_cast<uint32_t>(lease.value >> 32)}; }
+NodeNumber NodeOf(LeaseId lease) {
+  return NodeNumber{static_cast<uint32_t>(lease.value >> 32)};
+}
 
 std::string RemoteId(const RequestKey& key) {
   return ToString(key.owner) + "/" + std::to_string(key.request);
@@ -165,7 +167,7 @@ void NodeShell::AskNode(const LeaseEffects::AskNode& ask) {
   };
   rpc::RpcChannel* channel = peers_->Channel(node);
   if (channel == nullptr) {
-    loop_->Post([alive = alive_, busy] {
+    loop_->PostAlways([alive = alive_, busy] {
       if (*alive) busy();
     });
     return;
@@ -178,8 +180,7 @@ void NodeShell::AskNode(const LeaseEffects::AskNode& ask) {
   lease->mutable_scheduling_class()->set_job(ask.request.job.value);
   *lease->mutable_scheduling_class()->mutable_resources() =
       scheduling::ToWire(ask.request.resources);
-  *lease->mutable_scheduling_class()->mutable_strategy() =
-      scheduling::ToWire(ask.request.strategy);
+  *lease->mutable_scheduling_class()->mutable_strategy() = scheduling::ToWire(ask.request.strategy);
   lease->mutable_scheduling_class()->set_wait_if_infeasible(ask.request.wait_if_infeasible);
   for (NodeNumber argument : ask.request.argument_nodes) lease->add_argument_nodes(argument.value);
   if (const auto* program = starter_->Program(ask.request.program_key)) {
@@ -193,7 +194,7 @@ void NodeShell::AskNode(const LeaseEffects::AskNode& ask) {
       rpc::kNodeLease, request, options,
       [this, loop = loop_, alive = alive_, key, node,
        busy](base::StatusOr<proto::RemoteLeaseReply> reply) {
-        loop->Post([this, alive, key, node, busy, reply = std::move(reply)] {
+        loop->PostAlways([this, alive, key, node, busy, reply = std::move(reply)] {
           if (!*alive) return;
           if (!reply.ok()) {
             // It may have granted without our knowing.
@@ -283,14 +284,19 @@ void NodeShell::CreateActor(const ActorEffects::Create& creation) {
 
 void NodeShell::OnFrameForDaemon(const model::FrameHeader& header,
                                  std::span<const std::byte> body) {
+  if (header.kind == model::FrameKind::kProcessDied && header.source.node() != self_) {
+    const auto died = DeathFromFrame(header, body);
+    if (died.ok()) OnRemoteDeath(*died);
+    return;
+  }
   if (header.kind != model::FrameKind::kReply) return;
   proto::ErrorInfo failure;
   if ((header.flags & model::kFlagFailed) != 0) {
     model::BodyReader reader(body, header.item_count);
     model::Item item;
-    const bool read = reader.Next(item) && item.kind == model::ItemKind::kError &&
-                      failure.ParseFromArray(item.bytes.data(),
-                                             static_cast<int>(item.bytes.size()));
+    const bool read =
+        reader.Next(item) && item.kind == model::ItemKind::kError &&
+        failure.ParseFromArray(item.bytes.data(), static_cast<int>(item.bytes.size()));
     if (!read || failure.code() == 0) {
       failure = rpc::MakeErrorInfo(ErrorCode::kActorDied, "its constructor failed");
     }
@@ -301,8 +307,7 @@ void NodeShell::OnFrameForDaemon(const model::FrameHeader& header,
 
 void NodeShell::Report(const ActorEffects::Report& report) {
   proto::ActorReport message;
-  message.mutable_id()->set_creator(report.life.id.creator.value);
-  message.mutable_id()->set_sequence(report.life.id.sequence);
+  *message.mutable_id() = scheduling::ToWire(report.life.id);
   message.set_incarnation(report.life.incarnation);
   message.set_state(report.state);
   message.set_process(report.worker.value);
@@ -311,6 +316,7 @@ void NodeShell::Report(const ActorEffects::Report& report) {
     *message.mutable_cause() = report.cause;
     if (message.cause().node() == 0) message.mutable_cause()->set_node(self_.value);
     if (message.cause().host().empty()) message.mutable_cause()->set_host(options_.host_name);
+    Bound(*message.mutable_cause());  // every watcher's daemon passes it on in one packet
   }
   head_->ReportActor(message);
 }

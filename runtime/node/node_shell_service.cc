@@ -24,7 +24,9 @@ constexpr size_t kLogTailBytes = 1 << 20;
 constexpr uint32_t kLogLinesMax = 10000;
 constexpr uint32_t kSpillsMax = LeaseCore::kSpillsMax;
 
-base::Status NotYet() { return absl::UnavailableError("the node daemon is starting or ending"); }
+base::Status NotYet() {
+  return absl::UnavailableError("the node daemon is starting or ending");
+}
 
 // "n3.p17/42", as RemoteLeaseRequest.id has it.
 bool ParseRemoteId(const std::string& id, RequestKey& key) {
@@ -42,19 +44,18 @@ bool ParseRemoteId(const std::string& id, RequestKey& key) {
 template <typename Request, typename Reply>
 void NodeShell::Handle(const rpc::Method<Request, Reply>& method,
                        void (NodeShell::*handler)(const Request&, Reply&)) {
-  server_->Handle<Request, Reply>(
-      method, [this, loop = loop_, alive = alive_, handler](Request& request,
-                                                           rpc::Responder<Reply> responder) {
-        auto own = std::make_shared<Request>(std::move(request));
-        auto answer = std::make_shared<rpc::Responder<Reply>>(std::move(responder));
-        const bool posted = loop->Post([this, alive, handler, own, answer] {
-          if (!*alive || !store_ || stopping_) return answer->Fail(NotYet());
-          Reply reply;
-          (this->*handler)(*own, reply);
-          answer->Reply(reply);
-        });
-        if (!posted) answer->Fail(absl::ResourceExhaustedError("the node daemon is overloaded"));
-      });
+  server_->Handle<Request, Reply>(method, [this, loop = loop_, alive = alive_, handler](
+                                              Request& request, rpc::Responder<Reply> responder) {
+    auto own = std::make_shared<Request>(std::move(request));
+    auto answer = std::make_shared<rpc::Responder<Reply>>(std::move(responder));
+    const bool posted = loop->Post([this, alive, handler, own, answer] {
+      if (!*alive || !store_ || stopping_) return answer->Fail(NotYet());
+      Reply reply;
+      (this->*handler)(*own, reply);
+      answer->Reply(reply);
+    });
+    if (!posted) answer->Fail(absl::UnavailableError("the node daemon is overloaded"));
+  });
 }
 
 void NodeShell::AddHandlers() {
@@ -69,7 +70,7 @@ void NodeShell::AddHandlers() {
           if (!*alive || !store_ || stopping_) return answer->Fail(NotYet());
           OnRemoteLease(*own, answer);
         });
-        if (!posted) answer->Fail(absl::ResourceExhaustedError("the node daemon is overloaded"));
+        if (!posted) answer->Fail(absl::UnavailableError("the node daemon is overloaded"));
       });
   Handle(rpc::kNodeCancelLease, &NodeShell::OnRemoteLeaseCancel);
   Handle(rpc::kNodeReturnLease, &NodeShell::OnRemoteLeaseReturn);
@@ -80,9 +81,11 @@ void NodeShell::AddHandlers() {
   Handle(rpc::kNodeState, &NodeShell::OnState);
   Handle(rpc::kNodeLogs, &NodeShell::OnLogs);
   Handle(rpc::kNodeStop, &NodeShell::OnNodeStop);
-  server_->HandleStream(rpc::kNodeFrames,
-                        [loop = loop_, events = peers_->incoming_events()]()
-                            -> rpc::ServerStreamBase* { return new IncomingStream(*loop, events); });
+  server_->HandleStream(
+      rpc::kNodeFrames,
+      [loop = loop_, events = peers_->incoming_events()]() -> rpc::ServerStreamBase* {
+        return new IncomingStream(*loop, events);
+      });
 }
 
 void NodeShell::OnRemoteLease(const proto::RemoteLeaseRequest& wire, LeaseResponder responder) {
@@ -138,10 +141,10 @@ void NodeShell::OnStartActor(const proto::StartActorRequest& request,
   auto resources = scheduling::FromWire(spec.lifetime_resources());
   if (!resources.ok() || request.incarnation() == 0 || spec.id().creator() == 0 || !job ||
       spec.program().key().empty()) {
-    *reply.mutable_error() = rpc::MakeErrorInfo(
-        ErrorCode::kInvalidOption,
-        resources.ok() ? "an actor without id, incarnation, job or program"
-                       : std::string(base::Message(resources.status())));
+    *reply.mutable_error() =
+        rpc::MakeErrorInfo(ErrorCode::kInvalidOption,
+                           resources.ok() ? "an actor without id, incarnation, job or program"
+                                          : std::string(base::Message(resources.status())));
     return;
   }
   if (ended_jobs_.count(job) != 0 && !spec.detached()) {
@@ -156,33 +159,32 @@ void NodeShell::OnStartActor(const proto::StartActorRequest& request,
   placement.job = job;
   placement.resources = *std::move(resources);
   placement.program_key = spec.program().key();
+  placement.outlives_job = spec.detached();
   core_->OnStartActor(spec, request.incarnation(), placement, Now(), effects_);
   RunEffects();
 }
 
 void NodeShell::OnStopActor(const proto::StopActorRequest& request, proto::StopActorReply&) {
-  core_->OnStopActor({ActorFromWire(request.id()), request.incarnation()}, request.reason(),
+  core_->OnStopActor({scheduling::FromWire(request.id()), request.incarnation()}, request.reason(),
                      Now(), effects_);
   RunEffects();
 }
 
 void NodeShell::OnNotify(const proto::NotifyRequest& request, proto::NotifyReply&) {
-  for (const auto& died : request.died()) {
-    if (ProcessId{died.process()}.node() == NodeNumber{request.node()}) OnRemoteDeath(died);
-  }
   for (const auto& lines : request.logs()) {
     const model::JobId id{lines.job()};
     auto job = jobs_.find(id);
     if (job != jobs_.end() && job->second.is_local) DeliverLines(id, lines);
   }
   for (const auto& wire : request.freed()) {
-    const model::StoredLocation location = LocationFromWire(wire);
+    const model::StoredLocation location = scheduling::FromWire(wire);
     if (location.node == self_) {
       store_->Free(location, location.object.owner);
     } else {
       store_->FreeCopy(location);
     }
   }
+  TellLeft(request.left());
   if (request.recalled_lease() != 0) {
     const LeaseId lease{request.recalled_lease()};
     const ProcessId owner = core_->leases().OwnerOfRemote(lease);
@@ -217,9 +219,10 @@ proto::NodeInfo NodeShell::OwnInfo() const {
 }
 
 void NodeShell::OnState(const proto::NodeStateRequest&, proto::NodeState& reply) {
-  constexpr int kObjectsMax = 10000;  // of a message that has to stay below 8 MiB
+  constexpr int kRowsMax = 10000;  // of each kind: the message has to stay below 8 MiB
   *reply.mutable_node() = OwnInfo();
   for (const auto& [id, process] : table_->all()) {
+    if (reply.workers_size() >= kRowsMax) break;
     auto* worker = reply.add_workers();
     worker->set_process(id.value);
     worker->set_pid(process->pid);
@@ -232,20 +235,20 @@ void NodeShell::OnState(const proto::NodeStateRequest&, proto::NodeState& reply)
     worker->set_title(process->plate.page->title());
     worker->set_lease(lease.value);
   }
-  core_->leases().ForEach([&](LeaseId id, const LeaseRequest& request, ProcessId worker,
-                              const char* state) {
-    auto* lease = reply.add_leases();
-    lease->set_lease(id.value);
-    lease->set_owner(request.key.owner.value);
-    lease->set_worker(worker.value);
-    *lease->mutable_resources() = scheduling::ToWire(request.resources);
-    lease->set_state(state);
-  });
+  core_->leases().ForEach(
+      [&](LeaseId id, const LeaseRequest& request, ProcessId worker, const char* state) {
+        if (reply.leases_size() >= kRowsMax) return;
+        auto* lease = reply.add_leases();
+        lease->set_lease(id.value);
+        lease->set_owner(request.key.owner.value);
+        lease->set_worker(worker.value);
+        *lease->mutable_resources() = scheduling::ToWire(request.resources);
+        lease->set_state(state);
+      });
   for (const store::ObjectView& view : store_->Objects()) {
-    if (reply.objects_size() >= kObjectsMax) break;
+    if (reply.objects_size() >= kRowsMax) break;
     auto* object = reply.add_objects();
-    object->mutable_id()->set_owner(view.object.owner.value);
-    object->mutable_id()->set_sequence(view.object.sequence);
+    *object->mutable_id() = scheduling::ToWire(view.object);
     object->set_bytes(view.bytes);
     object->set_state(view.state);
     object->set_job(view.job.value);

@@ -5,6 +5,7 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "rpc/errors.h"
 
 namespace rayx::node {
 
@@ -32,9 +33,25 @@ bool IsUrgent(const FrameHeader& header) {
     case FrameKind::kAddBorrower:
     case FrameKind::kBorrowerAck:
     case FrameKind::kRemoveBorrower:
-    case FrameKind::kCancel: return true;
-    default: return false;
+    case FrameKind::kCancel:
+      return true;
+    default:
+      return false;
   }
+}
+
+// Of a kUndeliverable.
+proto::ErrorInfo CauseIn(const FrameHeader& header, std::span<const std::byte> body) {
+  proto::ErrorInfo cause;
+  model::BodyReader reader(body, header.item_count);
+  model::Item item;
+  if (reader.Next(item) && item.kind == model::ItemKind::kError &&
+      cause.ParseFromArray(item.bytes.data(), static_cast<int>(item.bytes.size())) &&
+      cause.code() != 0) {
+    return cause;
+  }
+  return rpc::MakeErrorInfo(ErrorCode::kWorkerDied,
+                            "process " + ToString(header.source) + " is gone");
 }
 
 }  // namespace
@@ -71,7 +88,9 @@ PeerNodes::PeerNodes(io::Loop& loop, std::string incarnation,
   incoming_events_ = std::move(incoming);
 }
 
-PeerNodes::~PeerNodes() { Stop(); }
+PeerNodes::~PeerNodes() {
+  Stop();
+}
 
 void PeerNodes::Stop() {
   if (!*alive_) return;
@@ -131,7 +150,9 @@ void PeerNodes::GiveUpEarly(NodeNumber node) {
   auto early = early_.extract(node);
   if (!early) return;
   for (const EarlyFrame& frame : early.mapped()) {
-    events_.on_undelivered(frame.header, "node " + ToString(node) + " is not known here");
+    events_.on_undelivered(
+        frame.header,
+        rpc::MakeErrorInfo(ErrorCode::kNodeDied, "node " + ToString(node) + " is not known here"));
   }
 }
 
@@ -153,17 +174,21 @@ void PeerNodes::OnNodeDead(NodeNumber node, const std::string& reason) {
   for (Sender* sender : {&peer->bulk, &peer->urgent}) {
     CloseSender(*sender);
     for (const StreamFrame& frame : sender->core.TakeAll()) {
-      events_.on_undelivered(frame.header, reason);
+      events_.on_undelivered(frame.header, rpc::MakeErrorInfo(ErrorCode::kNodeDied, reason));
     }
   }
 }
 
-void PeerNodes::OnDestinationGone(ProcessId destination) {
+void PeerNodes::OnDestinationGone(ProcessId destination, const proto::ErrorInfo& cause) {
   auto it = peers_.find(destination.node());
   if (it == peers_.end()) return;
   for (const StreamFrame& frame : it->second->bulk.core.OnDestinationGone(destination)) {
-    events_.on_undelivered(frame.header, "process " + ToString(destination) + " is gone");
+    events_.on_undelivered(frame.header, cause);
   }
+}
+
+void PeerNodes::OnLocalProcessGone(ProcessId process) {
+  for (auto& [key, receiver] : receivers_) receiver.core.OnDestinationGone(process);
 }
 
 PeerNodes::Peer* PeerNodes::FindAlive(NodeNumber node, std::string* why) {
@@ -177,8 +202,7 @@ PeerNodes::Peer* PeerNodes::FindAlive(NodeNumber node, std::string* why) {
   return nullptr;
 }
 
-bool PeerNodes::Send(const FrameHeader& header, std::span<const std::byte> body,
-                     std::string& why) {
+bool PeerNodes::Send(const FrameHeader& header, std::span<const std::byte> body, std::string& why) {
   Peer* peer = FindAlive(header.destination.node(), &why);
   if (peer == nullptr) {
     return dead_.count(header.destination.node()) == 0 && KeepEarly(header, body);
@@ -187,9 +211,10 @@ bool PeerNodes::Send(const FrameHeader& header, std::span<const std::byte> body,
   return true;
 }
 
-bool PeerNodes::IsFull(NodeNumber node) const {
-  auto it = peers_.find(node);
-  return it != peers_.end() && (it->second->bulk.core.Full() || it->second->urgent.core.Full());
+bool PeerNodes::IsFull(const FrameHeader& header) const {
+  auto it = peers_.find(header.destination.node());
+  if (it == peers_.end()) return false;
+  return (IsUrgent(header) ? it->second->urgent : it->second->bulk).core.Full(header);
 }
 
 rpc::RpcChannel* PeerNodes::Channel(NodeNumber node) {
@@ -267,6 +292,9 @@ void PeerNodes::OnIncoming(const std::shared_ptr<IncomingHandle>& handle,
   for (const auto& frame : frames) {
     if (frame.header.destination.node() == self_ && frame.header.source.node() == from) {
       events_.on_frame(frame.header, frame.body, from);
+      if (frame.header.kind == FrameKind::kUndeliverable) {
+        OnDestinationGone(frame.header.source, CauseIn(frame.header, frame.body));
+      }
     } else {
       RAYX_LOG(kWarning) << "node " << ToString(from) << " sent a frame that is not its or ours";
     }
@@ -277,15 +305,18 @@ void PeerNodes::OnIncoming(const std::shared_ptr<IncomingHandle>& handle,
   }
 }
 
-void PeerNodes::OnDelivered(NodeNumber from, ProcessId destination) {
-  auto it = receivers_.find({from, false});
-  if (it != receivers_.end()) it->second.core.OnDelivered(destination);
+void PeerNodes::OnDelivered(NodeNumber from, const FrameHeader& header) {
+  auto it = receivers_.find({from, IsUrgent(header)});
+  if (it != receivers_.end()) it->second.core.OnDelivered(header);
 }
 
 void PeerNodes::FlushSender(NodeNumber node, Peer& peer, bool urgent) {
   Sender& sender = urgent ? peer.urgent : peer.bulk;
-  if (!sender.core.HasUnsent() || sender.retry != 0) return;
-  if (sender.stream == nullptr) Connect(node, peer, urgent);
+  if (sender.retry != 0) return;
+  if (sender.stream == nullptr) {
+    if (sender.core.idle()) return;  // else even when all that is left waits for credit
+    Connect(node, peer, urgent);
+  }
   if (sender.writing) return;
   proto::FrameBatch batch;
   if (!sender.core.NextBatch(batch)) return;

@@ -1,12 +1,14 @@
 // runtime/node/peer_nodes.h
 //
 // The other daemons of the cluster: calls to them, and the streams that carry frames.
-// Owner:    NodeDaemon.             Threads: the node loop only.
+// Owner:    NodeDaemon.
+// Threads:  the node loop only.
 // Inputs:   the cluster view; frames to send; batches from incoming streams.
 // Outputs:  the functions of PeerNodesEvents.
-// Promises: those of FrameSenderCore and FrameReceiverCore; a broken connection is made again with
-//           back-off until the head declares the node dead; then what it may not have handled comes
-//           back through on_undelivered.
+// Promises: those of FrameSenderCore and FrameReceiverCore, in two streams a node: urgent frames
+//           have one of their own, so that they overtake bulk. A broken connection is made again
+//           with back-off until the head declares the node dead; then what it may not have handled
+//           comes back through on_undelivered.
 #pragma once
 
 #include <functional>
@@ -26,7 +28,7 @@ namespace rayx::node {
 struct PeerNodesEvents {
   std::function<void(const model::FrameHeader&, std::span<const std::byte>, model::NodeNumber from)>
       on_frame;
-  std::function<void(const model::FrameHeader&, const std::string& why)> on_undelivered;
+  std::function<void(const model::FrameHeader&, const proto::ErrorInfo& why)> on_undelivered;
   std::function<void()> on_room;  // acknowledgements have come
 };
 
@@ -39,13 +41,19 @@ class PeerNodes {
   void SetSelf(model::NodeNumber self) { self_ = self; }
   void OnNode(const scheduling::NodeView& node);
   void OnNodeDead(model::NodeNumber node, const std::string& reason);
-  void OnDestinationGone(model::ProcessId destination);
+  // A process of another node is gone; so it is, too, when a frame comes back from there as
+  // undeliverable. The calls that wait for its credit come back through on_undelivered.
+  void OnDestinationGone(model::ProcessId destination, const proto::ErrorInfo& cause);
+  // A process of this node is gone: its credit is not counted any more.
+  void OnLocalProcessGone(model::ProcessId process);
 
-  // False: dead, `why` says so. Frames to a node that is not known yet (news of it may come by another
-  // way sooner than the next heartbeat) wait kEarlyTime for it, then are undelivered.
+  // False: dead, `why` says so. Frames to a node that is not known yet (news of it may come by
+  // another way sooner than the next heartbeat) wait kEarlyTime for it, then are undelivered.
   bool Send(const model::FrameHeader& header, std::span<const std::byte> body, std::string& why);
-  bool IsFull(model::NodeNumber node) const;
-  void OnDelivered(model::NodeNumber from, model::ProcessId destination);
+  // See FrameSenderCore::Full.
+  bool IsFull(const model::FrameHeader& header) const;
+  // See FrameReceiverCore::OnDelivered.
+  void OnDelivered(model::NodeNumber from, const model::FrameHeader& header);
   // Null: unknown or dead.
   rpc::RpcChannel* Channel(model::NodeNumber node);
 
@@ -58,8 +66,7 @@ class PeerNodes {
 
  private:
   struct Sender {
-    explicit Sender(const std::string& incarnation, bool has_credit)
-        : core(incarnation, has_credit) {}
+    explicit Sender(const std::string& incarnation) : core(incarnation) {}
     FrameSenderCore core;
     OutgoingStream* stream = nullptr;
     uint64_t connection = 0;
@@ -78,7 +85,7 @@ class PeerNodes {
     Sender bulk;
     Sender urgent;
     explicit Peer(const std::string& incarnation)
-        : bulk(incarnation, true), urgent(incarnation + "-urgent", false) {}
+        : bulk(incarnation), urgent(incarnation + "-urgent") {}
   };
   struct EarlyFrame {
     model::FrameHeader header;

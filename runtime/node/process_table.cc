@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "base/log.h"
+#include "node/wire.h"
+
 namespace rayx::node {
 namespace {
 
@@ -43,8 +46,8 @@ base::StatusOr<LocalProcess*> ProcessTable::Add(proto::Role role, model::JobId j
   RAYX_ASSIGN_OR_RETURN(process->plate, Doorplate::Make(process->id, pid));
   RAYX_ASSIGN_OR_RETURN(base::UniqueFd channel, shm::Channel::CreateMemory(kDaemonChannel));
   RAYX_ASSIGN_OR_RETURN(process->channel, shm::Channel::Open(channel.get(), shm::Side::kFirst));
-  process->doorbell = std::make_unique<shm::DoorbellProducer>(*process->plate.page,
-                                                              process->plate.event_fd.get());
+  process->doorbell =
+      std::make_unique<shm::DoorbellProducer>(*process->plate.page, process->plate.event_fd.get());
   ++next_number_;
   welcome_channels_[process->id] = std::move(channel);
   LocalProcess* added = process.get();
@@ -62,6 +65,9 @@ void ProcessTable::Remove(model::ProcessId process) {
   if (it == processes_.end()) return;
   for (model::ProcessId peer : it->second->peers) {
     if (LocalProcess* other = Find(peer)) other->peers.erase(process);
+  }
+  for (model::ProcessId peer : it->second->unconnected) {
+    if (LocalProcess* other = Find(peer)) other->unconnected.erase(process);
   }
   welcome_channels_.erase(process);
   processes_.erase(it);
@@ -81,6 +87,16 @@ bool ProcessTable::SendWelcome(LocalProcess& process, const proto::DaemonMessage
 void ProcessTable::Send(LocalProcess& process, const proto::DaemonMessage& message,
                         std::span<const int> fds) {
   if (!process.connection || process.socket_lost) return;
+  if (message.ByteSizeLong() > io::kPacketBytesMax) {
+    proto::DaemonMessage cut = message;
+    if (!FitIntoPacket(cut)) {
+      RAYX_LOG(kError) << "a message of kind " << message.message_case() << " for "
+                       << ToString(process.id) << " has " << message.ByteSizeLong()
+                       << " bytes and is dropped";
+      return;
+    }
+    return Send(process, cut, fds);
+  }
   process.connection->Send(message, fds);
   if (!process.connection->queue.empty() || process.connection->queue.broken()) {
     on_queue_changed(process);
@@ -89,7 +105,18 @@ void ProcessTable::Send(LocalProcess& process, const proto::DaemonMessage& messa
 
 base::Status ProcessTable::Connect(LocalProcess& first, LocalProcess& second) {
   if (first.id == second.id || first.peers.count(second.id) != 0) return absl::OkStatus();
-  RAYX_ASSIGN_OR_RETURN(const base::UniqueFd channel, shm::Channel::CreateMemory(kPeerChannel));
+  if (first.unconnected.count(second.id) != 0) {
+    return absl::ResourceExhaustedError("no channel could be made for them before");
+  }
+  auto made = shm::Channel::CreateMemory(kPeerChannel);
+  if (!made.ok()) {
+    first.unconnected.insert(second.id);
+    second.unconnected.insert(first.id);
+    AddContact(first, second.id);
+    AddContact(second, first.id);
+    return made.status();
+  }
+  const base::UniqueFd channel = *std::move(made);
   first.peers.insert(second.id);
   second.peers.insert(first.id);
   AddContact(first, second.id);

@@ -1,11 +1,13 @@
 // runtime/node/process_table.h
 //
 // The processes of this node that speak to the daemon, and the shared memory between them.
-// Owner:    NodeDaemon.             Threads: the node loop only.
-// Promises: process numbers are never used twice; two processes are connected at most once; a message
-//           to a process that is gone is dropped.
-// Limits:   kContactsMax relations are remembered a process; beyond them the death of the process is
-//           told to all of this node.
+// Owner:    NodeDaemon.
+// Threads:  the node loop only.
+// Promises: process numbers are never used twice; two processes are connected at most once; a
+//           message to a process that is gone is dropped. One too large for a packet is cut (see
+//           FitIntoPacket): whoever it is for is not cut off for that.
+// Limits:   kContactsMax relations are remembered a process; beyond them the death of the process
+//           is told to all of this node.
 #pragma once
 
 #include <functional>
@@ -38,7 +40,8 @@ class ProcessTable {
   bool SendWelcome(LocalProcess& process, const proto::DaemonMessage& welcome);
   void Send(LocalProcess& process, const proto::DaemonMessage& message,
             std::span<const int> fds = {});
-  // Makes a channel between two processes and tells both; nothing to do when there is one.
+  // Makes a channel between two processes and tells both; nothing to do when there is one. Where it
+  // fails once there will be none: their frames go through the daemon.
   base::Status Connect(LocalProcess& first, LocalProcess& second);
   void AddContact(LocalProcess& process, model::ProcessId other);
 

@@ -79,7 +79,8 @@ base::Status ProgramIdentity::Complete(proto::Program& program) {
   return base::OkStatus();
 }
 
-proto::ErrorInfo ProgramIdentity::Check(const proto::Program& program, const std::string& host_name) {
+proto::ErrorInfo ProgramIdentity::Check(const proto::Program& program,
+                                        const std::string& host_name) {
   proto::ErrorInfo error;
   const auto hash = FileHash(program.executable());
   if (!hash.ok()) {

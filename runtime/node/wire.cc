@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "io/packet_socket.h"
+#include "model/versions.h"
 #include "rpc/errors.h"
 #include "rpc/join.h"
 #include "scheduling/wire.h"
@@ -10,22 +12,15 @@
 
 namespace rayx::node {
 
-proto::Versions OurClientVersions() { return rpc::OurVersions(shm::kLayoutVersion); }
+proto::Versions OwnClientVersions() {
+  proto::Versions versions;
+  model::VersionsToWire(model::OwnVersions(shm::kLayoutVersion), versions);
+  return versions;
+}
 
 base::Status CheckClientVersions(const proto::Versions& theirs) {
-  const proto::Versions ours = OurClientVersions();
-  if (theirs.layout() == ours.layout() && theirs.frame() == ours.frame() &&
-      theirs.protocol() == ours.protocol() && theirs.release() == ours.release()) {
-    return absl::OkStatus();
-  }
-  const auto describe = [](const proto::Versions& v) {
-    return "release " + ValidUtf8(v.release().substr(0, 64)) + " (layout " +
-           std::to_string(v.layout()) + ", frame " + std::to_string(v.frame()) + ", protocol " +
-           std::to_string(v.protocol()) + ")";
-  };
-  return rpc::MakeError(ErrorCode::kVersionMismatch,
-                        "version mismatch: the node daemon is " + describe(ours) +
-                            ", the program's librayx is " + describe(theirs));
+  return rpc::CheckVersions("the node daemon", model::OwnVersions(shm::kLayoutVersion),
+                            "the program's librayx", theirs);
 }
 
 base::StatusOr<LeaseRequest> LeaseFromWire(const proto::LeaseRequest& wire, model::ProcessId owner,
@@ -45,41 +40,125 @@ base::StatusOr<LeaseRequest> LeaseFromWire(const proto::LeaseRequest& wire, mode
   return request;
 }
 
-model::ObjectId ObjectFromWire(const proto::ObjectId& object) {
-  return {model::ProcessId{object.owner()}, object.sequence()};
-}
-
-model::ActorId ActorFromWire(const proto::ActorId& actor) {
-  return {model::ProcessId{actor.creator()}, actor.sequence()};
-}
-
-model::StoredLocation LocationFromWire(const proto::Location& wire) {
-  model::StoredLocation location;
-  location.object = ObjectFromWire(wire.object());
-  location.node = model::NodeNumber{wire.node()};
-  location.job = model::JobId{wire.job()};
-  location.entry = wire.entry();
-  location.generation = wire.generation();
-  location.offset = wire.offset();
-  location.size = wire.bytes();
-  return location;
-}
-
-proto::Location LocationToWire(const model::StoredLocation& location) {
-  proto::Location wire;
-  wire.mutable_object()->set_owner(location.object.owner.value);
-  wire.mutable_object()->set_sequence(location.object.sequence);
-  wire.set_node(location.node.value);
-  wire.set_job(location.job.value);
-  wire.set_entry(location.entry);
-  wire.set_generation(location.generation);
-  wire.set_offset(location.offset);
-  wire.set_bytes(location.size);
-  return wire;
-}
-
 proto::ErrorInfo StoreError(const base::Status& status) {
   return rpc::MakeErrorInfo(store::ErrorCodeOf(status), std::string(base::Message(status)));
+}
+
+model::FrameHeader DeathFrame(proto::ProcessDied died, model::NodeNumber to,
+                              std::vector<std::byte>& body) {
+  constexpr size_t kReasonBytesMax = 4096;
+  if (died.ByteSizeLong() > model::kBodyBytesMax / 2) {
+    died.mutable_cause()->clear_log_lines();
+    died.mutable_cause()->set_reason(died.cause().reason().substr(0, kReasonBytesMax));
+  }
+  const std::string bytes = died.SerializeAsString();
+  body.clear();
+  model::BodyWriter writer(body);
+  writer.AddInline(std::as_bytes(std::span(bytes)));
+  model::FrameHeader header;
+  header.kind = model::FrameKind::kProcessDied;
+  header.source = model::ProcessId{died.process()};
+  header.destination = model::ProcessId::Make(to, 0);
+  header.item_count = writer.item_count();
+  return header;
+}
+
+base::StatusOr<proto::ProcessDied> DeathFromFrame(const model::FrameHeader& header,
+                                                  std::span<const std::byte> body) {
+  proto::ProcessDied died;
+  model::BodyReader reader(body, header.item_count);
+  model::Item item;
+  if (header.kind != model::FrameKind::kProcessDied || !reader.Next(item) ||
+      item.kind != model::ItemKind::kInline ||
+      !died.ParseFromArray(item.bytes.data(), static_cast<int>(item.bytes.size())) ||
+      died.process() != header.source.value || header.source.is_daemon()) {
+    return absl::InvalidArgumentError("no news of a process's end");
+  }
+  return died;
+}
+
+namespace {
+
+constexpr size_t kTextBytesMax = 16 * 1024;
+constexpr size_t kLinesBytesMax = 16 * 1024;
+constexpr size_t kLineBytesMax = 1024;
+
+void Cut(std::string* text, size_t bytes_max) {
+  if (text->size() > bytes_max) text->resize(bytes_max);
+}
+
+void BoundLines(google::protobuf::RepeatedPtrField<std::string>& lines) {
+  size_t bytes = 0;
+  int first = lines.size();
+  while (first > 0) {
+    std::string* line = lines.Mutable(first - 1);
+    Cut(line, kLineBytesMax);
+    if (bytes + line->size() > kLinesBytesMax) break;
+    bytes += line->size();
+    --first;
+  }
+  lines.DeleteSubrange(0, first);
+}
+
+// The one that a message of this kind carries; none otherwise.
+proto::ErrorInfo* ErrorIn(proto::DaemonMessage& message) {
+  switch (message.message_case()) {
+    case proto::DaemonMessage::kRefused:
+      return message.mutable_refused()->mutable_error();
+    case proto::DaemonMessage::kLeaseFailed:
+      return message.mutable_lease_failed()->mutable_error();
+    case proto::DaemonMessage::kPeerRefused:
+      return message.mutable_peer_refused()->mutable_error();
+    case proto::DaemonMessage::kAllocated:
+      return message.mutable_allocated()->mutable_error();
+    case proto::DaemonMessage::kPulled:
+      return message.mutable_pulled()->mutable_error();
+    case proto::DaemonMessage::kHeadLost:
+      return message.mutable_head_lost()->mutable_error();
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
+
+void Bound(proto::DeathCause& cause) {
+  BoundLines(*cause.mutable_log_lines());
+  Cut(cause.mutable_reason(), kTextBytesMax);
+  Cut(cause.mutable_host(), kLineBytesMax);
+}
+
+void Bound(proto::ErrorInfo& error) {
+  BoundLines(*error.mutable_log_lines());
+  for (std::string* text : {error.mutable_message(), error.mutable_what()})
+    Cut(text, kTextBytesMax);
+  for (std::string* text :
+       {error.mutable_type_name(), error.mutable_base_name(), error.mutable_host()}) {
+    Cut(text, kLineBytesMax);
+  }
+}
+
+bool FitIntoPacket(proto::DaemonMessage& message) {
+  const auto fits = [&] { return message.ByteSizeLong() <= io::kPacketBytesMax; };
+  if (fits()) return true;
+  if (message.has_process_died()) {
+    Bound(*message.mutable_process_died()->mutable_cause());
+  } else if (message.has_node_died()) {
+    Cut(message.mutable_node_died()->mutable_reason(), kTextBytesMax);
+  } else if (message.has_head_response()) {
+    proto::HeadResponse& response = *message.mutable_head_response();
+    const size_t bytes = response.ByteSizeLong();
+    const uint64_t request = response.request_id();
+    response.Clear();
+    response.set_request_id(request);
+    *response.mutable_error() = rpc::MakeErrorInfo(
+        ErrorCode::kSerializationError, "the head's answer has " + std::to_string(bytes) +
+                                            " bytes; a process can be told " +
+                                            std::to_string(io::kPacketBytesMax));
+  } else if (proto::ErrorInfo* error = ErrorIn(message)) {
+    Bound(*error);
+  }
+  return fits();
 }
 
 namespace {

@@ -1,12 +1,13 @@
 // runtime/node/worker_log.h
 //
 // What a worker or zygote writes to stdout and stderr: read line by line, kept, filed, passed on.
-// Owner:    WorkerStarter, one a process.            Threads: the node loop only.
+// Owner:    WorkerStarter, one a process.
+// Threads:  the node loop only.
 // Inputs:   bytes of user programs: any.
 // Promises: memory is bounded whatever is written; a line longer than kLineBytesMax is cut into
 //           several; the last lines before a death are kept; the file is rotated.
-// Limits:   kFileBytesMax a file, one old one; lines_per_second_max are passed on, the rest is counted
-//           and said (the file has all).
+// Limits:   kFileBytesMax a file, one old one; kLinesPerSecondMax are passed on, the rest is
+//           counted and said (the file has all).
 #pragma once
 
 #include <cstdint>

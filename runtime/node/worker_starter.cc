@@ -25,8 +25,8 @@ bool IsFolder(const std::string& path) {
 // A pid from a zygote, which is a user's program: only a child of ours may be killed and reaped.
 bool IsOurChild(pid_t pid) {
   siginfo_t info{};
-  return pid > 0 && ::waitid(P_PID, static_cast<id_t>(pid), &info,
-                             WEXITED | WNOHANG | WNOWAIT) == 0;
+  return pid > 0 &&
+         ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
 // It cannot ignore the signal, so the wait is short.
@@ -39,8 +39,8 @@ void KillAndReap(pid_t pid) {
 
 std::string Describe(const io::ExitStatus& status) {
   if (status.signal != 0) {
-    return "killed by signal " + std::to_string(status.signal) + " (" +
-           ::strsignal(status.signal) + ")";
+    return "killed by signal " + std::to_string(status.signal) + " (" + ::strsignal(status.signal) +
+           ")";
   }
   return "exited with code " + std::to_string(status.exit_code);
 }
@@ -84,11 +84,12 @@ base::StatusOr<WorkerStarter::Pipes> WorkerStarter::Pipes::Make() {
   return pipes;
 }
 
-WorkerStarter::WorkerStarter(io::Loop& loop, std::string session_folder,
-                             WorkerStarterEvents events)
+WorkerStarter::WorkerStarter(io::Loop& loop, std::string session_folder, WorkerStarterEvents events)
     : loop_(loop), session_folder_(std::move(session_folder)), events_(std::move(events)) {}
 
-WorkerStarter::~WorkerStarter() { Stop(); }
+WorkerStarter::~WorkerStarter() {
+  Stop();
+}
 
 void WorkerStarter::Stop() {
   *alive_ = false;
@@ -107,8 +108,8 @@ std::string WorkerStarter::LogPath(const char* kind, int pid) const {
 }
 
 base::StatusOr<io::Process> WorkerStarter::SpawnProgram(const proto::Program& program,
-                                                        const char* mode, int socket,
-                                                        StartId token, const Pipes& pipes) {
+                                                        const char* mode, int socket, StartId token,
+                                                        const Pipes& pipes) {
   io::SpawnOptions options;
   options.executable = program.executable();
   options.arguments = {program.executable()};
@@ -149,16 +150,15 @@ void WorkerStarter::StartZygote(const std::string& key) {
   auto pair = io::PacketSocket::Pair();
   auto pipes = Pipes::Make();
   if (!pair.ok() || !pipes.ok()) return fail("out of file descriptors");
-  auto process =
-      SpawnProgram(program->second, "zygote", pair->second.fd(), StartId{}, *pipes);
+  auto process = SpawnProgram(program->second, "zygote", pair->second.fd(), StartId{}, *pipes);
   if (!process.ok()) return fail(std::string(base::Message(process.status())));
   Zygote zygote;
   zygote.process = std::move(*process);
   zygote.socket = std::move(pair->first);
   const auto non_blocking = zygote.socket.SetNonBlocking();
-  zygote.log = std::make_unique<WorkerLog>(
-      std::move(pipes->out_read), std::move(pipes->err_read),
-      LogPath("zygote", zygote.process.pid), [](bool, std::vector<std::string>) {});
+  zygote.log = std::make_unique<WorkerLog>(std::move(pipes->out_read), std::move(pipes->err_read),
+                                           LogPath("zygote", zygote.process.pid),
+                                           [](bool, std::vector<std::string>) {});
   const int fd = zygote.socket.fd();
   auto [it, added] = zygotes_.emplace(key, std::move(zygote));
   Watch(*it->second.log);
@@ -230,14 +230,30 @@ void WorkerStarter::OnZygotePacket(const std::string& key) {
   }
 }
 
+// A process that is somebody's already: another start's, a worker's, a zygote.
+bool WorkerStarter::IsKnown(int32_t pid) const {
+  for (const auto& [start, worker] : pids_) {
+    if (worker == pid) return true;
+  }
+  for (const auto& [key, zygote] : zygotes_) {
+    if (zygote.process.pid == pid) return true;
+  }
+  return false;
+}
+
 void WorkerStarter::OnForked(const std::string& key, const proto::Forked& forked) {
   const StartId id{forked.worker_token()};
   auto it = starts_.find(id);
+  const bool known = IsKnown(forked.pid());
   if (it == starts_.end() || it->second.program_key != key) {
-    return KillAndReap(forked.pid());  // abandoned meanwhile
+    if (!known) KillAndReap(forked.pid());  // abandoned meanwhile
+    return;
   }
+  if (it->second.pid != 0) return;  // it says so twice
   if (!forked.error().empty()) return FailLater(id, forked.error());
-  if (!IsOurChild(forked.pid())) return FailLater(id, "the zygote named a foreign process");
+  if (known || !IsOurChild(forked.pid())) {
+    return FailLater(id, "the zygote named a foreign process");
+  }
   SetPid(id, it->second, forked.pid(), io::OpenPidfd(forked.pid()));
   FinishIfComplete(id);
 }
@@ -299,6 +315,7 @@ void WorkerStarter::SetPid(StartId id, Start& start, int32_t pid, base::UniqueFd
       });
   Watch(*log);
   logs_[id] = std::move(log);
+  pids_[id] = pid;
 }
 
 void WorkerStarter::OnWorkerPacket(StartId id) {
@@ -375,11 +392,13 @@ void WorkerStarter::FailLater(StartId id, std::string reason) {
   });
 }
 
-void WorkerStarter::Abandon(StartId id) { Drop(id); }
+void WorkerStarter::Abandon(StartId id) {
+  Drop(id);
+}
 
 void WorkerStarter::Drop(StartId id) {
   auto it = starts_.find(id);
-  if (it == starts_.end()) return;
+  if (it == starts_.end()) return FinishLog(id);
   Start& start = it->second;
   if (start.connection) loop_.RemoveFd(start.connection->socket.fd());
   if (start.pidfd) loop_.RemoveFd(start.pidfd.get());
@@ -403,6 +422,7 @@ void WorkerStarter::FinishOutput(StartId start) {
 void WorkerStarter::FinishLog(StartId start) {
   FinishOutput(start);
   logs_.erase(start);
+  pids_.erase(start);
 }
 
 const proto::Program* WorkerStarter::Program(const std::string& key) const {

@@ -1,12 +1,14 @@
 // runtime/node/worker_starter.h
 //
 // Makes workers: a zygote a program that forks them, or exec where it cannot.
-// Owner:    NodeDaemon.             Threads: the node loop, which is the main thread (PDEATHSIG).
+// Owner:    NodeDaemon.
+// Threads:  the node loop, which is the main thread (PDEATHSIG).
 // Inputs:   effects of WorkerPoolCore; zygotes and new workers, which run user code: their messages
-//           are checked, a pid is believed only when it is our child.
+//           are checked, a pid is believed only when it is our child
+//           and nobody's yet.
 // Outputs:  the callbacks of WorkerStarterEvents.
-// Promises: every Fork and Exec ends in one on_hello or one on_start_failed, unless it is abandoned;
-//           an abandoned start's process is killed. Children die with this process.
+// Promises: every Fork and Exec ends in one on_hello or one on_start_failed, unless it is
+//           abandoned; an abandoned start's process is killed. Children die with this process.
 #pragma once
 
 #include <functional>
@@ -91,6 +93,7 @@ class WorkerStarter {
                                            int socket, StartId token, const Pipes& pipes);
   std::string LogPath(const char* kind, int pid) const;
   void OnZygotePacket(const std::string& program_key);
+  bool IsKnown(int32_t pid) const;
   void OnForked(const std::string& program_key, const proto::Forked& forked);
   void LoseZygote(const std::string& program_key, const std::string& reason);
   base::Status Prepare(StartId id, const std::string& program_key, model::JobId job,
@@ -112,6 +115,7 @@ class WorkerStarter {
   std::map<std::string, Zygote> zygotes_;
   std::map<StartId, Start> starts_;
   std::map<StartId, std::unique_ptr<WorkerLog>> logs_;
+  std::map<StartId, int32_t> pids_;  // of the same processes
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

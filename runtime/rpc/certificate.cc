@@ -128,7 +128,9 @@ base::StatusOr<Key> PublicKeyOf(const std::string& request_pem) {
 
 }  // namespace
 
-const char* RoleHostName(Role role) { return role == Role::kHead ? "head.rayx" : "node.rayx"; }
+const char* RoleHostName(Role role) {
+  return role == Role::kHead ? "head.rayx" : "node.rayx";
+}
 
 base::StatusOr<SigningRequest> MakeSigningRequest() {
   const Key key(EVP_EC_gen("P-256"));
@@ -183,8 +185,8 @@ base::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Make
   if (X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) != 1) {
     return Failed("naming the issuer");
   }
-  RAYX_RETURN_IF_ERROR(AddExtension(certificate, certificate, NID_basic_constraints,
-                                    "critical,CA:TRUE,pathlen:0"));
+  RAYX_RETURN_IF_ERROR(
+      AddExtension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0"));
   RAYX_RETURN_IF_ERROR(
       AddExtension(certificate, certificate, NID_key_usage, "critical,keyCertSign"));
   if (X509_sign(certificate, keys->key.get(), EVP_sha256()) <= 0) return Failed("signing");

@@ -3,9 +3,10 @@
 // The cluster's own certificate authority (EC P-256, SHA-256), used beyond loopback.
 // Owner:    the head holds the CertificateAuthority; its key never leaves the head's memory.
 // Threads:  any (the authority is immutable).
-// Promises: a signing request from a peer is bounded and checked; only its public key is taken, every
-//           name in the certificate is ours. Certificates name a role ("head.rayx", "node.rayx") and
-//           an address; clients check the role, so that a node cannot pose as the head.
+// Promises: a signing request from a peer is bounded and checked; only its public key is taken,
+//           every name in the certificate is ours. Certificates name a role ("head.rayx",
+//           "node.rayx") and an address; clients check the role, so that a node cannot pose as the
+//           head.
 // Limits:   no revocation: a node is shut out by a new cluster.
 #pragma once
 
@@ -20,7 +21,7 @@ enum class Role { kHead, kNode };
 const char* RoleHostName(Role role);  // "head.rayx"
 
 struct SigningRequest {
-  std::string key_pem;      // private: stays where it was made
+  std::string key_pem;  // private: stays where it was made
   std::string request_pem;
 };
 base::StatusOr<SigningRequest> MakeSigningRequest();

@@ -19,6 +19,13 @@ namespace rayx::rpc {
 namespace {
 
 using WallClock = std::chrono::system_clock;  // what gRPC's deadlines are made of
+// What ours are made of: a step of the wall clock moves no deadline of repeated attempts.
+using SteadyClock = std::chrono::steady_clock;
+
+WallClock::time_point OnWallClock(SteadyClock::time_point when) {
+  return WallClock::now() +
+         std::chrono::duration_cast<WallClock::duration>(when - SteadyClock::now());
+}
 
 // Puts the token on every call of a channel, streams and generated stubs included.
 class TokenInterceptor final : public grpc::experimental::Interceptor {
@@ -79,7 +86,9 @@ std::string Reason(const std::string& text) {
   return error == std::string::npos ? text : text.substr(error + 12);
 }
 
-uint64_t SeedOf(const void* object) { return reinterpret_cast<uintptr_t>(object); }
+uint64_t SeedOf(const void* object) {
+  return reinterpret_cast<uintptr_t>(object);
+}
 
 }  // namespace
 
@@ -97,7 +106,7 @@ struct RpcChannel::OpenCall : std::enable_shared_from_this<OpenCall> {
   grpc::GenericStub stub;
   std::string path;
   CallOptions options;
-  WallClock::time_point deadline;
+  SteadyClock::time_point deadline;
   grpc::ByteBuffer request;
   grpc::ByteBuffer answer;
   std::shared_ptr<google::protobuf::MessageLite> reply;
@@ -117,22 +126,25 @@ struct RpcChannel::OpenCalls {
 };
 
 void RpcChannel::OpenCall::Attempt() {
+  std::unique_ptr<grpc::Alarm> fired;  // it holds this call: kept, both would live for ever
   const std::lock_guard lock(mutex);
+  fired = std::move(alarm);
   context = std::make_unique<grpc::ClientContext>();
-  context->set_deadline(deadline);
+  context->set_deadline(OnWallClock(deadline));
   if (cancelled) context->TryCancel();
   answer.Clear();
-  stub.UnaryCall(context.get(), path, {}, &request, &answer,
-                 [self = shared_from_this()](const grpc::Status& status) { self->OnAnswer(status); });
+  stub.UnaryCall(
+      context.get(), path, {}, &request, &answer,
+      [self = shared_from_this()](const grpc::Status& status) { self->OnAnswer(status); });
 }
 
 void RpcChannel::OpenCall::OnAnswer(const grpc::Status& status) {
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE && options.idempotent) {
-    const auto delay = base::BackoffDelay(
-        options.backoff, attempts, base::RandomWord(SeedOf(this), 0, 0, attempts));
+    const auto delay = base::BackoffDelay(options.backoff, attempts,
+                                          base::RandomWord(SeedOf(this), 0, 0, attempts));
     ++attempts;
     const std::lock_guard lock(mutex);
-    if (!cancelled && WallClock::now() + delay < deadline) {
+    if (!cancelled && SteadyClock::now() + delay < deadline) {
       alarm = std::make_unique<grpc::Alarm>();
       // A cancelled timer fires too (with false): the attempt then ends at once.
       alarm->Set(WallClock::now() + delay, [self = shared_from_this()](bool) { self->Attempt(); });
@@ -161,8 +173,8 @@ base::Status RpcChannel::OpenCall::Explain(const grpc::Status& status) const {
         absl::StrCat(peer.ToString(), " does not answer: ", Reason(status.error_message())));
   }
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-    return absl::DeadlineExceededError(absl::StrCat(peer.ToString(), " did not answer within ",
-                                                    options.deadline.count(), " ms"));
+    return absl::DeadlineExceededError(
+        absl::StrCat(peer.ToString(), " did not answer within ", options.deadline.count(), " ms"));
   }
   return base::Status(plain.code(), absl::StrCat(peer.ToString(), ": ", text));
 }
@@ -194,7 +206,7 @@ void RpcChannel::Start(const char* path, const google::protobuf::MessageLite& re
   auto call = std::make_shared<OpenCall>(channel_, peer_);
   call->path = path;
   call->options = options;
-  call->deadline = WallClock::now() + options.deadline;
+  call->deadline = SteadyClock::now() + options.deadline;
   call->reply = std::move(reply);
   call->done = std::move(done);
   bool own = false;

@@ -3,8 +3,10 @@
 // The way to one server: head or node daemon. Every call carries the token and a deadline.
 // Owner:    a shell; destroy it when no call of it is wanted any more (open ones are cancelled).
 // Threads:  any. Callbacks run on gRPC's threads: hand over, do not work there.
-// Promises: each callback runs exactly once, by the deadline; with `idempotent` an UNAVAILABLE call is
-//           repeated with back-off until the deadline; errors name the peer.
+// Promises: each callback runs exactly once, by the deadline; with `idempotent` an UNAVAILABLE call
+//           is repeated with back-off until the deadline, which no step of the wall clock moves;
+//           errors name the peer. A call that is over holds nothing any more, the connection
+//           included.
 // Limits:   messages up to 8 MiB.
 #pragma once
 

@@ -12,35 +12,52 @@ constexpr size_t kDetailsBytesMax = 64 * 1024;
 
 absl::StatusCode StatusCodeOf(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kNone: return absl::StatusCode::kOk;
-    case ErrorCode::kTimeout: return absl::StatusCode::kDeadlineExceeded;
-    case ErrorCode::kCancelled: return absl::StatusCode::kCancelled;
-    case ErrorCode::kHeadUnavailable: return absl::StatusCode::kUnavailable;
-    case ErrorCode::kUnauthenticated: return absl::StatusCode::kUnauthenticated;
+    case ErrorCode::kNone:
+      return absl::StatusCode::kOk;
+    case ErrorCode::kTimeout:
+      return absl::StatusCode::kDeadlineExceeded;
+    case ErrorCode::kCancelled:
+      return absl::StatusCode::kCancelled;
+    case ErrorCode::kHeadUnavailable:
+      return absl::StatusCode::kUnavailable;
+    case ErrorCode::kUnauthenticated:
+      return absl::StatusCode::kUnauthenticated;
     case ErrorCode::kInvalidOption:
-    case ErrorCode::kSerializationError: return absl::StatusCode::kInvalidArgument;
-    case ErrorCode::kNameTaken: return absl::StatusCode::kAlreadyExists;
+    case ErrorCode::kSerializationError:
+      return absl::StatusCode::kInvalidArgument;
+    case ErrorCode::kNameTaken:
+      return absl::StatusCode::kAlreadyExists;
     case ErrorCode::kOutOfMemory:
     case ErrorCode::kObjectStoreFull:
-    case ErrorCode::kOutOfDisk: return absl::StatusCode::kResourceExhausted;
-    default: return absl::StatusCode::kFailedPrecondition;
+    case ErrorCode::kOutOfDisk:
+      return absl::StatusCode::kResourceExhausted;
+    default:
+      return absl::StatusCode::kFailedPrecondition;
   }
 }
 
 ErrorCode ErrorCodeOf(absl::StatusCode code) {
   switch (code) {
-    case absl::StatusCode::kOk: return ErrorCode::kNone;
-    case absl::StatusCode::kCancelled: return ErrorCode::kCancelled;
-    case absl::StatusCode::kDeadlineExceeded: return ErrorCode::kTimeout;
+    case absl::StatusCode::kOk:
+      return ErrorCode::kNone;
+    case absl::StatusCode::kCancelled:
+      return ErrorCode::kCancelled;
+    case absl::StatusCode::kDeadlineExceeded:
+      return ErrorCode::kTimeout;
     case absl::StatusCode::kUnauthenticated:
-    case absl::StatusCode::kPermissionDenied: return ErrorCode::kUnauthenticated;
-    case absl::StatusCode::kAlreadyExists: return ErrorCode::kNameTaken;
+    case absl::StatusCode::kPermissionDenied:
+      return ErrorCode::kUnauthenticated;
+    case absl::StatusCode::kAlreadyExists:
+      return ErrorCode::kNameTaken;
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kNotFound:
-    case absl::StatusCode::kOutOfRange: return ErrorCode::kInvalidOption;
-    case absl::StatusCode::kUnimplemented: return ErrorCode::kVersionMismatch;
-    default: return ErrorCode::kHeadUnavailable;
+    case absl::StatusCode::kOutOfRange:
+      return ErrorCode::kInvalidOption;
+    case absl::StatusCode::kUnimplemented:
+      return ErrorCode::kVersionMismatch;
+    default:
+      return ErrorCode::kHeadUnavailable;
   }
 }
 

@@ -1,11 +1,12 @@
 // runtime/rpc/errors.h
 //
-// One error in its three forms: absl::Status inside, proto ErrorInfo in messages, grpc::Status on the
-// wire.
-// Owner:    no state.       Threads: any.
-// Promises: an ErrorInfo survives all of them unchanged (it rides along as the Status's payload and as
-//           the details of the gRPC status); what came from a peer is bounded and may be nonsense, and
-//           then becomes a plain error, never a crash.
+// One error in its three forms: absl::Status inside, proto ErrorInfo in messages, grpc::Status on
+// the wire.
+// Owner:    no state.
+// Threads:  any.
+// Promises: an ErrorInfo survives all of them unchanged (it rides along as the Status's payload and
+//           as the details of the gRPC status); what came from a peer is bounded and may be
+//           nonsense, and then becomes a plain error, never a crash.
 #pragma once
 
 #include <string>

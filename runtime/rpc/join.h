@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "io/address.h"
+#include "model/versions.h"
 #include "proto/types.pb.h"
 #include "rpc/credentials.h"
 #include "rpc/join_file.h"
@@ -28,9 +29,8 @@ struct Membership {
 base::StatusOr<Membership> JoinCluster(const JoinFile& join, const io::Address& head,
                                        const std::string& ip, std::chrono::milliseconds wait);
 
-// This binary's; `layout` is shm's number, 0 = does not concern the caller.
-proto::Versions OurVersions(uint32_t layout = 0);
-// VersionMismatch names both sides.
-base::Status CheckVersions(const proto::Versions& theirs);
+// VersionMismatch names both sides, `we` and `they`.
+base::Status CheckVersions(const std::string& we, const model::Versions& ours,
+                           const std::string& they, const proto::Versions& theirs);
 
 }  // namespace rayx::rpc

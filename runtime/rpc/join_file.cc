@@ -30,7 +30,8 @@ base::StatusOr<std::string> ReadStdin() {
   const auto deadline = Clock::now() + kStdinWait;
   std::string text;
   while (text.size() <= kStdinBytesMax) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     pollfd ready = {STDIN_FILENO, POLLIN, 0};
     if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) == 0) {
       return absl::NotFoundError("standard input: no end of file within 3 s");
@@ -70,14 +71,15 @@ base::StatusOr<JoinFile> ParseJoinFile(const std::string& text, const std::strin
   };
   // Not Json::parse with exceptions: its messages quote the text, which holds the token.
   const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object()) return refuse("not JSON; expected the file that `rayx start --head` wrote");
+  if (!json.is_object())
+    return refuse("not JSON; expected the file that `rayx start --head` wrote");
   JoinFile join;
-  for (const auto& [field, target] : {std::pair{"address", &join.address},
-                                      std::pair{"ca_certificate", &join.ca_pem},
-                                      std::pair{"ca_fingerprint", &join.ca_fingerprint},
-                                      std::pair{"token", &join.token}}) {
+  for (const auto& [field, target] :
+       {std::pair{"address", &join.address}, std::pair{"ca_certificate", &join.ca_pem},
+        std::pair{"ca_fingerprint", &join.ca_fingerprint}, std::pair{"token", &join.token}}) {
     const auto found = json.find(field);
-    if (found == json.end() || !found->is_string()) return refuse("expected a text \"", field, "\"");
+    if (found == json.end() || !found->is_string())
+      return refuse("expected a text \"", field, "\"");
     *target = found->get<std::string>();
   }
   const auto insecure = json.find("insecure");
@@ -127,7 +129,8 @@ base::StatusOr<JoinFile> FindJoinFile(const std::string& path) {
   }
   return absl::NotFoundError(absl::StrCat(
       "no token: a join file is needed to join a cluster; copy it from the head's VM (`rayx start "
-      "--head` printed where it is). Tried: ", absl::StrJoin(tried, "; ")));
+      "--head` printed where it is). Tried: ",
+      absl::StrJoin(tried, "; ")));
 }
 
 ClusterCredentials ClientCredentials(const JoinFile& join) {

@@ -1,8 +1,10 @@
 // runtime/rpc/join_file.h
 //
 // The one file that lets a VM join: where the head is, how to know it, and the cluster's token.
-// Owner:    the head writes it into its session folder; people copy it.    Threads: any.
-// Promises: JSON, mode 0600; whatever is missing or wrong in it is an error that names file and field.
+// Owner:    the head writes it into its session folder; people copy it.
+// Threads:  any.
+// Promises: JSON, mode 0600; whatever is missing or wrong in it is an error that names file and
+//           field.
 // Limits:   64 KiB.
 #pragma once
 
@@ -19,7 +21,8 @@ struct JoinFile {
   std::string ca_pem;          // the cluster's authority; empty = no TLS
   std::string ca_fingerprint;  // SHA-256 of it, for people to compare
   std::string token;
-  bool insecure = false;       // the cluster was started with --insecure: no TLS beyond loopback either
+  // the cluster was started with --insecure: no TLS beyond loopback either
+  bool insecure = false;
 };
 
 base::Status WriteJoinFile(const std::string& path, const JoinFile& join);

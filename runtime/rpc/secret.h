@@ -1,10 +1,12 @@
 // runtime/rpc/secret.h
 //
 // Random words, secret files and the comparison of secrets.
-// Owner:    values.              Threads: any.
-// Promises: randomness is getrandom's; a secret file is made with mode 0600, replaced atomically, and
-//           refused on reading when other users may read it or it belongs to one of them; comparing
-//           takes a time that depends on the lengths alone. No error message contains a secret.
+// Owner:    values.
+// Threads:  any.
+// Promises: randomness is getrandom's; a secret file is made with mode 0600, replaced atomically,
+//           and refused on reading when other users may read it or it belongs to one of them;
+//           comparing takes a time that depends on the lengths alone. No error message contains a
+//           secret.
 // Limits:   files up to 64 KiB.
 #pragma once
 

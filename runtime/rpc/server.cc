@@ -44,7 +44,8 @@ class UnaryCall final : public grpc::ServerGenericBidiReactor {
     grpc::ProtoBufferReader reader(&request_);
     const bool parsed = reader.status().ok() && message->ParseFromZeroCopyStream(&reader);
     request_.Clear();
-    if (!parsed) return Fail(absl::InvalidArgumentError("bytes that are no message of this method"));
+    if (!parsed)
+      return Fail(absl::InvalidArgumentError("bytes that are no message of this method"));
     handler_.handle(*message, RawResponder(this));
   }
 
@@ -187,7 +188,9 @@ RpcServer::RpcServer(ServerOptions options)
   PrepareGrpc();
 }
 
-RpcServer::~RpcServer() { Stop(std::chrono::milliseconds(0)); }
+RpcServer::~RpcServer() {
+  Stop(std::chrono::milliseconds(0));
+}
 
 void RpcServer::AddUnary(const char* path, server_internal::UnaryHandler handler) {
   RAYX_CHECK(impl_->server == nullptr, "methods are added before Start");
@@ -211,6 +214,9 @@ base::Status RpcServer::Start() {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options_.streams_per_connection_max);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                              static_cast<int>(options_.handshake_max.count()));
+  // Whoever has no token has no call either, and does not keep a descriptor for longer.
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                             static_cast<int>(options_.idle_max.count()));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
   // Clients ping every 10 s (channel.cc), also when no call is open.

@@ -1,15 +1,18 @@
 // runtime/rpc/server.h
 //
-// A daemon's gRPC server. Every call of every service enters by one generic dispatcher, which looks at
-// the token first: what is not authorised is refused (UNAUTHENTICATED) before its method is looked up
-// or a byte of its message is read. There is no other way in: no generated service is registered.
+// A daemon's gRPC server. Every call of every service enters by one generic dispatcher, which looks
+// at the token first: what is not authorised is refused (UNAUTHENTICATED) before its method is
+// looked up or a byte of its message is read. There is no other way in: no generated service is
+// registered.
 //
-// Owner:    a shell (HeadServer, NodeServer).
+// Owner:    a shell (HeadServer, NodeShell).
 // Threads:  Handle and Start from the owner; handlers run on gRPC's threads and hand over to the
 //           owner's loop; Responder and Stop from any.
-// Inputs:   calls of methods.h.        Outputs: the handlers.
-// Promises: each call is answered once; a Responder that is dropped answers UNAVAILABLE; a unary call
-//           without a deadline, a message above the limit and bytes that are no message are refused.
+// Inputs:   calls of methods.h.
+// Outputs:  the handlers.
+// Promises: each call is answered once; a Responder that is dropped answers UNAVAILABLE; a unary
+//           call without a deadline, a message above the limit and bytes that are no message are
+//           refused.
 // Limits:   ServerOptions.
 #pragma once
 
@@ -35,9 +38,10 @@ struct ServerOptions {
   uint16_t port = 0;  // 0 = any free one
   ClusterCredentials credentials;
   int message_bytes_max = 8 * 1024 * 1024;
-  int calls_max = 16384;           // open at once, long polls and streams included
+  int calls_max = 16384;  // unary ones open at once, long polls included
   int streams_per_connection_max = 8192;
   std::chrono::milliseconds handshake_max{5000};
+  std::chrono::milliseconds idle_max{60000};     // of a connection without calls: then it is closed
   int64_t buffer_bytes_max = 512 * 1024 * 1024;  // gRPC's memory quota
 };
 
@@ -87,12 +91,12 @@ class RpcServer {
   template <typename Request, typename Reply>
   void Handle(const Method<Request, Reply>& method,
               std::function<void(Request& request, Responder<Reply> responder)> handler) {
-    AddUnary(method.path,
-             {[] { return std::make_unique<Request>(); },
-              [handler = std::move(handler)](google::protobuf::MessageLite& request,
-                                             server_internal::RawResponder responder) {
-                handler(static_cast<Request&>(request), Responder<Reply>(std::move(responder)));
-              }});
+    AddUnary(method.path, {[] { return std::make_unique<Request>(); },
+                           [handler = std::move(handler)](google::protobuf::MessageLite& request,
+                                                          server_internal::RawResponder responder) {
+                             handler(static_cast<Request&>(request),
+                                     Responder<Reply>(std::move(responder)));
+                           }});
   }
   // Before Start. The factory makes a ServerStream<In, Out> that deletes itself in OnDone.
   template <typename In, typename Out>
@@ -103,8 +107,8 @@ class RpcServer {
   // Says clearly why it cannot listen: port in use, no permission, no such address.
   base::Status Start();
   const io::Address& address() const { return address_; }  // after Start: with the port it got
-  // Refuses new calls, waits up to `grace` for open ones, cancels the rest. Every Responder has to be
-  // used or dropped, every stream closed, meanwhile: it waits for them.
+  // Refuses new calls, waits up to `grace` for open ones, cancels the rest. Every Responder has to
+  // be used or dropped, every stream closed, meanwhile: it waits for them.
   void Stop(std::chrono::milliseconds grace);
 
  private:

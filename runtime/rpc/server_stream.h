@@ -1,12 +1,14 @@
 // runtime/rpc/server_stream.h
 //
-// One open streaming call on the server's side (Node.Frames, Node.Pull): messages in and out, typed.
+// One open streaming call on the server's side (Node.Frames, Node.Pull): messages in and out,
+// typed.
 // Owner:    itself: made by the factory given to RpcServer::HandleStream, deletes itself in OnDone.
 // Threads:  callbacks come on gRPC's threads, of one kind one at a time; the calls below from any.
 // Promises: authorised before it is made; a message that cannot be parsed ends the stream.
 // Limits:   one Read and one Write open at a time; a unary-in stream (Pull) reads once.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include <google/protobuf/message_lite.h>
@@ -22,8 +24,11 @@ class ServerStreamBase : public grpc::ServerGenericBidiReactor {
  public:
   // Called once the call belongs to the server: start reading here, not in the constructor.
   virtual void OnOpen() = 0;
-  // Ends the call with this status; nothing may be read or written afterwards. Once.
-  void Close(const base::Status& status) { Finish(ToGrpc(status)); }
+  // Ends the call with this status; nothing may be read or written afterwards. The first call
+  // decides, later ones do nothing (gRPC aborts the process at a second Finish).
+  void Close(const base::Status& status) {
+    if (!closed_.exchange(true)) Finish(ToGrpc(status));
+  }
 
  protected:
   void OnReadDone(bool ok) final {
@@ -36,12 +41,17 @@ class ServerStreamBase : public grpc::ServerGenericBidiReactor {
   void OnWriteDone(bool ok) final { OnWritten(ok); }
   void OnDone() override { delete this; }
 
-  virtual void OnEnd() {}               // the peer sends no more
-  virtual void OnWritten(bool) {}       // false: the stream is broken
+  virtual void OnEnd() {}  // the peer sends no more
+  // The peer has sent bytes that are no message; nothing more is read. Must end in Close(why).
+  virtual void OnMalformed(const base::Status& why) { Close(why); }
+  virtual void OnWritten(bool) {}  // false: the stream is broken
   virtual void Parse() = 0;
 
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;
+
+ private:
+  std::atomic<bool> closed_{false};
 };
 
 template <typename In, typename Out>
@@ -50,8 +60,8 @@ class ServerStream : public ServerStreamBase {
   void Read() { StartRead(&incoming_); }
   void Write(const Out& message) {
     bool own = false;
-    const grpc::Status status = grpc::GenericSerialize<grpc::ProtoBufferWriter, Out>(
-        message, &outgoing_, &own);
+    const grpc::Status status =
+        grpc::GenericSerialize<grpc::ProtoBufferWriter, Out>(message, &outgoing_, &own);
     if (!status.ok()) return OnWritten(false);
     StartWrite(&outgoing_);
   }
@@ -64,7 +74,7 @@ class ServerStream : public ServerStreamBase {
     In message;
     const grpc::Status status =
         grpc::GenericDeserialize<grpc::ProtoBufferReader, In>(&incoming_, &message);
-    if (!status.ok()) return Close(absl::InvalidArgumentError("bytes that are no message"));
+    if (!status.ok()) return OnMalformed(absl::InvalidArgumentError("bytes that are no message"));
     OnMessage(message);
   }
 };

@@ -85,7 +85,8 @@ std::string LargestNodeMissing(const ClusterView& view, const PlacementRequest& 
   for (const auto& [number, node] : view.nodes()) {
     if (!Allowed(node, request.strategy)) continue;
     size_t lacking = 0;
-    for (const auto& [name, units] : demand.units()) lacking += node.total.Get(name) < units ? 1 : 0;
+    for (const auto& [name, units] : demand.units())
+      lacking += node.total.Get(name) < units ? 1 : 0;
     if (closest == nullptr || lacking < fewest ||
         (lacking == fewest && node.total.Get(model::kCpu) > closest->total.Get(model::kCpu))) {
       closest = &node;

@@ -1,16 +1,18 @@
 // runtime/scheduling/policy.h
 //
 // Where work should run. Pure.
-// Owner:    none: a function over a ClusterView.     Threads: the caller's.
-// Inputs:   a PlacementRequest and the view.         Outputs: a Placement.
-// Promises: deterministic; the node of kNode is alive and has all of `demand` available; kWait means
-//           that some live node could run it when others end; kInfeasible that no live node ever
-//           could, and `reason` is a sentence that names what is missing.
+// Owner:    none: a function over a ClusterView.
+// Threads:  the caller's.
+// Inputs:   a PlacementRequest and the view.
+// Outputs:  a Placement.
+// Promises: deterministic; the node of kNode is alive and has all of `demand` available; kWait
+//           means that some live node could run it when others end; kInfeasible that no live node
+//           ever could, and `reason` is a sentence that names what is missing.
 // Limits:   strategies: hybrid, spread, node affinity (hard, soft), each with hard labels.
 //
-// Hybrid: nodes whose fullest resource is used less than half count as equal; above that the emptier
-// wins. Ties go to the node that holds most argument bytes, then to the asking node, then to the
-// lowest number. So a cluster fills one node to 50 %, then the next, then spreads.
+// Hybrid: nodes whose fullest resource is used less than half count as equal; above that the
+// emptier wins. Ties go to the node that holds most argument bytes, then to the asking node, then
+// to the lowest number. So a cluster fills one node to 50 %, then the next, then spreads.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +34,8 @@ struct Strategy {
 
 struct PlacementRequest {
   model::ResourceSet demand;  // must be available
-  // Must exist on the node, in use or not: an actor's placement, which it does not hold while it lives.
+  // Must exist on the node, in use or not: an actor's placement, which it does not hold while it
+  // lives.
   model::ResourceSet total_at_least;
   Strategy strategy;
   model::NodeNumber local;                        // where the asking process lives; 0 = nowhere

@@ -27,7 +27,6 @@ class ResourceLedger {
   bool Block(uint64_t holder);
   bool Unblock(uint64_t holder);
 
-  bool Holds(uint64_t holder) const { return held_.count(holder) != 0; }
   bool IsBlocked(uint64_t holder) const;
   const model::ResourceSet& total() const { return total_; }
   // Amounts may be negative while oversubscribed.

@@ -36,8 +36,8 @@ base::StatusOr<ResourceSet> Amounts(const proto::Resources& resources, bool nega
       units = 0;
     }
     // Checks the name and the range; exact units are set below.
-    RAYX_RETURN_IF_ERROR(set.SetDouble(
-        amount.name(), static_cast<double>(units / model::kResourceUnit)));
+    RAYX_RETURN_IF_ERROR(
+        set.SetDouble(amount.name(), static_cast<double>(units / model::kResourceUnit)));
     set.Set(amount.name(), units);
   }
   return set;
@@ -52,10 +52,17 @@ base::StatusOr<ResourceSet> FromWire(const proto::Resources& resources) {
 base::StatusOr<Strategy> FromWire(const proto::Strategy& strategy) {
   Strategy out;
   switch (strategy.kind()) {
-    case proto::Strategy::HYBRID: out.kind = StrategyKind::kHybrid; break;
-    case proto::Strategy::SPREAD: out.kind = StrategyKind::kSpread; break;
-    case proto::Strategy::NODE_AFFINITY: out.kind = StrategyKind::kNodeAffinity; break;
-    default: return absl::InvalidArgumentError("unknown scheduling strategy");
+    case proto::Strategy::HYBRID:
+      out.kind = StrategyKind::kHybrid;
+      break;
+    case proto::Strategy::SPREAD:
+      out.kind = StrategyKind::kSpread;
+      break;
+    case proto::Strategy::NODE_AFFINITY:
+      out.kind = StrategyKind::kNodeAffinity;
+      break;
+    default:
+      return absl::InvalidArgumentError("unknown scheduling strategy");
   }
   out.node = NodeNumber{strategy.node()};
   out.soft = strategy.soft();
@@ -77,6 +84,26 @@ base::StatusOr<NodeView> FromWire(const proto::NodeInfo& node) {
   return out;
 }
 
+model::ObjectId FromWire(const proto::ObjectId& object) {
+  return {model::ProcessId{object.owner()}, object.sequence()};
+}
+
+model::ActorId FromWire(const proto::ActorId& actor) {
+  return {model::ProcessId{actor.creator()}, actor.sequence()};
+}
+
+model::StoredLocation FromWire(const proto::Location& location) {
+  model::StoredLocation out;
+  out.object = FromWire(location.object());
+  out.node = NodeNumber{location.node()};
+  out.job = model::JobId{location.job()};
+  out.entry = location.entry();
+  out.generation = location.generation();
+  out.offset = location.offset();
+  out.size = location.bytes();
+  return out;
+}
+
 proto::Resources ToWire(const ResourceSet& resources) {
   proto::Resources out;
   for (const auto& [name, units] : resources.units()) {
@@ -90,9 +117,15 @@ proto::Resources ToWire(const ResourceSet& resources) {
 proto::Strategy ToWire(const Strategy& strategy) {
   proto::Strategy out;
   switch (strategy.kind) {
-    case StrategyKind::kHybrid: out.set_kind(proto::Strategy::HYBRID); break;
-    case StrategyKind::kSpread: out.set_kind(proto::Strategy::SPREAD); break;
-    case StrategyKind::kNodeAffinity: out.set_kind(proto::Strategy::NODE_AFFINITY); break;
+    case StrategyKind::kHybrid:
+      out.set_kind(proto::Strategy::HYBRID);
+      break;
+    case StrategyKind::kSpread:
+      out.set_kind(proto::Strategy::SPREAD);
+      break;
+    case StrategyKind::kNodeAffinity:
+      out.set_kind(proto::Strategy::NODE_AFFINITY);
+      break;
   }
   out.set_node(strategy.node.value);
   out.set_soft(strategy.soft);
@@ -111,6 +144,44 @@ proto::NodeInfo ToWire(const NodeView& node) {
   out.set_alive(node.alive);
   out.set_death_reason(node.death_reason);
   return out;
+}
+
+proto::ObjectId ToWire(const model::ObjectId& object) {
+  proto::ObjectId out;
+  out.set_owner(object.owner.value);
+  out.set_sequence(object.sequence);
+  return out;
+}
+
+proto::ActorId ToWire(const model::ActorId& actor) {
+  proto::ActorId out;
+  out.set_creator(actor.creator.value);
+  out.set_sequence(actor.sequence);
+  return out;
+}
+
+proto::Location ToWire(const model::StoredLocation& location) {
+  proto::Location out;
+  *out.mutable_object() = ToWire(location.object);
+  out.set_node(location.node.value);
+  out.set_job(location.job.value);
+  out.set_entry(location.entry);
+  out.set_generation(location.generation);
+  out.set_offset(location.offset);
+  out.set_bytes(location.size);
+  return out;
+}
+
+proto::ErrorInfo ErrorOf(const proto::DeathCause& cause) {
+  proto::ErrorInfo error;
+  error.set_code(cause.code());
+  error.set_message(cause.reason());
+  error.set_signal(cause.signal());
+  error.set_exit_code(cause.exit_code());
+  *error.mutable_log_lines() = cause.log_lines();
+  error.set_pid(cause.pid());
+  error.set_host(cause.host());
+  return error;
 }
 
 }  // namespace rayx::scheduling

@@ -1,16 +1,15 @@
 // runtime/shm/claim_words.h
 //
-// Claim words: who may still take a queued call (MECHANISMS 2). queued -> running -> done, or
+// Claim words: who may still take a queued call. queued -> running -> done, or
 // queued -> revoked; the consumer swaps to running just before user code, the producer swaps to
 // revoked to get a call back.
 // Owner:    the words of a direction lie in shared memory; which are free is its producer's book.
 // Threads:  Reserve, Queue: the producer's. Move, Look: any, in either process.
 // Inputs:   words and slots may hold anything a hostile peer wrote: what does not match a call
-// counts
-//           as "not mine"; an index is always inside the table.
+//           counts as "not mine"; an index is always inside the table.
 // Promises: a call runs or is revoked, never both, and never twice, however long its frame lies in
-// a
-//           queue: a slot names a word *and* its use, so a stale frame cannot claim the next call.
+//           a queue: a slot names a word *and* its use, so a stale frame cannot claim the next
+//           call.
 // Limits:   a slot repeats after 2^32 / words uses of one word, and then its cookie_sequence must
 //           repeat too. A call that is neither run nor revoked keeps its word for good.
 #pragma once

@@ -32,8 +32,9 @@ class SegmentAccess {
   ReadView& view() { return *view_; }
   PinLedger& ledger() { return *ledger_; }
 
-  // Maps the pages of an extent, which are writable now, all at once: one fault at a time costs four
-  // times a copy. Only a hint, and nothing to do for those that are mapped since an earlier write.
+  // Maps the pages of an extent, which are writable now, all at once: one fault at a time costs
+  // four times a copy. Only a hint, and nothing to do for those that are mapped since an earlier
+  // write.
   void MapPages(std::span<const std::byte> pages, uint64_t offset) {
     const std::lock_guard lock(mutex_);
     if (const uint64_t punches = control_->punches(); punches != punches_seen_) {
@@ -72,8 +73,8 @@ base::Status Stale(const model::StoredLocation& location, const char* what) {
                           "object " + ToString(location.object) + " " + what);
 }
 
-// The entry says the same as the location, under the location's generation. Both may be forged: what
-// they agree on is still checked against the segment before it is used.
+// The entry says the same as the location, under the location's generation. Both may be forged:
+// what they agree on is still checked against the segment before it is used.
 bool Agree(const Extent& extent, const model::StoredLocation& location) {
   return extent.generation == location.generation && extent.object == location.object &&
          extent.offset == location.offset && extent.size == location.size && location.size > 0;
@@ -99,7 +100,9 @@ WritableObject& WritableObject::operator=(WritableObject&& other) noexcept {
   return *this;
 }
 
-WritableObject::~WritableObject() { Protect(); }
+WritableObject::~WritableObject() {
+  Protect();
+}
 
 void WritableObject::Protect() {
   if (bytes_.empty()) return;
@@ -133,7 +136,9 @@ PinnedObject& PinnedObject::operator=(PinnedObject&& other) noexcept {
   return *this;
 }
 
-PinnedObject::~PinnedObject() { Release(); }
+PinnedObject::~PinnedObject() {
+  Release();
+}
 
 void PinnedObject::Release() {
   if (access_ == nullptr) return;
@@ -157,12 +162,14 @@ base::Status ClientSegments::AddSegment(model::JobId job, base::UniqueFd segment
                             "the memory of " + ToString(job) + " is not of the size that was said");
   }
   RAYX_ASSIGN_OR_RETURN(auto pins, PinLedger::Open(area, process_, ledger));
-  segments_.emplace(job, std::make_shared<SegmentAccess>(std::move(area), std::move(view),
-                                                         std::move(pins)));
+  segments_.emplace(
+      job, std::make_shared<SegmentAccess>(std::move(area), std::move(view), std::move(pins)));
   return base::OkStatus();
 }
 
-bool ClientSegments::HasSegment(model::JobId job) const { return Find(job) != nullptr; }
+bool ClientSegments::HasSegment(model::JobId job) const {
+  return Find(job) != nullptr;
+}
 
 void ClientSegments::RemoveSegment(model::JobId job) {
   std::shared_ptr<SegmentAccess> last;  // unmapped after the lock

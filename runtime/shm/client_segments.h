@@ -5,11 +5,11 @@
 // Threads:  any. Handles may be destroyed on any thread, also after the ClientSegments.
 // Inputs:   descriptors, sizes and locations from peers: checked against the segment and its table.
 // Promises: memory is writable from MapWritable to Seal and read-only before and after, so that a
-//           write to a sealed object faults (shm/fault_report.h), the writer's own included; what is
-//           pinned stays as it is until the PinnedObject ends. A location that is stale, forged or of
-//           another job pins nothing and is answered NotFound.
-// Limits:   one mapping of a job's whole segment a process, kept until the last handle is gone: pages
-//           that were written once are there when the extent comes back.
+//           write to a sealed object faults (shm/fault_report.h), the writer's own included; what
+//           is pinned stays as it is until the PinnedObject ends. A location that is stale, forged
+//           or of another job pins nothing and is answered NotFound.
+// Limits:   one mapping of a job's whole segment a process, kept until the last handle is gone:
+//           pages that were written once are there when the extent comes back.
 #pragma once
 
 #include <cstddef>
@@ -30,8 +30,8 @@ namespace rayx::shm {
 
 class SegmentAccess;
 
-// An object being written. Ends unsealed: the bytes are lost, and the grant is to be given back by a
-// Free message, sent after this object has ended (its pages may be granted again at once).
+// An object being written. Ends unsealed: the bytes are lost, and the grant is to be given back by
+// a Free message, sent after this object has ended (its pages may be granted again at once).
 class WritableObject {
  public:
   WritableObject() = default;

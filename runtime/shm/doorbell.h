@@ -1,11 +1,14 @@
 // runtime/shm/doorbell.h
 //
-// How a process that sleeps learns that a ring has work (MECHANISMS 3, HOTPATH "The doorbell").
+// How a process that sleeps learns that a ring has work. The consumer says in its doorbell word
+// that it sleeps, fences, and looks at every ring once more; a producer publishes, fences, and
+// looks at the word: with both fences one of the two sees the other.
 // Owner:    the consumer end: the process itself, one. The producer end: each peer, one a peer.
 // Threads:  Ring, RingUrgent, WakeAttendant: any. WaitUser: one user thread at a time (the holder
 //           of the baton). ArmAttendant, DisarmAttendant: the attendant, or a daemon's loop.
 // Inputs:   the doorbell word lies in shared memory and may be overwritten by a hostile peer: the
-//           worst is a wait that lasts its bound, kWaitBound.
+//           worst is a wait that lasts its bound, kWaitBound for a user thread and the epoll
+//           timeout for an attendant, so give that one.
 // Promises: no lost wake-up; a ring costs a fence and a load while the consumer is awake.
 // Limits:   descriptors and pages are borrowed and must outlive the doorbell.
 #pragma once

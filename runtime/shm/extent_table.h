@@ -1,7 +1,7 @@
 // runtime/shm/extent_table.h
 //
-// The control area of a job's store segment on a VM (MECHANISMS 4): what lies where, in which
-// state, and who holds it. The data itself is shm/segment.h.
+// The control area of a job's store segment on a VM: what lies where, in which state, and who holds
+// it. The data itself is shm/segment.h.
 // Owner:    the node daemon makes it; it and the job's processes map it read-write.
 // Threads:  ControlArea: any. ExtentGranter: the daemon's store loop. PinLedger: any (a mutex
 //           inside).
@@ -71,8 +71,8 @@ class ControlArea {
   uint32_t entries() const { return options_.entries; }
   uint32_t ledger_blocks() const { return options_.ledger_blocks; }
 
-  // How often the daemon has taken memory of the segment back: what a process remembers of the pages
-  // that it has mapped holds until this changes. A hint, for speed only.
+  // How often the daemon has taken memory of the segment back: what a process remembers of the
+  // pages that it has mapped holds until this changes. A hint, for speed only.
   uint64_t punches() const { return PunchWord().load(std::memory_order_acquire); }
   void CountPunch() { PunchWord().fetch_add(1, std::memory_order_release); }
 

@@ -127,10 +127,14 @@ base::Status InstallFaultReport(ProcessPage* page, bool say_on_stderr) {
   ::sigemptyset(&action.sa_mask);
   if (::sigaction(SIGSEGV, &action, nullptr) != 0) {
     return base::MakeStatus(base::StatusCode::kInternal,
-                            std::string("installing the SIGSEGV handler: ") +
-                                std::strerror(errno));
+                            std::string("installing the SIGSEGV handler: ") + std::strerror(errno));
   }
   return base::OkStatus();
+}
+
+void ForgetPage(const ProcessPage* page) {
+  const std::lock_guard lock(install_mutex);
+  if (process_page.load(std::memory_order_relaxed) == page) process_page.store(nullptr);
 }
 
 WatchedSegment::WatchedSegment(const ReadView& view, const ControlArea& control)

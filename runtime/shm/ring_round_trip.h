@@ -1,7 +1,7 @@
 // runtime/shm/ring_round_trip.h
 //
 // The ring round trip: how long one 64-byte line takes there and back between two processes. The
-// physical limit that benchmarks print beside their numbers (HOTPATH).
+// physical limit that benchmarks print beside their numbers.
 // Owner:    `rayx microbenchmark` and tests.        Threads: one caller; it forks one child.
 // Promises: ends within `time_max` whatever happens to the child; the child is reaped.
 // Limits:   measures where the kernel puts the two processes unless CPUs are named.

@@ -1,7 +1,9 @@
 // runtime/shm/waiting.h
 //
-// How long and in which way to wait before sleeping (HOTPATH "Waiting"): each simple policy has a
-// catastrophic case, this one has none that we know.
+// How long and in which way to wait before sleeping. Each simple policy has a catastrophic case:
+// spinning when two processes share a CPU (it burns the slice that the other one needs), yielding
+// beside busy foreign processes (each yield costs a whole slice), sleeping at once (every call pays
+// for a wake-up). This one has none that we know.
 // Owner:    whoever waits for a ring; one a waiting thread.       Threads: its own.
 // Inputs:   the pages of the peers that may run on this CPU; not our own.
 // Promises: pauses up to `spin` while no awake peer was last seen on this thread's CPU; yields

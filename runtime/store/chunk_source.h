@@ -33,7 +33,8 @@ class ChunkSource {
  public:
   virtual ~ChunkSource() = default;
 
-  using CancelFetch = std::function<void()>;  // from any thread, any number of times; OnDone follows
+  // from any thread, any number of times; OnDone follows
+  using CancelFetch = std::function<void()>;
   // Streams [range.offset, range.end()) of the object at `source` in order: chunks of kChunkBytes,
   // each beginning at a multiple of it, the object's last one shorter. Bounded in time.
   virtual CancelFetch Fetch(const model::StoredLocation& source, ByteRange range,

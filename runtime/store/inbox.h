@@ -1,7 +1,7 @@
 // runtime/store/inbox.h
 //
-// What other threads have to tell the node's store, in order, and the call to the loop that makes it
-// look.
+// What other threads have to tell the node's store, in order, and the call to the loop that makes
+// it look.
 // Owner:    shared by the store and by whoever may still have something to say.
 // Threads:  Push from any; Drain and Close from the node loop.
 // Promises: one posted call for any number of events between two drains; after Close nothing enters

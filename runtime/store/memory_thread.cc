@@ -14,7 +14,9 @@ MemoryThread::MemoryThread() : thread_([this] { Run(); }) {
   ::pthread_setname_np(thread_.native_handle(), "rayx-store-mem");
 }
 
-MemoryThread::~MemoryThread() { Stop(); }
+MemoryThread::~MemoryThread() {
+  Stop();
+}
 
 void MemoryThread::Punch(SharedFd segment, ByteRange range) {
   {

@@ -1,9 +1,10 @@
 // runtime/store/memory_thread.h
 //
 // The thread that gives pages to segments and takes them back: 0.3 ms a MiB, too long for a loop.
-// Owner:    NodeStore.          Threads: all methods from any.
-// Promises: pages are taken back before any are given, so a budget holds. Requests to give share the
-//           thread in turns of kFallocateStepBytes: a small one does not wait for a large one.
+// Owner:    NodeStore.
+// Threads:  all methods from any.
+// Promises: pages are taken back before any are given, so a budget holds. Requests to give share
+//           the thread in turns of kFallocateStepBytes: a small one does not wait for a large one.
 // Limits:   the callers bound what is queued.
 #pragma once
 

@@ -25,7 +25,9 @@ EntryName NameOf(const model::StoredLocation& location) {
   return {location.job, location.entry, location.generation};
 }
 
-base::Status Stopped() { return absl::CancelledError("the node's store has stopped"); }
+base::Status Stopped() {
+  return absl::CancelledError("the node's store has stopped");
+}
 
 }  // namespace
 
@@ -67,7 +69,9 @@ NodeStore::NodeStore(NodeStoreOptions options, const io::Clock& clock, ChunkSour
         });
       })) {}
 
-NodeStore::~NodeStore() { Stop(); }
+NodeStore::~NodeStore() {
+  Stop();
+}
 
 void NodeStore::Stop() {
   if (is_stopped_) return;
@@ -97,9 +101,9 @@ base::StatusOr<NodeStore::Job> NodeStore::MakeJob(model::JobId job_id) {
   job.segment = std::make_shared<const base::UniqueFd>(std::move(segment));
   job.granter = std::make_unique<shm::ExtentGranter>(job.area);
   RAYX_ASSIGN_OR_RETURN(const uint32_t ledger, job.granter->AssignLedger(self_));
-  RAYX_RETURN_IF_ERROR(own_.AddSegment(
-      job_id, base::UniqueFd(::dup(job.segment->get())), base::UniqueFd(::dup(job.control.get())),
-      core_.options().segment_bytes, job.control_bytes, ledger));
+  RAYX_RETURN_IF_ERROR(own_.AddSegment(job_id, base::UniqueFd(::dup(job.segment->get())),
+                                       base::UniqueFd(::dup(job.control.get())),
+                                       core_.options().segment_bytes, job.control_bytes, ledger));
   return job;
 }
 
@@ -197,11 +201,10 @@ void NodeStore::Pull(model::ProcessId process, uint64_t request,
   }
   if (source.node == options_.node) {
     const ObjectRecord* record = core_.Find(NameOf(source));
-    const bool is_here = record != nullptr && record->object == source.object &&
-                         record->phase == EntryPhase::kHeld;
-    callback(is_here ? base::StatusOr<model::StoredLocation>(
-                           LocationOf({NameOf(source), record->object, record->extent.offset,
-                                       record->bytes}))
+    const bool is_here =
+        record != nullptr && record->object == source.object && record->phase == EntryPhase::kHeld;
+    callback(is_here ? base::StatusOr<model::StoredLocation>(LocationOf(
+                           {NameOf(source), record->object, record->extent.offset, record->bytes}))
                      : absl::NotFoundError(base::ToAbsl("object " + ToString(source.object) +
                                                         " is not on this node any more")));
     return;
@@ -223,8 +226,7 @@ base::StatusOr<ServedObject> NodeStore::Serve(const model::StoredLocation& locat
                                               model::NodeNumber asker) {
   if (is_stopped_) return Stopped();
   // Entered before the pin: a free from here on is told to the asker.
-  if (location.node != options_.node ||
-      !core_.OnServe(NameOf(location), location.object, asker)) {
+  if (location.node != options_.node || !core_.OnServe(NameOf(location), location.object, asker)) {
     return absl::NotFoundError(
         base::ToAbsl("object " + ToString(location.object) + " is not on this node any more"));
   }
@@ -243,8 +245,8 @@ void NodeStore::Tick() {
 std::vector<ObjectView> NodeStore::Objects() const {
   std::vector<ObjectView> views;
   core_.ForEach([&](EntryName name, const ObjectRecord& record) {
-    ObjectView view{record.object, name.job, record.bytes, "granting", false, !record.is_copy,
-                    record.pulled_by.size()};
+    ObjectView view{record.object, name.job,        record.bytes,           "granting",
+                    false,         !record.is_copy, record.pulled_by.size()};
     const Job& job = jobs_.at(name.job);
     if (record.phase != EntryPhase::kFilling) {
       view.is_pinned = job.granter->IsPinned(name.entry, name.generation);
@@ -263,13 +265,8 @@ void NodeStore::CheckInvariants() const {
 }
 
 model::StoredLocation NodeStore::LocationOf(const PlacedObject& placed) const {
-  return {placed.object,
-          options_.node,
-          placed.name.job,
-          placed.name.entry,
-          placed.name.generation,
-          placed.offset,
-          placed.bytes};
+  return {placed.object,          options_.node, placed.name.job, placed.name.entry,
+          placed.name.generation, placed.offset, placed.bytes};
 }
 
 }  // namespace rayx::store

@@ -4,14 +4,15 @@
 // objects of other nodes. The shell around StoreCore and PullCore.
 // Owner:    the node daemon.
 // Threads:  the node loop only, but for ServedObject. A thread of its own gives and takes memory.
-// Inputs:   requests and locations from processes and nodes: nothing in them is trusted. Callbacks are
-//           called on the loop, some of them before the call that takes them returns.
+// Inputs:   requests and locations from processes and nodes: nothing in them is trusted. Callbacks
+//           are called on the loop, some of them before the call that takes them returns.
 // Promises: every callback is called once, if only by Stop, unless its process is gone or has
-//           cancelled: then never. Memory is there before it is granted, so
-//           no process is killed for a page that is missing. What pins are held on is not reused. A
-//           stale or unknown location is answered NotFound.
-// Limits:   NodeStoreOptions. Errors: ResourceExhausted = ObjectStoreFull, NotFound = ObjectLost,
-//           Cancelled (job or process ended); ErrorCodeOf translates.
+//           cancelled: then never. Memory is there before it is granted, so no process is killed
+//           for a page that is missing. What pins are held on is not reused. A stale or unknown
+//           location is answered NotFound.
+// Limits:   NodeStoreOptions.
+// Errors:   ResourceExhausted = ObjectStoreFull, NotFound = ObjectLost, Cancelled (job or process
+//           ended); ErrorCodeOf translates.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +39,8 @@ ErrorCode ErrorCodeOf(const base::Status& status);
 
 struct NodeStoreOptions {
   model::NodeNumber node;
-  uint64_t store_bytes = 0;           // the budget of all jobs, and the size of a job's segment
-  shm::ControlOptions control;        // objects and pins a job
+  uint64_t store_bytes = 0;     // the budget of all jobs, and the size of a job's segment
+  shm::ControlOptions control;  // objects and pins a job
   model::Duration allocate_wait = std::chrono::seconds(10);
   PullOptions pull;
   // Runs the call on the node loop, soon; false when it cannot (what it would do waits for a Tick).
@@ -72,7 +73,7 @@ struct ObjectView {
   const char* state = "";  // writing sealed evicting freed
   bool is_pinned = false;
   bool is_primary = true;
-  size_t copies = 0;       // nodes that pulled it
+  size_t copies = 0;  // nodes that pulled it
 };
 
 class NodeStore {
@@ -129,7 +130,7 @@ class NodeStore {
 
   std::vector<ObjectView> Objects() const;
   uint64_t used_bytes() const { return core_.live_bytes(); }
-  uint64_t kept_bytes() const { return core_.warm_bytes(); }  // free, for the next grants
+  uint64_t kept_bytes() const { return core_.warm_bytes(); }   // free, for the next grants
   size_t waiting_requests() const { return core_.waiting(); }  // for frees
   uint64_t store_bytes() const { return core_.options().budget_bytes; }
   void CheckInvariants() const;
@@ -179,7 +180,7 @@ class NodeStore {
   std::map<uint64_t, Copying> copying_;  // by transfer
   shm::ClientSegments own_;              // the daemon as a writer and reader
   std::vector<StoreEvent> drained_;
-  std::shared_ptr<NodeStore*> alive_;    // null inside once stopped; what is posted looks here
+  std::shared_ptr<NodeStore*> alive_;  // null inside once stopped; what is posted looks here
   std::shared_ptr<Inbox> inbox_;
   MemoryThread memory_;
 };

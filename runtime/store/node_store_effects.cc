@@ -106,9 +106,9 @@ void NodeStore::RunStoreEffects() {
 
 void NodeStore::WriteEntry(const GrantEffect& grant) {
   const PlacedObject& placed = grant.placed;
-  const auto generation = jobs_.at(placed.name.job)
-                              .granter->Grant(placed.name.entry, placed.object, placed.offset,
-                                              placed.bytes);
+  const auto generation =
+      jobs_.at(placed.name.job)
+          .granter->Grant(placed.name.entry, placed.object, placed.offset, placed.bytes);
   RAYX_CHECK(generation.ok() && *generation == placed.name.generation,
              "the core and the table count generations alike");
 }
@@ -189,10 +189,10 @@ void NodeStore::StartFetch(const PullEffects::Fetch& fetch) {
                             std::string(base::Message(status))});
     return;
   }
-  copying.cancel = source_->Fetch(
-      fetch.source, fetch.range,
-      std::make_shared<ExtentSink>(inbox_, copying.object, fetch.transfer, fetch.attempt,
-                                   fetch.range));
+  copying.cancel =
+      source_->Fetch(fetch.source, fetch.range,
+                     std::make_shared<ExtentSink>(inbox_, copying.object, fetch.transfer,
+                                                  fetch.attempt, fetch.range));
 }
 
 void NodeStore::Answer(std::map<RequestKey, LocationCallback>& callbacks, RequestKey key,

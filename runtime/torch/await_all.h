@@ -1,6 +1,7 @@
+// runtime/torch/await_all.h
+//
 // Waiting for one answer of every rank, and telling the cause of a failure from its consequences.
-#ifndef RAYX_RUNTIME_TORCH_AWAIT_ALL_H_
-#define RAYX_RUNTIME_TORCH_AWAIT_ALL_H_
+#pragma once
 
 #include <algorithm>
 #include <chrono>
@@ -16,8 +17,9 @@ namespace rayx::torch {
 // is: the error budget.
 inline constexpr std::chrono::seconds kCauseKnownWithin{15};
 
-// Returns when all have answered. When one fails, throws without waiting for the rest; a GroupBroken
-// says only that another rank is gone, so after one the error of that other rank is awaited.
+// Returns when all have answered. When one fails, throws without waiting for the rest; a
+// GroupBroken says only that another rank is gone, so after one the error of that other rank is
+// awaited.
 template <class T>
 void AwaitAll(const std::vector<ObjectRef<T>>& refs) {
   using Clock = std::chrono::steady_clock;
@@ -46,5 +48,3 @@ void AwaitAll(const std::vector<ObjectRef<T>>& refs) {
 }
 
 }  // namespace rayx::torch
-
-#endif  // RAYX_RUNTIME_TORCH_AWAIT_ALL_H_

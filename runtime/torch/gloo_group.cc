@@ -1,10 +1,10 @@
 #include "torch/gloo_group.h"
 
 #include <gloo/common/error.h>
-#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
-#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/torch.h>
 #include <torch/version.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 #include "rayx/errors.h"
 
@@ -17,11 +17,13 @@ void CheckLibrary() {
   const std::string key = "TORCH_VERSION=";
   const std::size_t at = config.find(key);
   const std::string found =
-      at == std::string::npos ? "unknown"
-                              : config.substr(at + key.size(), config.find(',', at) - at - key.size());
+      at == std::string::npos
+          ? "unknown"
+          : config.substr(at + key.size(), config.find(',', at) - at - key.size());
   if (found != TORCH_VERSION) {
     throw LibraryMismatch("process groups were built for LibTorch " TORCH_VERSION
-                          ", but this process has loaded release " + found);
+                          ", but this process has loaded release " +
+                          found);
   }
 }
 
@@ -33,8 +35,8 @@ c10::intrusive_ptr<c10d::ProcessGroup> ConnectGloo(const c10::intrusive_ptr<c10d
   const auto gloo_options = c10d::ProcessGroupGloo::Options::create(options.timeout);
   gloo_options->devices.push_back(
       c10d::ProcessGroupGloo::createDeviceForHostname(options.address, /*lazyInit=*/false));
-  const auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(store, options.rank, options.size,
-                                                                gloo_options);
+  const auto gloo =
+      c10::make_intrusive<c10d::ProcessGroupGloo>(store, options.rank, options.size, gloo_options);
   auto group = c10::make_intrusive<c10d::ProcessGroup>(store, options.rank, options.size);
   group->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::GLOO,
                     c10::static_intrusive_pointer_cast<c10d::Backend>(gloo));

@@ -1,12 +1,13 @@
+// runtime/torch/gloo_group.h
+//
 // A c10d process group over Gloo, apart from how its ranks find each other.
 //
 // Purpose:  the only place that includes Gloo's headers.
-// Owner:    the caller; destroying the last reference closes the connections, upon which a collective
-//           that runs in another rank fails at once.
+// Owner:    the caller; destroying the last reference closes the connections, upon which a
+//           collective that runs in another rank fails at once.
 // Threads:  one at a time.
 // Errors:   LibraryMismatch when the LibTorch in the process is not the release of the headers.
-#ifndef RAYX_RUNTIME_TORCH_GLOO_GROUP_H_
-#define RAYX_RUNTIME_TORCH_GLOO_GROUP_H_
+#pragma once
 
 #include <c10/util/intrusive_ptr.h>
 
@@ -24,7 +25,7 @@ namespace rayx::torch {
 struct GlooOptions {
   int rank = 0;
   int size = 1;
-  std::string address = "127.0.0.1";        // of this rank, as its peers reach it
+  std::string address = "127.0.0.1";         // of this rank, as its peers reach it
   std::chrono::milliseconds timeout{30000};  // of connecting, and of each collective
 };
 
@@ -38,5 +39,3 @@ bool IsGroupFailure(const std::exception& error);
 std::string GroupFailureText(const std::exception& error);
 
 }  // namespace rayx::torch
-
-#endif  // RAYX_RUNTIME_TORCH_GLOO_GROUP_H_

@@ -17,11 +17,17 @@ using std::chrono::steady_clock;
 // One wait at the cluster; longer waits are made of these.
 constexpr milliseconds kWaitStep{1000};
 
-std::vector<std::uint8_t> Bytes(const std::string& value) { return {value.begin(), value.end()}; }
-std::string Text(const std::vector<std::uint8_t>& value) { return {value.begin(), value.end()}; }
+std::vector<std::uint8_t> Bytes(const std::string& value) {
+  return {value.begin(), value.end()};
+}
+std::string Text(const std::vector<std::uint8_t>& value) {
+  return {value.begin(), value.end()};
+}
 
 // The key that is held while a compareSet reads and writes.
-std::string LockOf(const std::string& full_key) { return full_key + "/lock"; }
+std::string LockOf(const std::string& full_key) {
+  return full_key + "/lock";
+}
 
 }  // namespace
 
@@ -77,7 +83,9 @@ std::int64_t KeyValueStore::add(const std::string& key, std::int64_t amount) {
   return KeyValue::Add(Full(key), amount);
 }
 
-bool KeyValueStore::deleteKey(const std::string& key) { return KeyValue::Delete(Full(key)); }
+bool KeyValueStore::deleteKey(const std::string& key) {
+  return KeyValue::Delete(Full(key));
+}
 
 bool KeyValueStore::check(const std::vector<std::string>& keys) {
   return std::all_of(keys.begin(), keys.end(), [this](const std::string& key) {
@@ -85,9 +93,13 @@ bool KeyValueStore::check(const std::vector<std::string>& keys) {
   });
 }
 
-std::int64_t KeyValueStore::getNumKeys() { return static_cast<std::int64_t>(KeyValue::Count()); }
+std::int64_t KeyValueStore::getNumKeys() {
+  return static_cast<std::int64_t>(KeyValue::Count());
+}
 
-void KeyValueStore::wait(const std::vector<std::string>& keys) { wait(keys, timeout_); }
+void KeyValueStore::wait(const std::vector<std::string>& keys) {
+  wait(keys, timeout_);
+}
 
 void KeyValueStore::wait(const std::vector<std::string>& keys, const milliseconds& timeout) {
   std::vector<std::string> full_keys;
@@ -96,8 +108,7 @@ void KeyValueStore::wait(const std::vector<std::string>& keys, const millisecond
   while (true) {
     milliseconds step = kWaitStep;
     if (timeout != kNoTimeout) {
-      const auto left =
-          std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
+      const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
       step = std::clamp(left, milliseconds(0), kWaitStep);
     }
     if (KeyValue::Wait(full_keys, static_cast<int>(step.count()))) return;
@@ -106,8 +117,8 @@ void KeyValueStore::wait(const std::vector<std::string>& keys, const millisecond
     for (const std::string& key : keys) {
       if (!check({key})) missing += (missing.empty() ? "" : ", ") + Full(key);
     }
-    C10_THROW_ERROR(DistStoreError, "not set within " + std::to_string(timeout.count()) +
-                                        " ms: " + missing);
+    C10_THROW_ERROR(DistStoreError,
+                    "not set within " + std::to_string(timeout.count()) + " ms: " + missing);
   }
 }
 

@@ -1,3 +1,5 @@
+// runtime/torch/key_value_store.h
+//
 // c10d's Store on rayx::KeyValue: how the ranks of a group find each other without a port.
 //
 // Purpose:  what ProcessGroupGloo asks of a store, as keys of the job below one prefix.
@@ -5,10 +7,9 @@
 // Threads:  any.
 // Promises: get and wait end by their timeout with c10::DistStoreError that names the missing keys;
 //           KeyValue's own errors (HeadUnavailable, ...) pass through unchanged.
-// Limits:   compareSet is atomic against other compareSets of the key, not against set. getNumKeys counts
-//           all keys of the job, as c10d's own stores count those of every prefix.
-#ifndef RAYX_RUNTIME_TORCH_KEY_VALUE_STORE_H_
-#define RAYX_RUNTIME_TORCH_KEY_VALUE_STORE_H_
+// Limits:   compareSet is atomic against other compareSets of the key, not against set. getNumKeys
+//           counts all keys of the job, as c10d's own stores count those of every prefix.
+#pragma once
 
 #include <chrono>
 #include <cstdint>
@@ -53,5 +54,3 @@ class KeyValueStore : public c10d::Store {
 };
 
 }  // namespace rayx::torch
-
-#endif  // RAYX_RUNTIME_TORCH_KEY_VALUE_STORE_H_

@@ -1,7 +1,7 @@
 #include "rayx/torch/process_group.h"
 
-#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/torch.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include <optional>
 #include <utility>
@@ -18,7 +18,9 @@ namespace {
 constexpr char kCounterKey[] = "rayx.torch/groups";
 constexpr int kRanksMax = 4096;
 
-std::string RankKey(int rank) { return "rank/" + std::to_string(rank); }
+std::string RankKey(int rank) {
+  return "rank/" + std::to_string(rank);
+}
 
 bool IsLoopback(const std::string& address) {
   return address.rfind("127.", 0) == 0 || address == "localhost" || address == "::1";
@@ -68,7 +70,9 @@ ProcessGroup::ProcessGroup(const GroupSpec& spec, int rank) : spec_(spec), rank_
   Join();
 }
 
-ProcessGroup::~ProcessGroup() { Leave(); }
+ProcessGroup::~ProcessGroup() {
+  Leave();
+}
 
 void ProcessGroup::Join() {
   const std::string prefix = "rayx.torch/" + spec_.name + "/";
@@ -118,7 +122,9 @@ const c10::intrusive_ptr<c10d::ProcessGroup>& ProcessGroup::c10d() const {
   return connection_->group;
 }
 
-void ProcessGroup::Leave() noexcept { connection_.reset(); }
+void ProcessGroup::Leave() noexcept {
+  connection_.reset();
+}
 
 void ProcessGroup::CheckBroken(const std::exception& error) {
   if (!IsGroupFailure(error)) return;

@@ -38,7 +38,8 @@ constexpr std::array<ElementType, 12> kElementTypes = {{{0, at::kByte},
 at::Tensor Travelling(const at::Tensor& tensor) {
   if (tensor.layout() != at::kStrided || tensor.device().type() != at::kCPU) {
     throw SerializationError("a tensor of layout " + c10::str(tensor.layout()) + " on device " +
-                             tensor.device().str() + " cannot travel: dense tensors on the CPU can");
+                             tensor.device().str() +
+                             " cannot travel: dense tensors on the CPU can");
   }
   return tensor.detach().resolve_conj().resolve_neg().contiguous();
 }
@@ -114,7 +115,8 @@ at::Tensor Serializer<at::Tensor>::Unpack(Unpacker& unpacker) {
   if (buffer.bytes != BytesOf(sizes, element_bytes)) {
     unpacker.Fail("as many bytes as the tensor's sizes say");
   }
-  const bool aligned = reinterpret_cast<std::uintptr_t>(buffer.data) % detail::kBufferAlignment == 0;
+  const bool aligned =
+      reinterpret_cast<std::uintptr_t>(buffer.data) % detail::kBufferAlignment == 0;
   if (buffer.bytes <= torch::kTensorCopyBytesMax || !buffer.out_of_band || !aligned) {
     return CopyOf(buffer, sizes, type);
   }

@@ -23,24 +23,25 @@ Model MakeSeededModel(const detail::TrainFunctions& functions, std::uint64_t see
 }  // namespace
 
 TrainLoop::TrainLoop(const detail::TrainFunctions& functions, const TrainLoopOptions& options,
-                     BatchPlan plan, at::Tensor features, at::Tensor labels,
+                     BatchPlan plan, const RowSet& rows,
                      c10::intrusive_ptr<c10d::ProcessGroup> group)
     : functions_(functions),
       options_(options),
       plan_(std::move(plan)),
-      features_(std::move(features)),
-      labels_(std::move(labels)),
+      rows_(rows),
       model_(MakeSeededModel(functions, options.seed)),
       optimizer_(functions.make_optimizer(model_.module().parameters(), options.learning_rate)) {
   model_.module().train();
-  if (group) averager_ = std::make_unique<GradientAverager>(model_.module(), std::move(group));
+  if (!group) return;
+  const auto method = GradientAverager::Choose(model_.module(), options_.overlap_above_bytes);
+  averager_ = std::make_unique<GradientAverager>(model_.module(), std::move(group), method);
 }
 
 void TrainLoop::Run(std::int64_t first, std::int64_t count, std::vector<float>& losses) {
   for (std::int64_t index = first; index < first + count; ++index) {
     const std::int64_t epoch = index / plan_.steps();
     if (epoch != epoch_) {
-      order_ = RandomOrder(features_.size(0), options_.seed + static_cast<std::uint64_t>(epoch));
+      order_ = RandomOrder(rows_.rows(), options_.seed + static_cast<std::uint64_t>(epoch));
       epoch_ = epoch;
     }
     losses.push_back(Step(index % plan_.steps()));
@@ -50,13 +51,11 @@ void TrainLoop::Run(std::int64_t first, std::int64_t count, std::vector<float>& 
 
 float TrainLoop::Step(std::int64_t step) {
   const RowRange part = plan_.Part(step, options_.rank);
-  const at::Tensor rows = order_.narrow(0, part.begin, part.count);
-  const at::Tensor features = features_.index_select(0, rows);
-  const at::Tensor labels = labels_.index_select(0, rows);
+  const TensorBlock rows = rows_.Take(order_.narrow(0, part.begin, part.count));
 
   optimizer_->zero_grad();
   if (averager_) averager_->BeforeForward();
-  const at::Tensor loss = functions_.loss(model_.Forward(features), labels);
+  const at::Tensor loss = functions_.loss(model_.Forward(rows.features), rows.labels);
   if (averager_) averager_->BeforeBackward();
   const std::int64_t batch = plan_.BatchRows(step);
   if (part.count * options_.ranks == batch) {
@@ -65,6 +64,7 @@ float TrainLoop::Step(std::int64_t step) {
     const double share = static_cast<double>(part.count) * options_.ranks;
     (loss * (share / static_cast<double>(batch))).backward();
   }
+  if (averager_) averager_->AfterBackward();
   optimizer_->step();
   return loss.item<float>();
 }

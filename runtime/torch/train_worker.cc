@@ -1,7 +1,7 @@
 #include "torch/train_worker.h"
 
-#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/torch.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -18,7 +18,8 @@ double SecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// The lease says how many CPUs are ours. The pool between operations can be set only once a process.
+// As many as the CPUs that the trainer leased for this actor. The pool that runs operations side by
+// side can be set only once a process.
 void UseThreads(double leased_cpus) {
   const int threads = std::max(1, static_cast<int>(leased_cpus));
   at::set_num_threads(threads);
@@ -32,24 +33,10 @@ void UseThreads(double leased_cpus) {
   });
 }
 
-void CheckBlock(const TensorBlock& block, const char* what) {
-  if (!block.features.defined() || !block.labels.defined() || block.features.dim() < 1 ||
-      block.labels.dim() < 1 || block.features.size(0) != block.labels.size(0)) {
-    throw InvalidOption(std::string(what) +
-                        ": features and labels must be tensors with as many rows each");
-  }
-}
-
-TensorBlock Fetch(const std::vector<ObjectRef<TensorBlock>>& refs) {
-  std::vector<at::Tensor> features, labels;
-  for (const std::shared_ptr<TensorBlock>& block : rayx::Get(refs)) {
-    CheckBlock(*block, "training data");
-    features.push_back(block->features);
-    labels.push_back(block->labels);
-  }
-  if (features.empty()) throw InvalidOption("training data: a worker was given no block");
-  if (features.size() == 1) return {features[0], labels[0]};
-  return {at::cat(features), at::cat(labels)};
+RowSet Fetch(const std::vector<ObjectRef<TensorBlock>>& refs) {
+  std::vector<TensorBlock> blocks;
+  for (const std::shared_ptr<TensorBlock>& block : rayx::Get(refs)) blocks.push_back(*block);
+  return RowSet(std::move(blocks));
 }
 
 }  // namespace
@@ -89,8 +76,7 @@ auto TrainWorker::Guarded(const Work& work) {
 
 void TrainWorker::Join() {
   Guarded([&] {
-    const double leased = GetRuntimeContext().LeasedCpus();
-    UseThreads(leased > 0 ? leased : setup_.cpus);
+    UseThreads(setup_.cpus);
     if (setup_.group.size > 1) group_ = std::make_unique<ProcessGroup>(setup_.group, setup_.rank);
   });
 }
@@ -98,14 +84,14 @@ void TrainWorker::Join() {
 LoadReport TrainWorker::Load(const std::vector<ObjectRef<TensorBlock>>& blocks,
                              const ObjectRef<TensorBlock>& evaluation) {
   return Guarded([&] {
+    loop_.reset();
     rows_ = Fetch(blocks);
     evaluation_ = {};
     LoadReport report;
-    report.rows = rows_.features.size(0);
+    report.rows = rows_.rows();
     if (!evaluation) return report;
     const std::shared_ptr<TensorBlock> block = evaluation.Get();
-    CheckBlock(*block, "evaluation data");
-    report.evaluation_rows = block->features.size(0);
+    report.evaluation_rows = RowSet({*block}).rows();
     const RowRange part = RankPart(report.evaluation_rows, setup_.rank, setup_.group.size);
     evaluation_.features = block->features.narrow(0, part.begin, part.count);
     evaluation_.labels = block->labels.narrow(0, part.begin, part.count);
@@ -121,12 +107,12 @@ void TrainWorker::Begin(const std::vector<std::int64_t>& rows_of_rank) {
     options.ranks = setup_.group.size;
     options.seed = setup_.seed;
     options.learning_rate = setup_.learning_rate;
-    BatchPlan plan =
-        setup_.own_rows
-            ? BatchPlan::OwnRows(rows_of_rank, setup_.global_batch)
-            : BatchPlan::OneOrder(rows_.features.size(0), options.ranks, setup_.global_batch);
+    options.overlap_above_bytes = setup_.overlap_above_bytes;
+    BatchPlan plan = setup_.own_rows
+                         ? BatchPlan::OwnRows(rows_of_rank, setup_.global_batch)
+                         : BatchPlan::OneOrder(rows_.rows(), options.ranks, setup_.global_batch);
     loop_ = std::make_unique<TrainLoop>(
-        functions_, options, std::move(plan), rows_.features, rows_.labels,
+        functions_, options, std::move(plan), rows_,
         group_ ? group_->c10d() : c10::intrusive_ptr<c10d::ProcessGroup>());
   });
 }
@@ -144,8 +130,8 @@ TrainReport TrainWorker::Train(const TrainRequest& request) {
     report.train_seconds = SecondsSince(begin);
     if (!request.evaluate) return report;
     const Clock::time_point evaluation_begin = Clock::now();
-    report.correct = Loop().CountCorrect(evaluation_.features, evaluation_.labels,
-                                         setup_.evaluation_batch);
+    report.correct =
+        Loop().CountCorrect(evaluation_.features, evaluation_.labels, setup_.evaluation_batch);
     report.evaluate_seconds = SecondsSince(evaluation_begin);
     return report;
   });

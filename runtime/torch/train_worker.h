@@ -1,13 +1,15 @@
+// runtime/torch/train_worker.h
+//
 // The actor that is one rank of a DataParallelTrainer.
 //
 // Purpose:  joins the group, fetches its rows, trains steps when told to.
 // Owner:    the trainer, by its handle. Not a type for users.
 // Threads:  calls come one at a time.
-// Promises: uses as many threads as it has leased CPUs (at least one). After a failure it leaves the group
-//           at once, so that the other ranks fail too instead of waiting; later calls then throw GroupBroken.
+// Promises: uses as many threads as it has leased CPUs (at least one). After a failure it leaves
+//           the group at once, so that the other ranks fail too instead of waiting; later calls
+//           then throw GroupBroken.
 // Errors:   GroupBroken when another rank is gone or late; whatever the user's functions throw.
-#ifndef RAYX_RUNTIME_TORCH_TRAIN_WORKER_H_
-#define RAYX_RUNTIME_TORCH_TRAIN_WORKER_H_
+#pragma once
 
 #include <cstdint>
 #include <memory>
@@ -19,6 +21,7 @@
 #include "rayx/torch/process_group.h"
 #include "rayx/torch/tensor.h"
 #include "rayx/torch/trainer.h"
+#include "torch/row_set.h"
 #include "torch/train_loop.h"
 
 namespace rayx::torch {
@@ -70,12 +73,10 @@ class TrainWorker {
   const detail::TrainFunctions functions_;
   const detail::WorkerSetup setup_;
   std::unique_ptr<ProcessGroup> group_;  // null when there is one rank
-  TensorBlock rows_;
+  RowSet rows_;
   TensorBlock evaluation_;
   std::unique_ptr<TrainLoop> loop_;
   std::string failure_;  // why this rank gave up; "" while it works
 };
 
 }  // namespace rayx::torch
-
-#endif  // RAYX_RUNTIME_TORCH_TRAIN_WORKER_H_

@@ -23,6 +23,12 @@ double SecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+void CheckMaxSteps(std::int64_t max_steps) {
+  if (max_steps >= 0) return;
+  throw InvalidOption("DataParallelTrainer: max_steps must be 0 (no limit) or more, not " +
+                      std::to_string(max_steps));
+}
+
 // Calls `method` of every worker with the same arguments.
 template <auto Method, class... A>
 auto CallAll(const std::vector<ActorHandle<TrainWorker>>& workers, const A&... arguments) {
@@ -66,14 +72,17 @@ TrainerBase::TrainerBase(const TrainerOptions& options, const detail::WorkerCrea
   CheckTrainerOptions(options);
 }
 
-TrainerBase::~TrainerBase() { Stop(); }
+TrainerBase::~TrainerBase() {
+  Stop();
+}
 
 TrainResult TrainerBase::Fit(const std::vector<ObjectRef<TensorBlock>>& data,
-                             const ObjectRef<TensorBlock>& evaluation,
-                             const OnProgress& progress) {
+                             const ObjectRef<TensorBlock>& evaluation, const OnProgress& progress,
+                             std::int64_t max_steps) {
+  CheckMaxSteps(max_steps);  // before the workers are made
   Start();
   Load(data, evaluation);
-  TrainResult result = Train(progress);
+  TrainResult result = Train(progress, max_steps);
   Stop();
   return result;
 }
@@ -88,6 +97,7 @@ void TrainerBase::Start() {
   setup.global_batch = options.global_batch;
   setup.learning_rate = options.learning_rate;
   setup.seed = options.seed;
+  setup.overlap_above_bytes = options.overlap_above_bytes;
   setup.own_rows = options.shard_blocks;
   setup.evaluation_batch = options.evaluation_batch;
   detail::WorkerCreator creator = state_->creator;
@@ -139,15 +149,15 @@ void TrainerBase::Load(const std::vector<ObjectRef<TensorBlock>>& data,
   state.load_seconds = SecondsSince(begin);
 }
 
-TrainResult TrainerBase::Train(const OnProgress& progress) {
+TrainResult TrainerBase::Train(const OnProgress& progress, std::int64_t max_steps) {
+  CheckMaxSteps(max_steps);
   State& state = *state_;
   if (state.rows_of_rank.empty()) {
     throw InvalidOption("DataParallelTrainer: Train needs Start and Load before it");
   }
   const BatchPlan plan = state.Plan();
-  const std::int64_t limit = state.options.max_steps;
   std::int64_t total = plan.steps() * state.options.epochs;
-  if (limit > 0) total = std::min(total, limit);
+  if (max_steps > 0) total = std::min(total, max_steps);
   if (total == 0) {
     throw InvalidOption("DataParallelTrainer: too few rows of training data for " +
                         std::to_string(state.workers.size()) + " workers");
@@ -243,7 +253,8 @@ void TrainerBase::State::Collect(const Request& request, const BatchPlan& plan,
   for (std::size_t rank = 0; rank < reports.size(); ++rank) {
     const TrainReport& report = *reports[rank];
     if (report.losses.size() != so_far.losses.size()) {
-      throw SerializationError("a training worker reported another number of steps than it was given");
+      throw SerializationError(
+          "a training worker reported another number of steps than it was given");
     }
     for (std::size_t i = 0; i < report.losses.size(); ++i) {
       const std::int64_t step = (what.first + static_cast<std::int64_t>(i)) % plan.steps();
@@ -256,6 +267,7 @@ void TrainerBase::State::Collect(const Request& request, const BatchPlan& plan,
     evaluate_seconds = std::max(evaluate_seconds, report.evaluate_seconds);
   }
   so_far.seconds += train_seconds;
+  so_far.evaluate_seconds = evaluate_seconds;
   if (what.evaluate) {
     so_far.accuracy = static_cast<double>(correct) / static_cast<double>(evaluation_rows);
     result.accuracies.push_back(so_far.accuracy);

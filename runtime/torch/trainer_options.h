@@ -1,6 +1,11 @@
+// runtime/torch/trainer_options.h
+//
 // Whether a trainer's options make sense together.
-#ifndef RAYX_RUNTIME_TORCH_TRAINER_OPTIONS_H_
-#define RAYX_RUNTIME_TORCH_TRAINER_OPTIONS_H_
+//
+// Owner:    no state.
+// Threads:  any.
+// Errors:   InvalidOption.
+#pragma once
 
 #include "rayx/torch/trainer.h"
 
@@ -10,5 +15,3 @@ namespace rayx::torch {
 void CheckTrainerOptions(const TrainerOptions& options);
 
 }  // namespace rayx::torch
-
-#endif  // RAYX_RUNTIME_TORCH_TRAINER_OPTIONS_H_

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <string_view>
+#include <utility>
 
 #include "base/check.h"
 #include "base/prng.h"
@@ -27,20 +29,10 @@ static_assert(sizeof(Patch) == 8);
 constexpr size_t kSteps = 24;
 constexpr size_t kPayloadKept = 64 * 1024;  // of each payload ring, restored between inputs
 
-// A channel with frames in all lanes of the first side, and its memory as it was then.
+// A channel's memory, as it was when it was made.
 class Image {
  public:
   Image() {
-    for (uint32_t i = 0; i < 6; ++i) {
-      model::FrameHeader header = i % 2 ? shm::Call(i) : shm::Reply(i);
-      std::vector<std::byte> body;
-      model::BodyWriter writer(body);
-      writer.AddInline(shm::Body(i == 4 || i == 5 ? 5000 : 100 * i, i), i);
-      writer.AddStored({});
-      header.item_count = writer.item_count();
-      RAYX_CHECK(pair_.first->TryWrite(header, body));
-    }
-    pair_.first->Publish();
     const auto memory = pair_.memory();
     hot_ = shm::ChannelShape::Read(memory)->hot_bytes();
     saved_.assign(memory.begin(), memory.begin() + static_cast<long>(hot_ + kPayloadKept));
@@ -82,18 +74,46 @@ class Image {
   std::vector<std::byte> saved_;
 };
 
-void WalkBody(std::span<const std::byte> body, uint16_t items) {
+void CheckIsNamed(model::FrameError error) {
+  RAYX_CHECK(std::string_view(model::ToString(error)) != "unknown frame error");
+}
+
+// Reads every item of a body and writes it again.
+Outcome Copy(std::span<const std::byte> body, uint16_t items, std::vector<std::byte>& copy) {
   model::BodyReader reader(body, items);
+  model::BodyWriter writer(copy);
   model::Item item;
-  uint64_t sum = 0;
-  size_t count = 0;
   while (reader.Next(item)) {
-    ++count;
-    for (const std::byte byte : item.bytes) sum += static_cast<uint64_t>(byte);
+    switch (item.kind) {
+      case model::ItemKind::kInline:
+        writer.AddInline(item.bytes, item.object_sequence);
+        break;
+      case model::ItemKind::kStored:
+        writer.AddStored(item.stored);
+        break;
+      case model::ItemKind::kError:
+        writer.AddError(item.bytes);
+        break;
+    }
   }
-  RAYX_CHECK(count <= items);
-  // The sum is used, so that the bytes are read.
-  RAYX_CHECK(sum != UINT64_MAX);
+  if (reader.error() != model::FrameError::kNone) {
+    CheckIsNamed(reader.error());
+    return Outcome::kRefused;
+  }
+  RAYX_CHECK(writer.item_count() == items);
+  return Outcome::kAccepted;
+}
+
+// A body that is accepted is, written again, a body that is accepted and no longer changes: only
+// padding and what an item's kind has no use for may differ the first time.
+Outcome WalkBody(std::span<const std::byte> body, uint16_t items) {
+  std::vector<std::byte> copy;
+  if (Copy(body, items, copy) == Outcome::kRefused) return Outcome::kRefused;
+  RAYX_CHECK(copy.size() <= body.size());
+  std::vector<std::byte> again;
+  RAYX_CHECK(Copy(copy, items, again) == Outcome::kAccepted);
+  RAYX_CHECK(copy == again);
+  return Outcome::kAccepted;
 }
 
 // One end does what both a reader and a writer do. True while the channel is sound.
@@ -111,7 +131,7 @@ bool Step(shm::Channel& channel, size_t step) {
   if (result == ReadResult::kFrame) {
     RAYX_CHECK(frame.body.size() == frame.header.body_bytes);
     RAYX_CHECK(frame.body.size() <= model::kBodyBytesMax);
-    WalkBody(frame.body, frame.header.item_count);
+    (void)WalkBody(frame.body, frame.header.item_count);
     if (channel.TryClaim(frame)) {
       channel.MarkDone(frame.header.claim_slot, frame.header.cookie_sequence);
     }
@@ -128,6 +148,24 @@ bool Step(shm::Channel& channel, size_t step) {
   return true;
 }
 
+// Frames in all lanes of a side: small ones in its rings, large ones in payload blocks.
+void WriteFrames(shm::Channel& channel) {
+  static const auto frames = [] {
+    std::vector<std::pair<model::FrameHeader, std::vector<std::byte>>> made(6);
+    for (uint32_t i = 0; i < made.size(); ++i) {
+      auto& [header, body] = made[i];
+      header = i % 2 ? shm::Call(i) : shm::Reply(i);
+      model::BodyWriter writer(body);
+      writer.AddInline(shm::Body(i == 4 || i == 5 ? 5000 : 100 * i, i), i);
+      writer.AddStored({});
+      header.item_count = writer.item_count();
+    }
+    return made;
+  }();
+  for (auto [header, body] : frames) (void)channel.TryWrite(header, body);
+  channel.Publish();
+}
+
 std::vector<std::byte> ToBytes(uint8_t target, const std::vector<Patch>& patches) {
   std::vector<std::byte> bytes{std::byte{target}};
   const auto raw = std::as_bytes(std::span(patches));
@@ -137,19 +175,22 @@ std::vector<std::byte> ToBytes(uint8_t target, const std::vector<Patch>& patches
 
 }  // namespace
 
-void DecodeFrame(std::span<const std::byte> input) {
+Outcome DecodeFrame(std::span<const std::byte> input) {
   model::FrameHeader header;
   const model::FrameError error = model::DecodeHeader(input, header);
-  RAYX_CHECK(model::ToString(error) != nullptr);
-  if (error != model::FrameError::kNone) return;
+  if (error != model::FrameError::kNone) {
+    CheckIsNamed(error);
+    return Outcome::kRefused;
+  }
+  RAYX_CHECK(std::memcmp(&header, input.data(), sizeof header) == 0);
   RAYX_CHECK(header.body_bytes <= model::kBodyBytesMax);
   // A copy of exactly the bytes, so that a sanitizer sees any read beyond them.
   const auto rest = input.subspan(model::kFrameHeaderBytes);
   const std::vector<std::byte> body(rest.begin(), rest.end());
-  WalkBody(body, header.item_count);
+  return WalkBody(body, header.item_count);
 }
 
-void UseChannel(std::span<const std::byte> input) {
+Outcome UseChannel(std::span<const std::byte> input) {
   static Image image;
   image.Restore();
   std::vector<Patch> patches(std::min<size_t>(input.size() / sizeof(Patch), 64));
@@ -164,22 +205,25 @@ void UseChannel(std::span<const std::byte> input) {
   apply(0);
   auto first = shm::Channel::OnMemory(image.memory(), shm::Side::kFirst);
   auto second = shm::Channel::OnMemory(image.memory(), shm::Side::kSecond);
-  if (!first.ok() || !second.ok()) return;
+  for (const auto& status : {first.status(), second.status()}) {
+    if (status.ok()) continue;
+    RAYX_CHECK(!status.message().empty());
+    return Outcome::kRefused;
+  }
+  WriteFrames(**first);
+  apply(0);  // what lies in the frames now
   bool sound = true;
   for (size_t step = 1; step <= kSteps && sound; ++step) {
     apply(step);
     sound = Step(step % 4 == 3 ? **first : **second, step);
   }
+  return sound ? Outcome::kAccepted : Outcome::kRefused;
 }
 
-void OneInput(std::span<const std::byte> input) {
-  if (input.empty()) return;
+Outcome OneInput(std::span<const std::byte> input) {
+  if (input.empty()) return Outcome::kRefused;
   const auto rest = input.subspan(1);
-  if (static_cast<uint8_t>(input[0]) % 2 == 0) {
-    DecodeFrame(rest);
-  } else {
-    UseChannel(rest);
-  }
+  return static_cast<uint8_t>(input[0]) % 2 == 0 ? DecodeFrame(rest) : UseChannel(rest);
 }
 
 std::vector<std::vector<std::byte>> Seeds() {
@@ -202,6 +246,7 @@ std::vector<std::vector<std::byte>> Seeds() {
     seeds.push_back(std::move(seed));
   }
   seeds.push_back(ToBytes(1, {}));
+  RAYX_CHECK(seeds.size() == kSoundSeeds);
   // Every 4 bytes of the first page's words and of the first frames, before the start and between.
   for (uint16_t where = 0; where < sizeof(shm::ChannelFirstPage); where += 4) {
     seeds.push_back(ToBytes(1, {{where, 0xc0, static_cast<uint8_t>(where % 3), 0xffffff40}}));

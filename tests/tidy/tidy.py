@@ -35,7 +35,8 @@ def self_test(module):
     for files, words in module.PLANTED:
         found = plant({**module.CLEAN, **files}, module.check)
         if not any(words in finding for finding in found):
-            failures.append(f"planted failure not found: {words!r} in {sorted(files)}; found {found}")
+            failures.append(
+                f"planted failure not found: {words!r} in {sorted(files)}; found {found}")
     found = plant(module.CLEAN, module.check)
     if found:
         failures.append(f"found something in a clean tree: {found}")

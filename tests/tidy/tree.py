@@ -33,7 +33,8 @@ class Tree:
 
 # A comment, a string, or a character literal that is no digit separator (1'000).
 _COMMENT_OR_STRING = re.compile(
-    r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<![0-9a-zA-Z])\'(?:\\.|[^\'\\\n])+\'',
+    r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|'
+    r'(?<![0-9a-zA-Z])\'(?:\\.|[^\'\\\n])+\'',
     re.S)
 
 

@@ -19,9 +19,9 @@ using nlohmann::json;
 
 constexpr int64_t kStepsMax = 10'000'000;
 
-double Now(clockid_t clock) {
+double Now() {
   timespec time = {};
-  clock_gettime(clock, &time);
+  clock_gettime(CLOCK_MONOTONIC, &time);
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
@@ -65,10 +65,10 @@ ArmOptions ParseArmOptions(int argc, char** argv) {
   return options;
 }
 
-PhaseClock::PhaseClock() : wall_(Now(CLOCK_MONOTONIC)), cpu_(Now(CLOCK_PROCESS_CPUTIME_ID)) {}
+PhaseClock::PhaseClock() : begin_(Now()) {}
 
-PhaseTime PhaseClock::Read() const {
-  return {Now(CLOCK_MONOTONIC) - wall_, Now(CLOCK_PROCESS_CPUTIME_ID) - cpu_};
+double PhaseClock::Seconds() const {
+  return Now() - begin_;
 }
 
 ArmEvents::ArmEvents(const std::string& path) : out_(&std::cout) {
@@ -87,15 +87,12 @@ void ArmEvents::Ready(const json& facts) {
   json event = facts;
   event["event"] = "ready";
   event["protocol"] = kArmProtocolVersion;
-  event["at"] = Now(CLOCK_MONOTONIC);
+  event["at"] = Now();
   Write(event);
 }
 
-void ArmEvents::Phase(const std::string& name, const PhaseTime& time) {
-  Write({{"event", "phase"},
-         {"name", name},
-         {"seconds", time.seconds},
-         {"cpu_seconds", time.cpu_seconds}});
+void ArmEvents::Phase(const std::string& name, double seconds) {
+  Write({{"event", "phase"}, {"name", name}, {"seconds", seconds}});
 }
 
 void ArmEvents::Losses(const std::string& path, const std::vector<float>& losses) {
@@ -146,7 +143,9 @@ Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
   EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr);
 }
 
-Sha256::~Sha256() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
+Sha256::~Sha256() {
+  EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_));
+}
 
 void Sha256::Add(const void* bytes, size_t size) {
   EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes, size);
@@ -175,7 +174,8 @@ std::string Sha256OfFiles(const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     std::ifstream file(path, std::ios::binary);
     if (!file) throw std::runtime_error("cannot read " + path);
-    while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), file.gcount() > 0) {
+    while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())),
+           file.gcount() > 0) {
       digest.Add(buffer.data(), static_cast<size_t>(file.gcount()));
     }
   }

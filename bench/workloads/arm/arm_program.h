@@ -28,25 +28,21 @@ struct ArmOptions {
 // Exits with a message when the command line is wrong.
 ArmOptions ParseArmOptions(int argc, char** argv);
 
-struct PhaseTime {
-  double seconds = 0, cpu_seconds = 0;
-};
-
 // Measures from its construction on.
 class PhaseClock {
  public:
   PhaseClock();
-  PhaseTime Read() const;
+  double Seconds() const;
 
  private:
-  double wall_, cpu_;
+  double begin_;
 };
 
 class ArmEvents {
  public:
   explicit ArmEvents(const std::string& path);
   void Ready(const nlohmann::json& facts);  // protocol version and `at` are added
-  void Phase(const std::string& name, const PhaseTime& time);
+  void Phase(const std::string& name, double seconds);
   // Writes the trace and says where it is. An empty path: nothing is written.
   void Losses(const std::string& path, const std::vector<float>& losses);
   void Result(const nlohmann::json& fields);

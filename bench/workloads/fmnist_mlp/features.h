@@ -1,7 +1,7 @@
 // bench/workloads/fmnist_mlp/features.h
 //
-// Preprocessing of Fashion-MNIST as remote tasks over blocks of rows: the same LibTorch operators in
-// the same order as bench/native/fmnist.py, so that every bit agrees.
+// Preprocessing of Fashion-MNIST as remote tasks over blocks of rows: the same LibTorch operators
+// in the same order as bench/native/fmnist.py, so that every bit agrees.
 // Inputs:   raw IDX files that the driver has checked; a VM reads them at the same path.
 // Promises: a task reads its own rows only. What it returns goes to the object store.
 #pragma once

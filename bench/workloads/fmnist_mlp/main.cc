@@ -3,11 +3,10 @@
 #include <ATen/Parallel.h>
 #include <rayx/rayx.h>
 #include <rayx/torch.h>
-#include <sys/resource.h>
 
 #include <cmath>
 #include <cstdio>
-#include <fstream>
+#include <limits>
 #include <sstream>
 
 #include "bench/data/fetch.h"
@@ -53,8 +52,8 @@ class FmnistMlp {
  public:
   FmnistMlp(const ArmOptions& options, ArmEvents& events) : options_(options), events_(events) {}
 
-  // Brings the workers up, as torchrun does its ranks.
-  void Start(int64_t steps);
+  // Brings the workers up, as torchrun does its ranks. They stay for all repetitions.
+  void Start();
   void Run(const RepCommand& command);
 
  private:
@@ -68,7 +67,6 @@ class FmnistMlp {
   const ArmOptions options_;
   ArmEvents& events_;
   std::unique_ptr<Trainer> trainer_;
-  int64_t trainer_steps_ = 0;
   std::vector<RowBlock> train_rows_;
   RowBlock test_rows_;
   BlockRefs train_;
@@ -87,22 +85,16 @@ RowBlock FmnistMlp::Block(bool train, int64_t begin, int64_t rows) const {
   return block;
 }
 
-// The number of steps belongs to a trainer: another number needs another one.
-void FmnistMlp::Start(int64_t steps) {
-  if (trainer_ && trainer_steps_ == steps) return;
-  trainer_.reset();
+void FmnistMlp::Start() {
   torch::TrainerOptions options;
   options.workers = options_.world_size;
   options.cpus_per_worker = options_.threads;
-  const int64_t steps_an_epoch = (kTrainRows + options_.batch - 1) / options_.batch;
-  options.epochs = static_cast<int>((steps + steps_an_epoch - 1) / steps_an_epoch);
-  options.max_steps = steps;
+  options.epochs = std::numeric_limits<int>::max();  // each repetition says how many steps
   options.global_batch = options_.batch;
   options.learning_rate = options_.learning_rate;
   options.seed = options_.sampler_seed;
   trainer_ = std::make_unique<Trainer>(options);
   trainer_->Start();
-  trainer_steps_ = steps;
 }
 
 void FmnistMlp::Load() {
@@ -186,27 +178,28 @@ nlohmann::json FmnistMlp::Checksums(const torch::TrainResult& result) const {
 }
 
 void FmnistMlp::Run(const RepCommand& command) {
-  Start(command.steps);
   const PhaseClock load;
   Load();
-  events_.Phase("load", load.Read());
+  events_.Phase("load", load.Seconds());
   const PhaseClock preprocess;
   Preprocess();
-  events_.Phase("preprocess", preprocess.Read());
-  const PhaseClock train;
-  const torch::TrainResult result = trainer_->Train();
-  // The trainer evaluates as part of its last report and takes its fingerprint of the weights after
-  // it: what it calls training and evaluation are the phases, its fingerprint is no part of them.
-  const double cpu_seconds = train.Read().cpu_seconds;
-  events_.Phase("train", {result.begin_seconds + result.train_seconds, cpu_seconds});
-  events_.Phase("evaluate", {result.evaluate_seconds, 0});
+  events_.Phase("preprocess", preprocess.Seconds());
+  const PhaseClock train_and_evaluate;
+  double evaluate_seconds = 0;
+  // The phases end with the last report. What the trainer does after it, fingerprint and
+  // checkpoint, is in none, as the checksums of the other arms.
+  const auto on_progress = [&](const torch::Progress& progress) {
+    evaluate_seconds += progress.evaluate_seconds;
+    const auto steps = static_cast<int64_t>(progress.losses.size());
+    if (progress.first_step + steps < progress.steps_total) return;
+    events_.Phase("train", train_and_evaluate.Seconds() - evaluate_seconds);
+    events_.Phase("evaluate", evaluate_seconds);
+  };
+  const torch::TrainResult result = trainer_->Train(on_progress, command.steps);
   events_.Losses(command.loss_path, GlobalLosses(result));
   nlohmann::json fields = Checksums(result);
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
   fields["steps"] = result.steps;
   fields["accuracy"] = result.accuracies.empty() ? 0.0 : result.accuracies.back();
-  fields["max_rss_bytes"] = {int64_t{usage.ru_maxrss} * 1024};
   events_.Result(fields);
   train_.clear();
   test_ = {};
@@ -223,7 +216,7 @@ int Main(int argc, char** argv) {
   int exit_code = 1;
   try {
     FmnistMlp workload(options, events);
-    workload.Start(options.steps);
+    workload.Start();
     events.Ready({{"arm", "rayx"},
                   {"world_size", options.world_size},
                   {"threads", at::get_num_threads()},
@@ -242,4 +235,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace rayx::bench
 
-int main(int argc, char** argv) { return rayx::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return rayx::bench::Main(argc, argv);
+}

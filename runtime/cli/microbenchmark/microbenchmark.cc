@@ -53,31 +53,37 @@ Figures Measure(const Row& row, double seconds, double ring_us, double copy_gbs)
     row.sample(calls);
     const double took = std::chrono::duration<double>(Clock::now() - start).count();
     if (took >= seconds / 20) {
-      calls = std::max<size_t>(1, static_cast<size_t>(static_cast<double>(calls) * seconds / 10 / took));
+      calls = std::max<size_t>(
+          1, static_cast<size_t>(static_cast<double>(calls) * seconds / 10 / took));
       break;
     }
     calls *= 4;
   }
   std::vector<double> samples;
   const auto start = Clock::now();
-  while (samples.size() < kSamplesMin || std::chrono::duration<double>(Clock::now() - start).count() < seconds) {
+  while (samples.size() < kSamplesMin ||
+         std::chrono::duration<double>(Clock::now() - start).count() < seconds) {
     samples.push_back(row.sample(calls));
   }
-  Figures figures{row.name, row.unit, Quantile(samples, 0.5), Quantile(samples, 0.1), Quantile(samples, 0.9)};
+  Figures figures{row.name, row.unit, Quantile(samples, 0.5), Quantile(samples, 0.1),
+                  Quantile(samples, 0.9)};
   figures.limit = LimitOf(row, ring_us, copy_gbs);
-  figures.ratio = row.unit == "us" ? figures.median / figures.limit : figures.limit / figures.median;
+  figures.ratio =
+      row.unit == "us" ? figures.median / figures.limit : figures.limit / figures.median;
   return figures;
 }
 
 void PrintTable(const std::vector<Figures>& rows, double ring_us, double copy_gbs) {
-  std::printf("%-32s %6s %14s %14s %14s %14s %8s\n", "row", "unit", "median", "p10", "p90", "limit", "ratio");
+  std::printf("%-32s %6s %14s %14s %14s %14s %8s\n", "row", "unit", "median", "p10", "p90", "limit",
+              "ratio");
   for (const Figures& row : rows) {
-    std::printf("%-32s %6s %14.4g %14.4g %14.4g %14.4g %8.2f\n", row.name.c_str(), row.unit.c_str(), row.median,
-                row.p10, row.p90, row.limit, row.ratio);
+    std::printf("%-32s %6s %14.4g %14.4g %14.4g %14.4g %8.2f\n", row.name.c_str(), row.unit.c_str(),
+                row.median, row.p10, row.p90, row.limit, row.ratio);
   }
-  std::printf("\nlimits of this run: ring round trip %.3f us, warm memcpy of 80 MiB %.2f GB/s\n"
-              "ratio: how many times the limit a call costs (1 = as fast as the machine)\n",
-              ring_us, copy_gbs);
+  std::printf(
+      "\nlimits of this run: ring round trip %.3f us, warm memcpy of 80 MiB %.2f GB/s\n"
+      "ratio: how many times the limit a call costs (1 = as fast as the machine)\n",
+      ring_us, copy_gbs);
 }
 
 void PrintJson(const std::vector<Figures>& rows, double ring_us, double copy_gbs) {
@@ -92,8 +98,13 @@ void PrintJson(const std::vector<Figures>& rows, double ring_us, double copy_gbs
                  {"warm_memcpy_gb_per_s", copy_gbs}};
   json["rows"] = nlohmann::json::array();
   for (const Figures& row : rows) {
-    json["rows"].push_back({{"name", row.name}, {"unit", row.unit}, {"median", row.median}, {"p10", row.p10},
-                            {"p90", row.p90}, {"limit", row.limit}, {"ratio", row.ratio}});
+    json["rows"].push_back({{"name", row.name},
+                            {"unit", row.unit},
+                            {"median", row.median},
+                            {"p10", row.p10},
+                            {"p90", row.p90},
+                            {"limit", row.limit},
+                            {"ratio", row.ratio}});
   }
   std::printf("%s\n", json.dump(2).c_str());
 }
@@ -102,9 +113,11 @@ void PrintJson(const std::vector<Figures>& rows, double ring_us, double copy_gbs
 
 int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
   std::vector<Row> rows = AllRows();
-  std::erase_if(rows, [&](const Row& row) { return row.name.find(options.only) == std::string::npos; });
+  std::erase_if(rows,
+                [&](const Row& row) { return row.name.find(options.only) == std::string::npos; });
   if (rows.empty()) {
-    std::fprintf(stderr, "rayx microbenchmark: no row's name contains '%s'; there are:\n", options.only.c_str());
+    std::fprintf(stderr, "rayx microbenchmark: no row's name contains '%s'; there are:\n",
+                 options.only.c_str());
     for (const Row& row : AllRows()) std::fprintf(stderr, "  %s\n", row.name.c_str());
     return 2;
   }
@@ -112,7 +125,8 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
   std::fprintf(stderr, "measuring the limits of this machine...\n");
   auto ring = shm::MeasureRingRoundTrip();
   if (!ring.ok()) {
-    std::fprintf(stderr, "rayx microbenchmark: ring round trip: %s\n", std::string(base::Message(ring.status())).c_str());
+    std::fprintf(stderr, "rayx microbenchmark: ring round trip: %s\n",
+                 std::string(base::Message(ring.status())).c_str());
     return 1;
   }
   const double ring_us = ring->median_ns / 1000;
@@ -128,7 +142,8 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
       try {
         figures.push_back(Measure(row, options.seconds, ring_us, copy_gbs));
       } catch (const std::exception& error) {
-        std::fprintf(stderr, "rayx microbenchmark: %s: FAILED: %s\n", row.name.c_str(), error.what());
+        std::fprintf(stderr, "rayx microbenchmark: %s: FAILED: %s\n", row.name.c_str(),
+                     error.what());
         failed = 1;
       }
     }

@@ -11,7 +11,9 @@
 
 namespace rayx::cli {
 
-int64_t AddOne(int64_t value) { return value + 1; }
+int64_t AddOne(int64_t value) {
+  return value + 1;
+}
 
 class Counter {
  public:
@@ -57,8 +59,10 @@ double TasksAsync(size_t calls) {
   for (size_t batch = 0; batch < batches; ++batch) {
     const int64_t first = next_argument;
     next_argument += kBatch;
-    for (size_t i = 0; i < kBatch; ++i) refs[i] = rayx::Task<&AddOne>().Remote(first + static_cast<int64_t>(i));
-    for (size_t i = 0; i < kBatch; ++i) Expect(*refs[i].Get(), first + static_cast<int64_t>(i) + 1, "tasks async");
+    for (size_t i = 0; i < kBatch; ++i)
+      refs[i] = rayx::Task<&AddOne>().Remote(first + static_cast<int64_t>(i));
+    for (size_t i = 0; i < kBatch; ++i)
+      Expect(*refs[i].Get(), first + static_cast<int64_t>(i) + 1, "tasks async");
   }
   return static_cast<double>(batches * kBatch) / SecondsSince(start);
 }
@@ -102,7 +106,8 @@ double PutLarge(size_t calls) {
     const auto ref = rayx::Put(value);
     seconds += SecondsSince(start);
     // Outside the measured time: what was put is what is there.
-    if (i == 0 && *ref.Get() != value) throw std::runtime_error("put 80 MiB: read back other bytes");
+    if (i == 0 && *ref.Get() != value)
+      throw std::runtime_error("put 80 MiB: read back other bytes");
   }
   return static_cast<double>(calls * kLargeObjectBytes) / seconds / 1e9;
 }

@@ -1,9 +1,10 @@
+// runtime/cli/microbenchmark/rows.h
+//
 // The rows of `rayx microbenchmark`.
 //
 // Purpose:  each row runs one sample: a number of calls, timed, checked.
 // Owner:    microbenchmark.cc.      Threads: the main thread.
-#ifndef RAYX_CLI_MICROBENCHMARK_ROWS_H_
-#define RAYX_CLI_MICROBENCHMARK_ROWS_H_
+#pragma once
 
 #include <cstddef>
 #include <functional>
@@ -20,11 +21,11 @@ enum class Limit {
 
 struct Row {
   std::string name;
-  std::string unit;        // "us": less is better; "1/s" and "GB/s": more is better
+  std::string unit;  // "us": less is better; "1/s" and "GB/s": more is better
   Limit limit;
   // Does `calls` calls and gives the row's figure. Throws std::runtime_error for a wrong result.
   std::function<double(size_t calls)> sample;
-  size_t calls_first;      // of the first, uncounted sample; grown until a sample lasts long enough
+  size_t calls_first;  // of the first, uncounted sample; grown until a sample lasts long enough
 };
 
 std::vector<Row> AllRows();
@@ -34,5 +35,3 @@ double MeasureWarmCopy(size_t bytes);
 inline constexpr size_t kLargeObjectBytes = 80u << 20;
 
 }  // namespace rayx::cli
-
-#endif  // RAYX_CLI_MICROBENCHMARK_ROWS_H_

@@ -1,28 +1,32 @@
+// runtime/client/core/client_core.h
+//
 // Decides everything about a process's own objects, tasks, actors and leases.
 //
-// Purpose:  the owner's side of RayX: which task is sent where and when, which result belongs to which
-//           object, what is retried, what fails and with which cause.
-// Owner:    ClusterClient, one a process.     Threads: the baton's holder only.
+// Purpose:  the owner's side of RayX: which task is sent where and when, which result belongs to
+//           which object, what is retried, what fails and with which cause.
+// Owner:    ClusterClient, one a process.
+// Threads:  the baton's holder only.
 // Inputs:   On*() and the calls of the public API, each with `now`.
-// Outputs:  calls of the effect sink, a template parameter (static dispatch, no allocation): the product
-//           and the simulator run this same code.
-// Promises: every object resolves once, to a value or an error; a task is executed at most
-//           1 + max_retries times and a reply of a superseded attempt is dropped; calls of one actor are
-//           sent in the order they were made; nothing here reads a clock, locks, or does I/O.
-// Limits:   PendingSlab's; kLeaseRequestsMax lease requests at a time a class; kPipelineMax frames a lease.
+// Outputs:  calls of the effect sink, a template parameter (static dispatch, no allocation), so
+//           that tests run this same code.
+// Promises: every object resolves once, to a value or an error; a task is executed at most 1 +
+//           max_retries times and a reply of a superseded attempt is dropped; calls of one actor
+//           are sent in the order they were made; nothing here reads a clock, locks, or does I/O.
+// Limits:   PendingSlab's; kLeaseRequestsMax lease requests at a time a class; kPipelineMax frames
+//           a lease.
 //
 // The sink:
-//   bool SendCall(FrameHeader&, span<const byte> body)       false: no room now; try again at OnRoom
-//   void SendMessage(FrameHeader&, span body, bool urgent)   kept until it can be sent
-//   Revocation TryRevoke(const FrameHeader&)              takes a sent call back if it has not started
-//   bool MayHaveStarted(const FrameHeader&)              of a call sent to a process that has died
-//   void RequestLease(uint64_t request, const proto::SchedulingClass&, uint32_t backlog,
+//   bool SendCall(FrameHeader&, span<const byte> body)     false: no room now; try again at OnRoom
+//   void SendMessage(FrameHeader&, span body, bool urgent) kept until it can be sent
+//   Revocation TryRevoke(const FrameHeader&)   takes a sent call back if it has not started
+//   bool MayHaveStarted(const FrameHeader&)    of a call sent to a process that has died
+//   void RequestLease(uint64_t request, const proto::SchedulingClass&,
 //                     std::span<const uint32_t> argument_nodes)
 //   void CancelLease(uint64_t request);  void ReturnLease(LeaseId, bool worker_failed)
 //   void CreateActor(const proto::ActorSpec&);  void WatchActor(ActorId, uint64_t known_version)
-//   void ConnectPeer(ProcessId);  void FreeStored(const StoredLocation&);  void Resolved(uint32_t slot)
-#ifndef RAYX_CLIENT_CORE_CLIENT_CORE_H_
-#define RAYX_CLIENT_CORE_CLIENT_CORE_H_
+//   void ConnectPeer(ProcessId);  void FreeStored(const StoredLocation&)
+//   void Resolved(uint32_t slot)
+#pragma once
 
 #include <deque>
 #include <map>
@@ -44,8 +48,51 @@ namespace rayx::client {
 inline constexpr size_t kLeaseRequestsMax = 64;
 inline constexpr size_t kPipelineMax = 512;
 inline constexpr double kLeaseWorthUs = 5000;  // of work, for one more lease
+// workers that do not start, before their tasks fail
+inline constexpr uint32_t kFailedStartsMax = 5;
+inline constexpr model::Duration kRevokeAgain = std::chrono::milliseconds(100);
+// before the next try
+inline constexpr model::Duration kUndeliverableWait = std::chrono::milliseconds(10);
+// A view that still names a process which could not be reached is believed again after this.
+inline constexpr model::Duration kBelieveViewAfter = std::chrono::seconds(1);
 
 enum class Revocation { kRevoked, kTooLate, kAsked };  // kAsked: a kRevoke frame is on its way
+
+// Frames that wait at a process of another VM take room at both daemons. Fewer bytes than a daemon
+// holds back for one destination, so that a busy actor never blocks calls to others.
+inline constexpr size_t kRemoteBytesMax = 768 * 1024;
+
+// Slots of calls that were sent, in that order, and the bytes of their frames.
+class InFlight {
+ public:
+  bool empty() const { return slots_.empty(); }
+  size_t size() const { return slots_.size(); }
+  const std::deque<uint32_t>& slots() const { return slots_; }
+  // One frame always goes.
+  bool HasRoom(size_t frame_bytes) const {
+    return slots_.empty() || bytes_ + frame_bytes <= kRemoteBytesMax;
+  }
+  void Add(uint32_t slot, size_t frame_bytes) {
+    slots_.push_back(slot);
+    bytes_ += frame_bytes;
+  }
+  void Remove(uint32_t slot, size_t frame_bytes) {
+    if (!slots_.empty() && slots_.front() == slot) {
+      slots_.pop_front();
+    } else if (std::erase(slots_, slot) == 0) {
+      return;
+    }
+    bytes_ -= frame_bytes;
+  }
+  std::deque<uint32_t> Take() {
+    bytes_ = 0;
+    return std::exchange(slots_, {});
+  }
+
+ private:
+  std::deque<uint32_t> slots_;
+  size_t bytes_ = 0;
+};
 
 // What the core knows of a lease that it holds.
 struct HeldLease {
@@ -54,19 +101,23 @@ struct HeldLease {
   uint32_t class_index = 0;
   bool live = false;
   bool recalled = false;
-  std::deque<uint32_t> in_flight;  // slots, in the order sent
+  InFlight in_flight;
   model::TimePoint idle_since{};
-  model::TimePoint progress{};     // the last send to an idle worker, or the last reply
+  model::TimePoint progress{};      // the last send to an idle worker, or the last reply
+  model::TimePoint revoke_again{};  // not before, on another VM: an answer may be under way
+  // a frame came back: its worker is gone, its death is told separately
+  bool unreachable = false;
 };
 
 struct TaskClass {
   proto::SchedulingClass description;
   std::deque<uint32_t> queued;
   std::vector<uint32_t> leases;
-  std::set<uint64_t> requests;       // outstanding
-  double mean_run_us = -1;           // of the tasks seen so far; negative: none yet
-  bool worker_limit = false;         // the daemon will start no more workers for now
-  model::TimePoint ask_again{};      // then
+  std::set<uint64_t> requests;   // outstanding
+  double mean_run_us = -1;       // of the tasks seen so far; negative: none yet
+  bool worker_limit = false;     // the daemon will start no more workers for now
+  uint32_t failed_starts = 0;    // of workers, in a row
+  model::TimePoint ask_again{};  // then
 };
 
 struct ActorRecord {
@@ -75,18 +126,20 @@ struct ActorRecord {
   uint64_t version = 0;
   model::ProcessId process;
   uint32_t incarnation = 0;
-  bool connected = false;            // calls may be sent
+  bool connected = false;      // calls may be sent
+  model::TimePoint lost_at{};  // when the connection to a process that may live was given up
   bool watching = false;
   bool announced = false;            // the head knows it, or is believed to
   model::TimePoint watch_again{};    // after a failed watch
   model::TimePoint unknown_since{};  // first failed watch in a row
   uint64_t calls = 0;                // numbers given, of this incarnation
   std::deque<uint32_t> queued;       // not yet sent, in order
-  std::deque<uint32_t> in_flight;
-  uint32_t creation_slot = kNoSlot;  // the creator keeps the creation's arguments
-  proto::ActorSpec spec;             // until it was created
+  InFlight in_flight;
+  uint32_t creation_slot = kNoSlot;      // at the creator, until it was created
+  std::unique_ptr<TaskRecord> creation;  // then, while it may be restarted: holds the arguments
+  proto::ActorSpec spec;                 // until it was created
   std::string name;
-  std::string death;                 // encoded error, once dead
+  std::string death;  // encoded error, once dead
 };
 
 template <class Sink>
@@ -107,9 +160,12 @@ class ClientCore {
   void ResolveStored(uint32_t slot, const model::StoredLocation& location);
   void ResolveError(uint32_t slot, const std::string& error);
   uint32_t Find(const model::ObjectId& id) const;
-  // A hold on an object; a foreign one gets an entry when it has none. kNoSlot: a released own object.
+  // An own object lies there, as far as this process knows.
+  bool HoldsStored(const model::StoredLocation& location);
+  // A hold on an object; a foreign one gets an entry when it has none. kNoSlot: a released own
+  // object.
   uint32_t Adopt(const model::ObjectId& id);
-  void ReleaseHold(uint32_t slot);       // one hold less; frees what nobody needs
+  void ReleaseHold(uint32_t slot);  // one hold less; frees what nobody needs
   void MarkEscaped(uint32_t slot);
   // Asks the owner of a foreign object for its value, once.
   void Want(uint32_t slot);
@@ -118,32 +174,43 @@ class ClientCore {
 
   // --- tasks ---
   uint32_t ClassIndex(const proto::SchedulingClass& description);
-  // The record's header has function, item and result counts; its arguments' slots carry a hold each.
-  // Returns the first result's slot (one hold each).
+  // The record's header has function, item and result counts; its arguments' slots carry a hold
+  // each. Returns the first result's slot (one hold each).
   uint32_t SubmitTask(std::unique_ptr<TaskRecord> record, model::TimePoint now);
-  // A queued own task that this process may run on its own stack instead (its worker limit is reached);
-  // kNoSlot if there is none. The caller runs it and hands the reply to OnMessage, its own id as source.
+  // A queued own task that this process may run on its own stack instead (its worker limit is
+  // reached); kNoSlot if there is none. The caller runs it and hands the reply to OnMessage, its
+  // own id as source.
   uint32_t TakeForInline();
+  // Such a task cannot be run either: it fails.
+  void RefuseInline(const std::string& error);
   bool HasInlineWork() const;
 
   // --- actors ---
-  uint32_t CreateActor(std::unique_ptr<TaskRecord> record, proto::ActorSpec spec, model::TimePoint now);
-  uint32_t ActorIndex(const model::ActorId& id, const std::string& name);  // makes a record when new
-  uint32_t SubmitActorCall(uint32_t actor_index, std::unique_ptr<TaskRecord> record, model::TimePoint now);
+  uint32_t CreateActor(std::unique_ptr<TaskRecord> record, proto::ActorSpec spec,
+                       model::TimePoint now);
+  // makes a record when new
+  uint32_t ActorIndex(const model::ActorId& id, const std::string& name);
+  uint32_t SubmitActorCall(uint32_t actor_index, std::unique_ptr<TaskRecord> record,
+                           model::TimePoint now);
   ActorRecord& Actor(uint32_t index) { return *actors_[index]; }
   model::ActorId NewActorId() { return model::ActorId{options_.self, ++actor_count_}; }
 
   // --- events ---
-  void OnMessage(const model::FrameHeader& header, std::span<const std::byte> body, model::TimePoint now);
+  void OnMessage(const model::FrameHeader& header, std::span<const std::byte> body,
+                 model::TimePoint now);
   void OnRoom(model::TimePoint now);  // a ring has room again
-  void OnLeaseGranted(uint64_t request, model::LeaseId lease, model::ProcessId worker, model::TimePoint now);
-  void OnLeaseFailed(uint64_t request, const proto::ErrorInfo& error, bool worker_limit, model::TimePoint now);
+  void OnLeaseGranted(uint64_t request, model::LeaseId lease, model::ProcessId worker,
+                      model::TimePoint now);
+  void OnLeaseFailed(uint64_t request, const proto::ErrorInfo& error, bool worker_limit,
+                     model::TimePoint now);
   void OnLeaseRecalled(model::LeaseId lease, model::TimePoint now);
   void OnPeerConnected(model::ProcessId process, model::TimePoint now);
-  void OnProcessDied(model::ProcessId process, const proto::DeathCause& cause, model::TimePoint now);
+  void OnProcessDied(model::ProcessId process, const proto::DeathCause& cause,
+                     model::TimePoint now);
   void OnNodeDied(model::NodeNumber node, const std::string& reason, model::TimePoint now);
   void OnActorView(const proto::ActorView& view, model::TimePoint now);
-  void OnActorRefused(const model::ActorId& id, const proto::ErrorInfo& error, model::TimePoint now);
+  void OnActorRefused(const model::ActorId& id, const proto::ErrorInfo& error,
+                      model::TimePoint now);
   void OnActorAccepted(const model::ActorId& id, model::TimePoint now);
   void OnWatchFailed(const model::ActorId& id, const proto::ErrorInfo& error, model::TimePoint now);
   // Everything unresolved fails with this, and so does whatever is submitted later.
@@ -152,6 +219,8 @@ class ClientCore {
 
   bool HasPending() const { return unresolved_ > 0 || leases_live_ > 0; }
   bool has_escaped() const { return escaped_ > 0; }
+  // the encoded error; empty while the cluster is there
+  const std::string& lost() const { return lost_; }
   uint64_t resolved_count() const { return resolved_; }
   // "task square: queued, waits for a lease of {CPU: 1}": what a long Get logs.
   std::string Describe(uint32_t slot) const;
@@ -159,7 +228,7 @@ class ClientCore {
 
  private:
   // objects
-  void Finish(uint32_t slot);          // state kReady: wake waiters
+  void Finish(uint32_t slot);  // state kReady: wake waiters
   void TryFree(uint32_t slot);
   void DropValue(Entry& entry);
   void AnswerFetch(const Waiter& waiter, uint32_t slot);
@@ -169,31 +238,48 @@ class ClientCore {
   void ResolveItem(uint32_t slot, const model::Item& item);
   // tasks
   void CountArguments(uint32_t slot);
-  void Ready(uint32_t slot, model::TimePoint now);   // all arguments are resolved
+  void Ready(uint32_t slot, model::TimePoint now);  // all arguments are resolved
   bool BuildBody(uint32_t slot);
   void Pump(TaskClass& task_class, model::TimePoint now);
-  uint32_t PickLease(const TaskClass& task_class, model::TimePoint now) const;
+  uint32_t PickLease(const TaskClass& task_class, const std::vector<uint32_t>& full,
+                     model::TimePoint now) const;
   bool SendOn(uint32_t lease_index, uint32_t slot, model::TimePoint now);
   size_t Depth(const TaskClass& task_class) const;
   size_t LeasesWanted(const TaskClass& task_class, model::TimePoint now) const;
   void AskForLeases(uint32_t class_index);
   void ReturnLease(uint32_t lease_index, bool worker_failed);
   void RemoveFromLease(uint32_t lease_index, uint32_t slot, model::TimePoint now);
-  void OnReply(const model::FrameHeader& header, std::span<const std::byte> body, model::TimePoint now);
-  void CompleteTask(uint32_t slot, const model::FrameHeader& header, std::span<const std::byte> body);
+  void OnReply(const model::FrameHeader& header, std::span<const std::byte> body,
+               model::TimePoint now);
+  void CompleteTask(uint32_t slot, const model::FrameHeader& header,
+                    std::span<const std::byte> body);
   void FailTask(uint32_t slot, const std::string& error);
   void ReleaseArguments(TaskRecord& record);
-  void OnAttemptLost(uint32_t slot, const proto::DeathCause& cause, bool started, model::TimePoint now);
+  void OnAttemptLost(uint32_t slot, const proto::DeathCause& cause, bool started,
+                     model::TimePoint now);
   void OnRevokeReply(const model::FrameHeader& header, model::TimePoint now);
   void Requeue(uint32_t slot, model::TimePoint now);
-  void RevokeStuck(uint32_t lease_index, model::TimePoint now);
-  void OnUndeliverable(const model::FrameHeader& header, std::span<const std::byte> body, model::TimePoint now);
-  uint32_t CookieSlot(const model::FrameHeader& header) const;  // checked; kNoSlot if it is not ours
+  // `oldest`: also the one sent first, which most likely runs.
+  void RevokeStuck(uint32_t lease_index, bool oldest, model::TimePoint now);
+  void DropUnclaimed(const model::FrameHeader& header, std::span<const std::byte> body);
+  void OnUndeliverable(const model::FrameHeader& header, std::span<const std::byte> body,
+                       model::TimePoint now);
+  // checked; kNoSlot if it is not ours
+  uint32_t CookieSlot(const model::FrameHeader& header) const;
   // actors
   void PumpActor(ActorRecord& actor, model::TimePoint now);
-  void FailCalls(std::deque<uint32_t>& slots, const std::string& error);
+  void FailCalls(const std::deque<uint32_t>& slots, const std::string& error);
+  size_t FrameBytes(uint32_t slot) const {
+    return sizeof(model::FrameHeader) + slab_.At(slot).task->body.size();
+  }
+  // Whether a destination may be sent one more frame.
+  bool HasRoom(model::ProcessId destination, const InFlight& in_flight, uint32_t slot) const {
+    return destination.node() == options_.self.node() || in_flight.HasRoom(FrameBytes(slot));
+  }
   void SendCreation(uint32_t slot);
   void EndCreation(ActorRecord& actor, const std::string& error);
+  void Created(ActorRecord& actor);
+  void LoseIncarnation(ActorRecord& actor, const std::string& error);
   void Watch(ActorRecord& actor);
 
   const Options options_;
@@ -207,17 +293,17 @@ class ClientCore {
   absl::flat_hash_map<uint64_t, uint32_t> class_by_request_;
   std::deque<std::unique_ptr<ActorRecord>> actors_;
   absl::flat_hash_map<model::ActorId, uint32_t> actor_by_id_;
-  std::vector<uint32_t> delayed_;          // kQueued with not_before in the future
-  std::vector<uint32_t> finished_;         // worklist of Finish
+  std::vector<uint32_t> delayed_;   // kQueued with not_before in the future
+  std::vector<uint32_t> finished_;  // worklist of Finish
   bool finishing_ = false;
-  std::string lost_;                       // encoded error once the cluster is lost
+  std::string lost_;  // encoded error once the cluster is lost
   uint64_t next_request_ = 0;
   uint64_t actor_count_ = 0;
-  uint64_t unresolved_ = 0;                // own tasks and fetches that have not ended
+  uint64_t unresolved_ = 0;  // own tasks and fetches that have not ended
   uint64_t resolved_ = 0;
   uint64_t escaped_ = 0;
   uint32_t leases_live_ = 0;
-  model::TimePoint now_{};                 // of the running step, for what a worklist starts
+  model::TimePoint now_{};  // of the running step, for what a worklist starts
 };
 
 }  // namespace rayx::client
@@ -225,5 +311,3 @@ class ClientCore {
 #include "client/core/client_core_actors.inl.h"
 #include "client/core/client_core_objects.inl.h"
 #include "client/core/client_core_tasks.inl.h"
-
-#endif  // RAYX_CLIENT_CORE_CLIENT_CORE_H_

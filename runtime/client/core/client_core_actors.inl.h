@@ -1,8 +1,11 @@
-// ClientCore: actors and calls of them. Part of client_core.h.
-#ifndef RAYX_CLIENT_CORE_CLIENT_CORE_ACTORS_INL_H_
-#define RAYX_CLIENT_CORE_CLIENT_CORE_ACTORS_INL_H_
+// runtime/client/core/client_core_actors.inl.h
+//
+// ClientCore: actors and calls of them. The contract is client_core.h's, of which this is a part:
+// include that.
+#pragma once
 
 #include "client/core/client_core.h"
+#include "scheduling/wire.h"
 
 namespace rayx::client {
 
@@ -44,12 +47,12 @@ uint32_t ClientCore<Sink>::CreateActor(std::unique_ptr<TaskRecord> record, proto
   actor->id = id;
   actor->name = spec.name().empty() ? spec.class_name() : spec.name();
   actor->spec = std::move(spec);
-  actor->spec.mutable_id()->set_creator(id.creator.value);
-  actor->spec.mutable_id()->set_sequence(id.sequence);
+  *actor->spec.mutable_id() = scheduling::ToWire(id);
   const uint32_t slot = NewObject();
   if (slot == kNoSlot) {
     actor->state = proto::ACTOR_DEAD;
-    actor->death = EncodeError(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
+    actor->death =
+        EncodeError(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
     return index;
   }
   actor->creation_slot = slot;
@@ -75,7 +78,8 @@ void ClientCore<Sink>::SendCreation(uint32_t slot) {
   frame.append(reinterpret_cast<const char*>(record.body.data()), record.body.size());
   if (frame.size() > kCreationBytesMax) {
     EndCreation(actor, EncodeError(ErrorCode::kInvalidOption,
-                                   "actor " + actor.name + ": its constructor's arguments exceed 112 KiB in " +
+                                   "actor " + actor.name +
+                                       ": its constructor's arguments exceed 112 KiB in " +
                                        "all; Put the large ones and pass references"));
     return;
   }
@@ -100,8 +104,10 @@ void ClientCore<Sink>::EndCreation(ActorRecord& actor, const std::string& error)
   actor.state = proto::ACTOR_DEAD;
   actor.connected = false;
   actor.death = error;
-  FailCalls(actor.in_flight, error);
-  FailCalls(actor.queued, error);
+  FailCalls(actor.in_flight.Take(), error);
+  FailCalls(std::exchange(actor.queued, {}), error);
+  if (actor.creation) ReleaseArguments(*actor.creation);
+  actor.creation.reset();
   if (actor.creation_slot == kNoSlot) return;
   const uint32_t slot = actor.creation_slot;
   actor.creation_slot = kNoSlot;
@@ -110,11 +116,32 @@ void ClientCore<Sink>::EndCreation(ActorRecord& actor, const std::string& error)
   ReleaseHold(slot);
 }
 
+// Its creation is done with, but for the arguments, which a restart needs again.
 template <class Sink>
-void ClientCore<Sink>::FailCalls(std::deque<uint32_t>& slots, const std::string& error) {
-  std::deque<uint32_t> failed = std::move(slots);
-  slots.clear();
-  for (uint32_t slot : failed) FailTask(slot, error);
+void ClientCore<Sink>::Created(ActorRecord& actor) {
+  if (actor.creation_slot == kNoSlot) return;
+  const uint32_t slot = actor.creation_slot;
+  actor.creation_slot = kNoSlot;
+  actor.creation = std::move(slab_.At(slot).task);
+  ResolveValue(slot, {});
+  ReleaseHold(slot);
+  if (actor.spec.max_restarts() != 0 || !actor.creation) return;
+  ReleaseArguments(*actor.creation);
+  actor.creation.reset();
+}
+
+// Its process has ended, whoever tells it first: the daemon or the head.
+template <class Sink>
+void ClientCore<Sink>::LoseIncarnation(ActorRecord& actor, const std::string& error) {
+  actor.connected = false;
+  actor.process = {};
+  actor.lost_at = now_;
+  FailCalls(actor.in_flight.Take(), error);
+}
+
+template <class Sink>
+void ClientCore<Sink>::FailCalls(const std::deque<uint32_t>& slots, const std::string& error) {
+  for (uint32_t slot : slots) FailTask(slot, error);
 }
 
 template <class Sink>
@@ -148,6 +175,7 @@ void ClientCore<Sink>::PumpActor(ActorRecord& actor, model::TimePoint) {
     const uint32_t slot = actor.queued.front();
     Entry& entry = slab_.At(slot);
     if (entry.state != EntryState::kQueued) return;  // its arguments are not there yet
+    if (!HasRoom(actor.process, actor.in_flight, slot)) return;
     model::FrameHeader& header = entry.task->header;
     header.destination = actor.process;
     header.source = options_.self;
@@ -159,7 +187,7 @@ void ClientCore<Sink>::PumpActor(ActorRecord& actor, model::TimePoint) {
     ++actor.calls;
     entry.state = EntryState::kSent;
     actor.queued.pop_front();
-    actor.in_flight.push_back(slot);
+    actor.in_flight.Add(slot, FrameBytes(slot));
   }
 }
 
@@ -167,7 +195,8 @@ template <class Sink>
 void ClientCore<Sink>::OnPeerConnected(model::ProcessId process, model::TimePoint now) {
   now_ = now;
   for (auto& actor : actors_) {
-    if (actor->process != process || actor->state != proto::ACTOR_ALIVE) continue;
+    if (!actor->process || actor->process != process || actor->state != proto::ACTOR_ALIVE)
+      continue;
     actor->connected = true;
     PumpActor(*actor, now);
   }
@@ -176,41 +205,43 @@ void ClientCore<Sink>::OnPeerConnected(model::ProcessId process, model::TimePoin
 template <class Sink>
 void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoint now) {
   now_ = now;
-  const model::ActorId id{model::ProcessId{view.id().creator()}, view.id().sequence()};
-  auto it = actor_by_id_.find(id);
+  auto it = actor_by_id_.find(scheduling::FromWire(view.id()));
   if (it == actor_by_id_.end()) return;
   ActorRecord& actor = *actors_[it->second];
   actor.watching = false;
   actor.unknown_since = {};
   if (actor.state == proto::ACTOR_DEAD) return;
-  if (view.version() > actor.version) {
+  if (view.version() >= actor.version) {
     actor.version = view.version();
     if (view.state() == proto::ACTOR_DEAD) {
       // For who calls it, the death of its process or VM is the actor's; the sentence says which.
       proto::ErrorInfo cause = view.cause();
       const auto code = static_cast<ErrorCode>(cause.code());
-      if (code == ErrorCode::kNone || code == ErrorCode::kNodeDied || code == ErrorCode::kWorkerDied) {
+      if (code == ErrorCode::kNone || code == ErrorCode::kNodeDied ||
+          code == ErrorCode::kWorkerDied) {
         cause.set_code(static_cast<int>(ErrorCode::kActorDied));
       }
       EndCreation(actor, cause.SerializeAsString());
       return;
     }
-    if (view.state() == proto::ACTOR_ALIVE && view.incarnation() > actor.incarnation) {
-      const bool first = actor.incarnation == 0;
+    // The head may tell of an incarnation's end before the daemon does.
+    if (actor.process && view.incarnation() != actor.incarnation) {
+      proto::ErrorInfo cause = view.cause();
+      cause.set_code(static_cast<int>(ErrorCode::kActorDied));
+      if (cause.message().empty()) cause.set_message("actor " + actor.name + " was restarted");
+      LoseIncarnation(actor, cause.SerializeAsString());
+    }
+    // The same process again: what made it unreachable has passed, or it is refused once more.
+    const bool again = view.incarnation() == actor.incarnation && !actor.connected &&
+                       now - actor.lost_at >= kBelieveViewAfter;
+    if (view.state() == proto::ACTOR_ALIVE && (view.incarnation() > actor.incarnation || again)) {
       actor.state = proto::ACTOR_ALIVE;
+      if (!again) actor.calls = 0;
       actor.incarnation = view.incarnation();
       actor.process = model::ProcessId{view.process()};
-      actor.calls = 0;
       actor.connected = actor.process.node() != options_.self.node();
       if (!actor.connected) sink_.ConnectPeer(actor.process);
-      if (first && actor.creation_slot != kNoSlot && actor.spec.max_restarts() == 0) {
-        const uint32_t slot = actor.creation_slot;
-        actor.creation_slot = kNoSlot;
-        std::unique_ptr<TaskRecord> record = std::move(slab_.At(slot).task);
-        ResolveValue(slot, {});
-        if (record) ReleaseArguments(*record);
-        ReleaseHold(slot);
-      }
+      Created(actor);
       PumpActor(actor, now);
     } else if (view.state() == proto::ACTOR_RESTARTING) {
       actor.state = proto::ACTOR_RESTARTING;
@@ -229,7 +260,8 @@ void ClientCore<Sink>::OnActorRefused(const model::ActorId& id, const proto::Err
   EndCreation(*actors_[it->second], error.SerializeAsString());
 }
 
-// The head could not be asked, or does not know the actor (yet: a handle may overtake its creation).
+// The head could not be asked, or does not know the actor (yet: a handle may overtake its
+// creation).
 template <class Sink>
 void ClientCore<Sink>::OnWatchFailed(const model::ActorId& id, const proto::ErrorInfo& error,
                                      model::TimePoint now) {
@@ -241,9 +273,8 @@ void ClientCore<Sink>::OnWatchFailed(const model::ActorId& id, const proto::Erro
   if (actor.state == proto::ACTOR_DEAD) return;
   actor.watch_again = now + std::chrono::milliseconds(100);
   if (actor.unknown_since == model::TimePoint{}) actor.unknown_since = now;
-  if (now - actor.unknown_since > std::chrono::seconds(10)) EndCreation(actor, error.SerializeAsString());
+  if (now - actor.unknown_since > std::chrono::seconds(10))
+    EndCreation(actor, error.SerializeAsString());
 }
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_CORE_CLIENT_CORE_ACTORS_INL_H_

@@ -1,6 +1,8 @@
-// ClientCore: objects, holds and values. Part of client_core.h.
-#ifndef RAYX_CLIENT_CORE_CLIENT_CORE_OBJECTS_INL_H_
-#define RAYX_CLIENT_CORE_CLIENT_CORE_OBJECTS_INL_H_
+// runtime/client/core/client_core_objects.inl.h
+//
+// ClientCore: objects, holds and values. The contract is client_core.h's, of which this is a part:
+// include that.
+#pragma once
 
 #include "client/core/client_core.h"
 
@@ -22,6 +24,15 @@ uint32_t ClientCore<Sink>::Find(const model::ObjectId& id) const {
   if (id.owner == options_.self) return slab_.FindOwn(id);
   auto it = foreign_.find(id);
   return it == foreign_.end() ? kNoSlot : it->second;
+}
+
+template <class Sink>
+bool ClientCore<Sink>::HoldsStored(const model::StoredLocation& location) {
+  const uint32_t slot = Find(location.object);
+  if (slot == kNoSlot) return false;
+  const Entry& entry = slab_.At(slot);
+  return entry.stored && entry.stored->node == location.node && entry.stored->job == location.job &&
+         entry.stored->entry == location.entry && entry.stored->generation == location.generation;
 }
 
 template <class Sink>
@@ -58,7 +69,8 @@ void ClientCore<Sink>::ReleaseHold(uint32_t slot) {
 template <class Sink>
 void ClientCore<Sink>::TryFree(uint32_t slot) {
   Entry& entry = slab_.At(slot);
-  if (entry.holds.load(std::memory_order_acquire) != 0 || entry.escaped || !entry.waiters.empty()) return;
+  if (entry.holds.load(std::memory_order_acquire) != 0 || entry.escaped || !entry.waiters.empty())
+    return;
   const bool idle = entry.state == EntryState::kReady || entry.state == EntryState::kForeign;
   if (!idle || entry.task) return;
   if (entry.id.owner == options_.self) {
@@ -130,7 +142,8 @@ void ClientCore<Sink>::ResolveItem(uint32_t slot, const model::Item& item) {
       break;
     }
     case model::ItemKind::kError:
-      ResolveError(slot, std::string(reinterpret_cast<const char*>(item.bytes.data()), item.bytes.size()));
+      ResolveError(
+          slot, std::string(reinterpret_cast<const char*>(item.bytes.data()), item.bytes.size()));
       break;
   }
 }
@@ -153,7 +166,8 @@ void ClientCore<Sink>::Finish(uint32_t slot) {
   while (!finished_.empty()) {
     const uint32_t at = finished_.back();
     finished_.pop_back();
-    slab_.At(at).holds.fetch_add(1, std::memory_order_relaxed);  // a failing dependant drops its own
+    // a failing dependant drops its own
+    slab_.At(at).holds.fetch_add(1, std::memory_order_relaxed);
     std::vector<Waiter> waiters = std::move(slab_.At(at).waiters);
     slab_.At(at).waiters.clear();
     for (const Waiter& waiter : waiters) {
@@ -165,7 +179,8 @@ void ClientCore<Sink>::Finish(uint32_t slot) {
       if (!dependant.task) continue;
       if (slab_.At(at).kind == ValueKind::kError) {
         const auto bytes = slab_.At(at).bytes();
-        FailTask(waiter.task_slot, std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+        FailTask(waiter.task_slot,
+                 std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
       } else if (--dependant.task->unresolved == 0) {
         Ready(waiter.task_slot, now_);
       }
@@ -222,8 +237,9 @@ void ClientCore<Sink>::OnFetchValue(const model::FrameHeader& header) {
   }
   std::vector<std::byte> body;
   model::BodyWriter writer(body);
-  const std::string error = EncodeError(
-      ErrorCode::kObjectLost, "object " + model::ToString(header.task) + " was released by its owner");
+  const std::string error =
+      EncodeError(ErrorCode::kObjectLost,
+                  "object " + model::ToString(header.task) + " was released by its owner");
   writer.AddError(std::as_bytes(std::span(error)));
   model::FrameHeader answer;
   answer.kind = model::FrameKind::kValue;
@@ -258,15 +274,18 @@ void ClientCore<Sink>::Want(uint32_t slot) {
 template <class Sink>
 void ClientCore<Sink>::OnValue(const model::FrameHeader& header, std::span<const std::byte> body) {
   const uint32_t slot = Find(header.task);
-  if (slot == kNoSlot || slot != header.cookie_slot || slab_.At(slot).state != EntryState::kFetching) return;
+  if (slot == kNoSlot || slot != header.cookie_slot ||
+      slab_.At(slot).state != EntryState::kFetching)
+    return;
   if (header.source != slab_.At(slot).id.owner && !header.source.is_daemon()) return;
   model::BodyReader reader(body, header.item_count);
   model::Item item;
   if (reader.Next(item)) {
     ResolveItem(slot, item);
   } else {
-    ResolveError(slot, EncodeError(ErrorCode::kObjectLost, "malformed answer from the owner of object " +
-                                                               model::ToString(header.task)));
+    ResolveError(slot,
+                 EncodeError(ErrorCode::kObjectLost, "malformed answer from the owner of object " +
+                                                         model::ToString(header.task)));
   }
 }
 
@@ -277,7 +296,8 @@ std::string ClientCore<Sink>::Describe(uint32_t slot) const {
   if (entry.task) text = "task " + entry.task->name + " (" + model::ToString(entry.id) + ")";
   switch (entry.state) {
     case EntryState::kWaiting:
-      return text + ": waits for " + std::to_string(entry.task ? entry.task->unresolved : 0) + " arguments";
+      return text + ": waits for " + std::to_string(entry.task ? entry.task->unresolved : 0) +
+             " arguments";
     case EntryState::kQueued:
       if (entry.task && entry.task->actor_index != kNoSlot) return text + ": waits for its actor";
       return text + ": queued, waits for a worker";
@@ -306,10 +326,9 @@ void ClientCore<Sink>::CheckInvariants() const {
   RAYX_CHECK(unresolved == unresolved_);
   for (const HeldLease& lease : leases_) {
     if (!lease.live) continue;
-    for (uint32_t slot : lease.in_flight) RAYX_CHECK(slab_.At(slot).state == EntryState::kSent);
+    for (uint32_t slot : lease.in_flight.slots())
+      RAYX_CHECK(slab_.At(slot).state == EntryState::kSent);
   }
 }
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_CORE_CLIENT_CORE_OBJECTS_INL_H_

@@ -1,6 +1,8 @@
-// ClientCore: tasks and leases. Part of client_core.h.
-#ifndef RAYX_CLIENT_CORE_CLIENT_CORE_TASKS_INL_H_
-#define RAYX_CLIENT_CORE_CLIENT_CORE_TASKS_INL_H_
+// runtime/client/core/client_core_tasks.inl.h
+//
+// ClientCore: tasks and leases. The contract is client_core.h's, of which this is a part: include
+// that.
+#pragma once
 
 #include <algorithm>
 
@@ -64,7 +66,8 @@ void ClientCore<Sink>::Ready(uint32_t slot, model::TimePoint now) {
   Entry& entry = slab_.At(slot);
   if (!BuildBody(slot)) {
     FailTask(slot, EncodeError(ErrorCode::kInvalidOption,
-                               "task " + entry.task->name + ": its arguments by value exceed 512 KiB in all; " +
+                               "task " + entry.task->name +
+                                   ": its arguments by value exceed 512 KiB in all; " +
                                    "Put the large ones"));
     return;
   }
@@ -103,8 +106,8 @@ bool ClientCore<Sink>::BuildBody(uint32_t slot) {
   return record.body.size() <= model::kBodyBytesMax;
 }
 
-// Short tasks are pipelined so that a worker finds the next one in its ring; long ones are not, so that
-// none waits behind another while a worker elsewhere is free.
+// Short tasks are pipelined so that a worker finds the next one in its ring; long ones are not, so
+// that none waits behind another while a worker elsewhere is free.
 template <class Sink>
 size_t ClientCore<Sink>::Depth(const TaskClass& task_class) const {
   if (task_class.mean_run_us < 0) return 1;
@@ -113,14 +116,18 @@ size_t ClientCore<Sink>::Depth(const TaskClass& task_class) const {
 }
 
 // The least loaded lease with room; one whose worker has been at a frame for long gets no more.
+// `full`: leases that refused a frame just now.
 template <class Sink>
-uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, model::TimePoint now) const {
+uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, const std::vector<uint32_t>& full,
+                                     model::TimePoint now) const {
   const size_t depth = Depth(task_class);
   uint32_t best = kNoSlot;
   for (uint32_t index : task_class.leases) {
     const HeldLease& lease = leases_[index];
     const size_t load = lease.in_flight.size();
-    if (lease.recalled || load >= depth) continue;
+    if (lease.recalled || lease.unreachable || load >= depth) continue;
+    if (!HasRoom(lease.worker, lease.in_flight, task_class.queued.front())) continue;
+    if (std::find(full.begin(), full.end(), index) != full.end()) continue;
     if (load > 0 && now - lease.progress > options_.stuck_after) continue;
     if (best == kNoSlot || load < leases_[best].in_flight.size()) best = index;
   }
@@ -140,12 +147,13 @@ bool ClientCore<Sink>::SendOn(uint32_t lease_index, uint32_t slot, model::TimePo
   entry.state = EntryState::kSent;
   entry.task->lease_index = lease_index;
   if (lease.in_flight.empty()) lease.progress = now;
-  lease.in_flight.push_back(slot);
+  lease.in_flight.Add(slot, FrameBytes(slot));
   return true;
 }
 
 template <class Sink>
 void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
+  std::vector<uint32_t> full;
   while (!task_class.queued.empty()) {
     const uint32_t slot = task_class.queued.front();
     if (slab_.At(slot).task->not_before > now) {
@@ -153,9 +161,13 @@ void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
       delayed_.push_back(slot);
       continue;
     }
-    const uint32_t lease = PickLease(task_class, now);
-    if (lease == kNoSlot || !SendOn(lease, slot, now)) break;
-    task_class.queued.pop_front();
+    const uint32_t lease = PickLease(task_class, full, now);
+    if (lease == kNoSlot) break;
+    if (SendOn(lease, slot, now)) {
+      task_class.queued.pop_front();
+    } else {
+      full.push_back(lease);
+    }
   }
   if (task_class.queued.empty()) {
     for (uint64_t request : task_class.requests) {
@@ -169,18 +181,21 @@ void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
   }
 }
 
-// Long tasks want a worker each. Short ones that the leases at hand get through in a few milliseconds are
-// not worth the messages.
+// Long tasks want a worker each. Short ones that the leases at hand get through in a few
+// milliseconds are not worth the messages.
 template <class Sink>
 size_t ClientCore<Sink>::LeasesWanted(const TaskClass& task_class, model::TimePoint now) const {
   const size_t queued = task_class.queued.size();
   if (task_class.mean_run_us >= 0 && task_class.mean_run_us < kLeaseWorthUs) {
-    const auto busy = static_cast<size_t>(static_cast<double>(queued) * task_class.mean_run_us / kLeaseWorthUs) + 1;
+    const auto busy =
+        static_cast<size_t>(static_cast<double>(queued) * task_class.mean_run_us / kLeaseWorthUs) +
+        1;
     // A lease whose worker has been at one frame for long does not get through anything.
     const auto held = static_cast<size_t>(
         std::count_if(task_class.leases.begin(), task_class.leases.end(), [&](uint32_t index) {
           const HeldLease& lease = leases_[index];
-          return !lease.recalled && (lease.in_flight.empty() || now - lease.progress <= options_.stuck_after);
+          return !lease.recalled && !lease.unreachable &&
+                 (lease.in_flight.empty() || now - lease.progress <= options_.stuck_after);
         }));
     return busy > held ? std::min(busy - held, kLeaseRequestsMax) : 0;
   }
@@ -202,8 +217,7 @@ void ClientCore<Sink>::AskForLeases(uint32_t class_index) {
       const Entry& object = slab_.At(argument.slot);
       if (object.kind == ValueKind::kStored) nodes.push_back(object.stored->node.value);
     }
-    sink_.RequestLease(request, task_class.description,
-                       static_cast<uint32_t>(task_class.queued.size()), nodes);
+    sink_.RequestLease(request, task_class.description, nodes);
   }
 }
 
@@ -221,6 +235,7 @@ void ClientCore<Sink>::OnLeaseGranted(uint64_t request, model::LeaseId id, model
   TaskClass& task_class = classes_[class_index];
   task_class.requests.erase(request);
   task_class.worker_limit = false;
+  task_class.failed_starts = 0;
   uint32_t index;
   if (free_leases_.empty()) {
     index = static_cast<uint32_t>(leases_.size());
@@ -242,8 +257,8 @@ void ClientCore<Sink>::OnLeaseGranted(uint64_t request, model::LeaseId id, model
 }
 
 template <class Sink>
-void ClientCore<Sink>::OnLeaseFailed(uint64_t request, const proto::ErrorInfo& error, bool worker_limit,
-                                     model::TimePoint now) {
+void ClientCore<Sink>::OnLeaseFailed(uint64_t request, const proto::ErrorInfo& error,
+                                     bool worker_limit, model::TimePoint now) {
   now_ = now;
   auto it = class_by_request_.find(request);
   if (it == class_by_request_.end()) return;
@@ -255,6 +270,16 @@ void ClientCore<Sink>::OnLeaseFailed(uint64_t request, const proto::ErrorInfo& e
     task_class.ask_again = now + std::chrono::milliseconds(50);
     return;
   }
+  // A worker that does not start (no pids, no memory for a moment) is tried again before its tasks
+  // fail.
+  const auto code = static_cast<ErrorCode>(error.code());
+  const bool passing = code == ErrorCode::kWorkerDied || code == ErrorCode::kNodeDied;
+  if (passing && (!task_class.leases.empty() || ++task_class.failed_starts < kFailedStartsMax)) {
+    task_class.ask_again =
+        now + std::chrono::milliseconds(100 << std::min(task_class.failed_starts, 4u));
+    return;
+  }
+  task_class.failed_starts = 0;
   std::deque<uint32_t> queued = std::move(task_class.queued);
   task_class.queued.clear();
   const std::string bytes = error.SerializeAsString();
@@ -269,7 +294,7 @@ void ClientCore<Sink>::OnLeaseRecalled(model::LeaseId id, model::TimePoint now) 
     HeldLease& lease = leases_[index];
     if (!lease.live || lease.id != id) continue;
     lease.recalled = true;
-    RevokeStuck(index, now);
+    RevokeStuck(index, /*oldest=*/true, now);
     if (lease.in_flight.empty()) ReturnLease(index, false);
     return;
   }
@@ -289,11 +314,7 @@ template <class Sink>
 void ClientCore<Sink>::RemoveFromLease(uint32_t lease_index, uint32_t slot, model::TimePoint now) {
   HeldLease& lease = leases_[lease_index];
   lease.progress = now;
-  if (!lease.in_flight.empty() && lease.in_flight.front() == slot) {
-    lease.in_flight.pop_front();
-  } else {
-    std::erase(lease.in_flight, slot);
-  }
+  lease.in_flight.Remove(slot, FrameBytes(slot));
   if (lease.in_flight.empty()) {
     lease.idle_since = now;
     if (lease.recalled) ReturnLease(lease_index, false);
@@ -340,28 +361,47 @@ template <class Sink>
 void ClientCore<Sink>::OnReply(const model::FrameHeader& header, std::span<const std::byte> body,
                                model::TimePoint now) {
   const uint32_t slot = CookieSlot(header);
-  if (slot == kNoSlot || slab_.At(slot).task->header.destination != header.source) return;
+  if (slot == kNoSlot || slab_.At(slot).task->header.destination != header.source) {
+    DropUnclaimed(header, body);
+    return;
+  }
   TaskRecord& record = *slab_.At(slot).task;
   const uint32_t lease_index = record.lease_index;
   const uint32_t actor_index = record.actor_index;
   if (lease_index != kNoSlot) {
     TaskClass& task_class = classes_[record.class_index];
     const double run = header.run_micros;
-    task_class.mean_run_us = task_class.mean_run_us < 0 ? run : task_class.mean_run_us * 0.9 + run * 0.1;
+    task_class.mean_run_us =
+        task_class.mean_run_us < 0 ? run : task_class.mean_run_us * 0.9 + run * 0.1;
     RemoveFromLease(lease_index, slot, now);
     CompleteTask(slot, header, body);
     if (!task_class.queued.empty()) Pump(task_class, now);
   } else {
     if (actor_index != kNoSlot) {
-      auto& in_flight = actors_[actor_index]->in_flight;
-      if (!in_flight.empty() && in_flight.front() == slot) {
-        in_flight.pop_front();
-      } else {
-        std::erase(in_flight, slot);
-      }
+      actors_[actor_index]->in_flight.Remove(slot, FrameBytes(slot));
     }
     CompleteTask(slot, header, body);
-    if (actor_index != kNoSlot && !actors_[actor_index]->queued.empty()) PumpActor(*actors_[actor_index], now);
+    if (actor_index != kNoSlot && !actors_[actor_index]->queued.empty())
+      PumpActor(*actors_[actor_index], now);
+  }
+}
+
+// A reply that nobody waits for any more (of a superseded attempt): its stored results would stay
+// for ever. One that comes twice names what the object still is.
+template <class Sink>
+void ClientCore<Sink>::DropUnclaimed(const model::FrameHeader& header,
+                                     std::span<const std::byte> body) {
+  if (header.task.owner != options_.self) return;
+  const uint32_t slot = slab_.FindOwn(header.task);
+  model::BodyReader reader(body, header.item_count);
+  model::Item item;
+  while (reader.Next(item)) {
+    if (item.kind != model::ItemKind::kStored || item.stored.object != header.task) continue;
+    const bool in_use = slot != kNoSlot && slab_.At(slot).kind == ValueKind::kStored &&
+                        slab_.At(slot).stored->node == item.stored.node &&
+                        slab_.At(slot).stored->entry == item.stored.entry &&
+                        slab_.At(slot).stored->generation == item.stored.generation;
+    if (!in_use) sink_.FreeStored(item.stored);
   }
 }
 
@@ -389,8 +429,10 @@ void ClientCore<Sink>::FailTask(uint32_t slot, const std::string& error) {
   if (!record) return;
   if (record->header.kind == model::FrameKind::kActorCall) {
     std::erase(actors_[record->actor_index]->queued, slot);
-  } else if (record->header.kind == model::FrameKind::kActorCreate && record->actor_index != kNoSlot) {
-    ActorRecord& actor = *actors_[record->actor_index];  // an argument failed: there will be no actor
+  } else if (record->header.kind == model::FrameKind::kActorCreate &&
+             record->actor_index != kNoSlot) {
+    // an argument failed: there will be no actor
+    ActorRecord& actor = *actors_[record->actor_index];
     slab_.At(slot).task = std::move(record);
     EndCreation(actor, error);
     return;
@@ -434,21 +476,25 @@ void ClientCore<Sink>::OnAttemptLost(uint32_t slot, const proto::DeathCause& cau
     Requeue(slot, now);
     return;
   }
-  const auto code = cause.code() != 0 ? static_cast<ErrorCode>(cause.code()) : ErrorCode::kWorkerDied;
+  const auto code =
+      cause.code() != 0 ? static_cast<ErrorCode>(cause.code()) : ErrorCode::kWorkerDied;
   if (code == ErrorCode::kWorkerDied) ++record.deaths;
   if (record.retries_left != 0) {  // negative: for ever
     if (record.retries_left > 0) --record.retries_left;
     // 0 for the first retry, then 100 ms doubling to 2 s: a crash loop does not burn the machine.
     const uint32_t retry = record.header.attempt;
     ++record.header.attempt;
-    if (retry > 1) record.not_before = now + std::chrono::milliseconds(std::min(100u << std::min(retry - 2, 5u), 2000u));
+    if (retry > 1)
+      record.not_before =
+          now + std::chrono::milliseconds(std::min(100u << std::min(retry - 2, 5u), 2000u));
     Requeue(slot, now);
     return;
   }
   const bool poisoned = record.header.attempt > 1 && record.deaths == record.header.attempt;
-  FailTask(slot, EncodeDeath(poisoned ? ErrorCode::kTaskPoisoned : code,
-                             "task " + record.name + ", attempt " + std::to_string(record.header.attempt),
-                             cause, record.header.attempt));
+  FailTask(slot,
+           EncodeDeath(poisoned ? ErrorCode::kTaskPoisoned : code,
+                       "task " + record.name + ", attempt " + std::to_string(record.header.attempt),
+                       cause, record.header.attempt));
 }
 
 template <class Sink>
@@ -460,22 +506,21 @@ void ClientCore<Sink>::OnProcessDied(model::ProcessId process, const proto::Deat
     HeldLease& lease = leases_[index];
     if (!lease.live || lease.worker != process) continue;
     // Newest first, because Requeue puts each at the front.
-    lost.insert(lost.end(), lease.in_flight.rbegin(), lease.in_flight.rend());
-    lease.in_flight.clear();
+    const std::deque<uint32_t> in_flight = lease.in_flight.Take();
+    lost.insert(lost.end(), in_flight.rbegin(), in_flight.rend());
     ReturnLease(index, true);
   }
   for (uint32_t slot : lost) {
     OnAttemptLost(slot, cause, sink_.MayHaveStarted(slab_.At(slot).task->header), now);
   }
   for (auto& actor : actors_) {
-    if (actor->process != process || actor->state != proto::ACTOR_ALIVE) continue;
-    actor->connected = false;
-    actor->process = {};
-    FailCalls(actor->in_flight, EncodeDeath(ErrorCode::kActorDied, "actor " + actor->name, cause));
+    if (!actor->process || actor->process != process) continue;
+    LoseIncarnation(*actor, EncodeDeath(ErrorCode::kActorDied, "actor " + actor->name, cause));
   }
   std::vector<uint32_t> orphans;
   for (const auto& [id, slot] : foreign_) {
-    if (id.owner == process && slab_.At(slot).state == EntryState::kFetching) orphans.push_back(slot);
+    if (id.owner == process && slab_.At(slot).state == EntryState::kFetching)
+      orphans.push_back(slot);
   }
   for (uint32_t slot : orphans) {
     ResolveError(slot, EncodeDeath(ErrorCode::kOwnerDied,
@@ -487,7 +532,8 @@ void ClientCore<Sink>::OnProcessDied(model::ProcessId process, const proto::Deat
 }
 
 template <class Sink>
-void ClientCore<Sink>::OnNodeDied(model::NodeNumber node, const std::string& reason, model::TimePoint now) {
+void ClientCore<Sink>::OnNodeDied(model::NodeNumber node, const std::string& reason,
+                                  model::TimePoint now) {
   std::set<model::ProcessId> gone;
   for (const HeldLease& lease : leases_) {
     if (lease.live && lease.worker.node() == node) gone.insert(lease.worker);
@@ -496,7 +542,8 @@ void ClientCore<Sink>::OnNodeDied(model::NodeNumber node, const std::string& rea
     if (actor->process.node() == node) gone.insert(actor->process);
   }
   for (const auto& [id, slot] : foreign_) {
-    if (id.owner.node() == node && slab_.At(slot).state == EntryState::kFetching) gone.insert(id.owner);
+    if (id.owner.node() == node && slab_.At(slot).state == EntryState::kFetching)
+      gone.insert(id.owner);
   }
   proto::DeathCause cause;
   cause.set_code(static_cast<int>(ErrorCode::kNodeDied));
@@ -521,8 +568,8 @@ void ClientCore<Sink>::OnNodeDied(model::NodeNumber node, const std::string& rea
 
 // A daemon could not deliver a frame of ours: its destination is gone.
 template <class Sink>
-void ClientCore<Sink>::OnUndeliverable(const model::FrameHeader& header, std::span<const std::byte> body,
-                                       model::TimePoint now) {
+void ClientCore<Sink>::OnUndeliverable(const model::FrameHeader& header,
+                                       std::span<const std::byte> body, model::TimePoint now) {
   proto::DeathCause cause;
   cause.set_reason("its process is gone");
   model::BodyReader reader(body, header.item_count);
@@ -543,21 +590,44 @@ void ClientCore<Sink>::OnUndeliverable(const model::FrameHeader& header, std::sp
   }
   const uint32_t slot = CookieSlot(header);
   if (slot == kNoSlot) return;
-  OnProcessDied(slab_.At(slot).task->header.destination, cause, now);
+  now_ = now;
+  // This frame never started. Those that may have are judged when the death itself is told.
+  TaskRecord& record = *slab_.At(slot).task;
+  if (record.actor_index != kNoSlot) {
+    ActorRecord& actor = *actors_[record.actor_index];
+    actor.in_flight.Remove(slot, FrameBytes(slot));
+    actor.connected = false;
+    actor.lost_at = now;
+    FailTask(slot, EncodeDeath(ErrorCode::kActorDied, "actor " + actor.name, cause));
+    return;
+  }
+  TaskClass& task_class = classes_[record.class_index];
+  if (record.lease_index != kNoSlot) {
+    HeldLease& lease = leases_[record.lease_index];
+    lease.unreachable = true;
+    lease.in_flight.Remove(slot, FrameBytes(slot));
+    if (lease.in_flight.empty()) ReturnLease(record.lease_index, /*worker_failed=*/true);
+  }
+  slab_.At(slot).task->not_before = now + kUndeliverableWait;
+  OnAttemptLost(slot, cause, /*started=*/false, now);
+  Pump(task_class, now);
 }
 
 // Takes back what a blocked or long-running worker has not started, newest first.
 template <class Sink>
-void ClientCore<Sink>::RevokeStuck(uint32_t lease_index, model::TimePoint now) {
+void ClientCore<Sink>::RevokeStuck(uint32_t lease_index, bool oldest, model::TimePoint now) {
   HeldLease& lease = leases_[lease_index];
   std::vector<uint32_t> revoked;
-  for (auto it = lease.in_flight.rbegin(); it != lease.in_flight.rend(); ++it) {
+  const std::deque<uint32_t>& sent = lease.in_flight.slots();
+  const auto end = oldest || sent.empty() ? sent.rend() : sent.rend() - 1;
+  for (auto it = sent.rbegin(); it != end; ++it) {
     const Revocation outcome = sink_.TryRevoke(slab_.At(*it).task->header);
     if (outcome == Revocation::kTooLate) break;  // frames start in order
     if (outcome == Revocation::kRevoked) revoked.push_back(*it);
+    if (outcome == Revocation::kAsked) lease.revoke_again = now + kRevokeAgain;
   }
   for (uint32_t slot : revoked) {
-    std::erase(lease.in_flight, slot);
+    lease.in_flight.Remove(slot, FrameBytes(slot));
     Requeue(slot, now);
   }
 }
@@ -568,7 +638,14 @@ void ClientCore<Sink>::OnRevokeReply(const model::FrameHeader& header, model::Ti
   if (slot == kNoSlot || (header.flags & model::kFlagTooLate) != 0) return;
   const uint32_t lease_index = slab_.At(slot).task->lease_index;
   if (lease_index == kNoSlot) return;
-  RemoveFromLease(lease_index, slot, now);
+  now_ = now;
+  // That it gave a frame back is no progress of the worker: else the frame would go to it again.
+  HeldLease& lease = leases_[lease_index];
+  lease.in_flight.Remove(slot, FrameBytes(slot));
+  if (lease.in_flight.empty()) {
+    lease.idle_since = now;
+    if (lease.recalled) ReturnLease(lease_index, false);
+  }
   Requeue(slot, now);
   Pump(classes_[slab_.At(slot).task->class_index], now);
 }
@@ -611,6 +688,11 @@ uint32_t ClientCore<Sink>::TakeForInline() {
 }
 
 template <class Sink>
+void ClientCore<Sink>::RefuseInline(const std::string& error) {
+  if (const uint32_t slot = TakeForInline(); slot != kNoSlot) FailTask(slot, error);
+}
+
+template <class Sink>
 void ClientCore<Sink>::OnClusterLost(const std::string& error) {
   lost_ = error;
   for (uint32_t slot = 0; slot < slab_.used(); ++slot) {
@@ -631,10 +713,10 @@ void ClientCore<Sink>::OnClusterLost(const std::string& error) {
   }
   class_by_request_.clear();
   delayed_.clear();
-  for (HeldLease& lease : leases_) lease.in_flight.clear();
+  for (HeldLease& lease : leases_) lease.in_flight.Take();
   for (auto& actor : actors_) {
     actor->queued.clear();
-    actor->in_flight.clear();
+    actor->in_flight.Take();
   }
 }
 
@@ -649,8 +731,9 @@ void ClientCore<Sink>::OnTick(model::TimePoint now) {
     if (!lease.live) continue;
     if (lease.in_flight.empty()) {
       if (now - lease.idle_since > options_.idle_lease) ReturnLease(index, false);
-    } else if (lease.in_flight.size() > 1 && now - lease.progress > options_.stuck_after) {
-      RevokeStuck(index, now);
+    } else if (lease.in_flight.size() > 1 && now - lease.progress > options_.stuck_after &&
+               now >= lease.revoke_again) {
+      RevokeStuck(index, /*oldest=*/false, now);
     }
   }
   for (TaskClass& task_class : classes_) {
@@ -666,5 +749,3 @@ void ClientCore<Sink>::OnTick(model::TimePoint now) {
 }
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_CORE_CLIENT_CORE_TASKS_INL_H_

@@ -1,12 +1,14 @@
+// runtime/client/core/entry.h
+//
 // What the client core keeps for one object and, until it has run, for the task that makes it.
 //
-// Purpose:  one entry an object; a task is the record hanging from its first result's entry. There is one
-//           pending table, not two: the entry's slot is the cookie that a call carries and its reply
-//           brings back.
-// Owner:    PendingSlab.      Threads: the baton's holder, but for `holds` (atomic) and, while a hold is
-//           kept, the value of a resolved entry, which no longer changes.
-#ifndef RAYX_CLIENT_CORE_ENTRY_H_
-#define RAYX_CLIENT_CORE_ENTRY_H_
+// Purpose:  one entry an object; a task is the record hanging from its first result's entry. There
+//           is one pending table, not two: the entry's slot is the cookie that a call carries and
+//           its reply brings back.
+// Owner:    PendingSlab.
+// Threads:  the baton's holder, but for `holds` (atomic) and, while a hold is kept, the value of a
+//           resolved entry, which no longer changes.
+#pragma once
 
 #include <array>
 #include <atomic>
@@ -55,17 +57,18 @@ struct TaskArgument {
 // A task that has not ended: what is needed to send it, and to send it again.
 struct TaskRecord {
   model::FrameHeader header;
-  std::vector<std::byte> body;           // as sent last
-  std::vector<std::byte> inline_values;  // used when there are references, to build the body at dispatch
-  std::vector<TaskArgument> arguments;   // empty: the body was built at submission
+  std::vector<std::byte> body;  // as sent last
+  // used when there are references, to build the body at dispatch
+  std::vector<std::byte> inline_values;
+  std::vector<TaskArgument> arguments;  // empty: the body was built at submission
   std::string name;
-  uint32_t unresolved = 0;               // arguments
+  uint32_t unresolved = 0;  // arguments
   int32_t retries_left = 0;
-  uint32_t deaths = 0;                   // attempts that ended with their worker's own death
-  uint32_t class_index = 0;              // of a kTask
-  uint32_t lease_index = kNoSlot;        // kSent, kTask
-  uint32_t actor_index = kNoSlot;        // kActorCall, kActorCreate
-  model::TimePoint not_before{};         // a retry's back-off
+  uint32_t deaths = 0;             // attempts that ended with their worker's own death
+  uint32_t class_index = 0;        // of a kTask
+  uint32_t lease_index = kNoSlot;  // kSent, kTask
+  uint32_t actor_index = kNoSlot;  // kActorCall, kActorCreate
+  model::TimePoint not_before{};   // a retry's back-off
   model::TimePoint submitted{};
 };
 
@@ -73,13 +76,15 @@ struct Entry {
   std::atomic<uint32_t> holds{0};
   EntryState state = EntryState::kFree;
   ValueKind kind = ValueKind::kNone;
-  bool escaped = false;      // its reference left this process inside a value: kept until the process ends
-  uint32_t next = kNoSlot;   // of the free list
+  // its reference left this process inside a value: kept until the process ends
+  bool escaped = false;
+  uint32_t next = kNoSlot;  // of the free list
   uint32_t value_bytes = 0;
   model::ObjectId id;
   std::array<std::byte, kEntryInlineBytes> inline_value{};
-  std::unique_ptr<std::byte[]> heap;                // kHeap: the encoded value; kError: an ErrorInfo
-  std::unique_ptr<model::StoredLocation> stored;    // kStored
+  // kHeap: the encoded value; kError: an ErrorInfo
+  std::unique_ptr<std::byte[]> heap;
+  std::unique_ptr<model::StoredLocation> stored;  // kStored
   std::unique_ptr<TaskRecord> task;
   std::vector<Waiter> waiters;
 
@@ -89,5 +94,3 @@ struct Entry {
 };
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_CORE_ENTRY_H_

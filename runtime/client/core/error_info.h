@@ -1,9 +1,10 @@
+// runtime/client/core/error_info.h
+//
 // Errors as the core carries them: encoded proto ErrorInfo.
 //
 // Purpose:  build the encoded errors that entries and frames hold.
 // Owner:    no state.      Threads: any.
-#ifndef RAYX_CLIENT_CORE_ERROR_INFO_H_
-#define RAYX_CLIENT_CORE_ERROR_INFO_H_
+#pragma once
 
 #include <cstdint>
 #include <string>
@@ -19,5 +20,3 @@ std::string EncodeDeath(ErrorCode code, const std::string& what, const proto::De
                         uint32_t attempt = 0);
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_CORE_ERROR_INFO_H_

@@ -1,13 +1,15 @@
+// runtime/client/core/pending_slab.h
+//
 // The one pending table: entries in stable chunks with a LIFO free list.
 //
-// Purpose:  find an own object's entry from its id without a hash: the low 24 bits of a sequence are the
-//           slot, the upper 40 count up, so that a slot's reuse is another id.
-// Owner:    ClientCore.       Threads: the baton's holder; At(slot) of a live slot also by whoever keeps
-//           a hold on it (chunks never move).
+// Purpose:  find an own object's entry from its id without a hash: the low 24 bits of a sequence
+//           are the slot, the upper 40 count up, so that a slot's reuse is another id.
+// Owner:    ClientCore.
+// Threads:  the baton's holder; At(slot) of a live slot also by whoever keeps a hold on it (chunks
+//           never move).
 // Promises: Find of an id that is not live gives kNoSlot, whoever made it up.
 // Limits:   2^24 live entries; Allocate gives kNoSlot beyond.
-#ifndef RAYX_CLIENT_CORE_PENDING_SLAB_H_
-#define RAYX_CLIENT_CORE_PENDING_SLAB_H_
+#pragma once
 
 #include <atomic>
 #include <memory>
@@ -94,5 +96,3 @@ class PendingSlab {
 };
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_CORE_PENDING_SLAB_H_

@@ -6,7 +6,7 @@
 
 #include "client/cluster_client.h"
 #include "client/error_bridge.h"
-#include "client/executor/process_title.h"
+#include "io/process_title.h"
 
 namespace rayx::client {
 namespace {
@@ -27,8 +27,9 @@ class ReplySink final : public detail::ResultSink {
     const size_t bytes = value.EncodedBytes();
     if (bytes <= model::kInlineValueBytesMax) {
       std::unique_ptr<std::byte, void (*)(std::byte*)> aligned(
-          static_cast<std::byte*>(::operator new(bytes + 1, std::align_val_t{detail::kBufferAlignment})),
-          [](std::byte* p) { ::operator delete(p, std::align_val_t{detail::kBufferAlignment}); });
+          static_cast<std::byte*>(
+              ::operator new (bytes + 1, std::align_val_t{detail::kBufferAlignment})),
+          [](std::byte* p) { ::operator delete (p, std::align_val_t{detail::kBufferAlignment}); });
       value.EncodeTo(aligned.get());
       writer_.AddInline({aligned.get(), bytes});
       return;
@@ -76,7 +77,8 @@ void Executor::RunOne(std::unique_lock<std::mutex>& lock) {
   has_next_ = false;
   Run(lock, call, [&](model::FrameHeader& reply, std::span<const std::byte> results) {
     client_.SendReply(reply, results);
-    if (Peer* peer = client_.links().Route(call.peer); peer != nullptr && peer->process == call.peer) {
+    if (Peer* peer = client_.links().Route(call.peer);
+        peer != nullptr && peer->process == call.peer) {
       peer->channel->MarkDone(call.header.claim_slot, call.header.cookie_sequence);
     }
   });
@@ -94,8 +96,8 @@ void Executor::Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver
   context.task_name = entry != nullptr ? entry->name : "unknown function";
   context.task = call.header.task;
   context.attempt = call.header.attempt;
-  context.actor = call.header.kind == model::FrameKind::kTask ? model::ActorId{} : call.header.actor;
-  context.actor_concurrency = concurrency_;
+  context.actor =
+      call.header.kind == model::FrameKind::kTask ? model::ActorId{} : call.header.actor;
   context.incarnation = incarnation_;
   // A task that runs inside another one's Get: the outer one's state comes back afterwards.
   const bool outer_running = running_;
@@ -104,7 +106,9 @@ void Executor::Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver
   const model::TimePoint start = client_.Now();
   running_ = true;
   title_shown_ = false;
+  ++depth_;
   running_name_ = context.task_name;
+  client_.ShowTask(context.task_name);
   running_since_ = start;
   lock.unlock();
 
@@ -116,6 +120,19 @@ void Executor::Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver
   ClusterClient::CurrentContext() = outer;
 
   lock.lock();
+  --depth_;
+  // A worker that is told to end fails what its user code waits for. That is not the call's own
+  // outcome: its owner learns of this process's death and judges it.
+  if (succeeded || !client_.ending()) Reply(call, start, results, items, succeeded, deliver);
+  if (title_shown_) io::SetProcessTitle("rayx worker:idle");
+  running_ = outer_running;
+  running_name_ = std::move(outer_name);
+  title_shown_ = outer_shown;
+  client_.ShowTask(running_name_);
+}
+
+void Executor::Reply(const Call& call, model::TimePoint start, std::span<const std::byte> results,
+                     uint16_t items, bool succeeded, const Deliver& deliver) {
   model::FrameHeader reply = call.header;
   reply.kind = model::FrameKind::kReply;
   reply.flags = succeeded ? 0 : model::kFlagFailed;
@@ -125,10 +142,6 @@ void Executor::Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver
   const auto ran = std::chrono::duration_cast<std::chrono::microseconds>(client_.Now() - start);
   reply.run_micros = static_cast<uint32_t>(std::min<int64_t>(ran.count(), UINT32_MAX));
   deliver(reply, results);
-  if (title_shown_) SetProcessTitle("rayx worker:idle");
-  running_ = outer_running;
-  running_name_ = std::move(outer_name);
-  title_shown_ = outer_shown;
 }
 
 bool Executor::Execute(const Call& call, std::vector<std::byte>& results, uint16_t& items) {
@@ -184,20 +197,23 @@ detail::Arguments Executor::FetchArguments(const Call& call) {
     }
   }
   if (reader.error() != model::FrameError::kNone) {
-    Throw(ErrorCode::kSerializationError, std::string("malformed call: ") + model::ToString(reader.error()));
+    Throw(ErrorCode::kSerializationError,
+          std::string("malformed call: ") + model::ToString(reader.error()));
   }
   return arguments;
 }
 
-void Executor::RunFunction(const Call& call, const detail::Arguments& arguments, detail::ResultSink& sink) {
+void Executor::RunFunction(const Call& call, const detail::Arguments& arguments,
+                           detail::ResultSink& sink) {
   const detail::FunctionEntry* entry = detail::FindFunction(call.header.function.value);
   if (entry == nullptr) {
     char id[32];
     std::snprintf(id, sizeof id, "%016lx", static_cast<unsigned long>(call.header.function.value));
-    Throw(ErrorCode::kUnknownFunction,
-          std::string("function ") + id + " is not registered in program " + ProgramPath() +
-              ": name it with RAYX_REMOTE where it is defined; if it stands in a static library, link that with " +
-              "rayx_link_whole");
+    Throw(ErrorCode::kUnknownFunction, std::string("function ") + id +
+                                           " is not registered in program " + io::ProgramPath() +
+                                           ": name it with RAYX_REMOTE where it is defined; if it "
+                                           "stands in a static library, link that with " +
+                                           "rayx_link_whole");
   }
   switch (call.header.kind) {
     case model::FrameKind::kTask:
@@ -209,12 +225,12 @@ void Executor::RunFunction(const Call& call, const detail::Arguments& arguments,
       actor_ = entry->factory(arguments);
       actor_id_ = call.header.actor;
       incarnation_ = call.header.incarnation;
-      concurrency_ = call.header.result_count;
       return;
     case model::FrameKind::kActorCall:
       if (entry->method == nullptr) break;
       if (!actor_ || call.header.actor != actor_id_) {
-        Throw(ErrorCode::kActorDied, "actor " + model::ToString(call.header.actor) + " is not in this process");
+        Throw(ErrorCode::kActorDied,
+              "actor " + model::ToString(call.header.actor) + " is not in this process");
       }
       entry->method(actor_.get(), arguments, sink);
       return;
@@ -226,14 +242,14 @@ void Executor::RunFunction(const Call& call, const detail::Arguments& arguments,
 
 bool Executor::HasStackLeft() const {
   const char here = 0;
-  return stack_lowest_ == nullptr ||
-         &here - static_cast<const char*>(stack_lowest_) > static_cast<ptrdiff_t>(kStackReserveBytes);
+  return stack_lowest_ == nullptr || &here - static_cast<const char*>(stack_lowest_) >
+                                         static_cast<ptrdiff_t>(kStackReserveBytes);
 }
 
 void Executor::OnTick(model::TimePoint now) {
   if (!running_ || title_shown_ || now - running_since_ < kTitleAfter) return;
   title_shown_ = true;
-  SetProcessTitle("rayx worker:" + running_name_);
+  io::SetProcessTitle("rayx worker:" + running_name_);
 }
 
 }  // namespace rayx::client

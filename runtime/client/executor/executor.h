@@ -1,14 +1,15 @@
+// runtime/client/executor/executor.h
+//
 // Runs the calls that reach a worker.
 //
 // Purpose:  claims call frames, fetches their arguments, runs the user's function, sends the reply.
 // Owner:    ClusterClient of a worker.
-// Threads:  FindCall, RunOne and RunHere: the task thread, baton held on entry and on return. OnTick: the
-//           attendant, baton held. User code runs without the baton.
-// Promises: a frame is claimed just before it runs, so that its owner can take it back until then; each
-//           claimed call is answered exactly once, whatever the user's function throws.
+// Threads:  FindCall, RunOne and RunHere: the task thread, baton held on entry and on return.
+//           OnTick: the attendant, baton held. User code runs without the baton.
+// Promises: a frame is claimed just before it runs, so that its owner can take it back until then;
+//           each claimed call is answered exactly once, whatever the user's function throws.
 // Limits:   the task thread reserves kTaskStackBytes; an actor serves one call at a time.
-#ifndef RAYX_CLIENT_EXECUTOR_EXECUTOR_H_
-#define RAYX_CLIENT_EXECUTOR_EXECUTOR_H_
+#pragma once
 
 #include <functional>
 #include <memory>
@@ -35,10 +36,12 @@ class Executor {
   bool FindCall();
   void RunOne(std::unique_lock<std::mutex>& lock);
   // Runs a call of this process's own on the calling thread's stack; `deliver` gets the reply.
-  using Deliver = std::function<void(model::FrameHeader& reply, std::span<const std::byte> results)>;
+  using Deliver =
+      std::function<void(model::FrameHeader& reply, std::span<const std::byte> results)>;
   void RunHere(std::unique_lock<std::mutex>& lock, const model::FrameHeader& header,
                std::vector<std::byte> body, const Deliver& deliver);
   bool HasStackLeft() const;
+  uint32_t depth() const { return depth_; }
   void SetStackBase(const void* lowest) { stack_lowest_ = lowest; }
   // Shows a task in the process title once it runs for longer than 1 ms.
   void OnTick(model::TimePoint now);
@@ -54,6 +57,8 @@ class Executor {
   };
 
   void Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver& deliver);
+  void Reply(const Call& call, model::TimePoint start, std::span<const std::byte> results,
+             uint16_t items, bool succeeded, const Deliver& deliver);
   // Without the baton. The reply's items go to `results`; true when the call succeeded.
   bool Execute(const Call& call, std::vector<std::byte>& results, uint16_t& items);
   detail::Arguments FetchArguments(const Call& call);
@@ -66,8 +71,8 @@ class Executor {
   std::shared_ptr<void> actor_;  // the actor that this worker hosts
   model::ActorId actor_id_;
   uint32_t incarnation_ = 0;
-  uint32_t concurrency_ = 1;
   const void* stack_lowest_ = nullptr;
+  uint32_t depth_ = 0;  // calls on the task thread's stack
   // Of the running call.
   bool running_ = false;
   bool title_shown_ = false;
@@ -77,5 +82,3 @@ class Executor {
 };
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_EXECUTOR_EXECUTOR_H_

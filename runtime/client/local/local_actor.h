@@ -1,14 +1,14 @@
+// runtime/client/local/local_actor.h
+//
 // An actor of local mode: an object on a thread of its own.
 //
 // Purpose:  runs calls in the order in which they came; with concurrency n on n threads.
 // Owner:    LocalRuntime and its own threads share it.
 // Threads:  any may call; user code runs on the actor's threads without a lock.
 // Promises: every call resolves: by its result, or with the actor's death. A call that runs when
-// the actor
-//           is killed cannot be interrupted: it resolves to ActorDied at once, and its thread ends
-//           when it returns.
-#ifndef RAYX_CLIENT_LOCAL_LOCAL_ACTOR_H_
-#define RAYX_CLIENT_LOCAL_LOCAL_ACTOR_H_
+//           the actor is killed cannot be interrupted: it resolves to ActorDied at once, and its
+//           thread ends when it returns.
+#pragma once
 
 #include <condition_variable>
 #include <cstdint>
@@ -116,5 +116,3 @@ class LocalFrameScope {
 };
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_LOCAL_LOCAL_ACTOR_H_

@@ -1,14 +1,14 @@
+// runtime/client/local/local_call.h
+//
 // One call in local mode: its arguments, its results, and running it.
 //
 // Purpose:  what tasks and actor calls share: encode the arguments, wait for those that are
-// references,
-//           run, resolve the results.
+//           references, run, resolve the results.
 // Owner:    the caller's stack for a task, the actor's queue for a call.
 // Threads:  one at a time.
 // Promises: holds its arguments' references and its results until it ends; Run and Fail never
-// throw.
-#ifndef RAYX_CLIENT_LOCAL_LOCAL_CALL_H_
-#define RAYX_CLIENT_LOCAL_LOCAL_CALL_H_
+//           throw.
+#pragma once
 
 #include <cstdint>
 #include <functional>
@@ -79,5 +79,3 @@ std::string DescribeCall(const char* kind, std::uint64_t function,
 const std::string& LocalHostName();
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_LOCAL_LOCAL_CALL_H_

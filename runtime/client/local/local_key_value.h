@@ -1,8 +1,9 @@
+// runtime/client/local/local_key_value.h
+//
 // The key-value table of local mode.
 //
 // Owner: LocalRuntime.   Threads: any.   Promises: Stop ends every wait with NotInitialized.
-#ifndef RAYX_CLIENT_LOCAL_LOCAL_KEY_VALUE_H_
-#define RAYX_CLIENT_LOCAL_LOCAL_KEY_VALUE_H_
+#pragma once
 
 #include <condition_variable>
 #include <cstdint>
@@ -34,5 +35,3 @@ class LocalKeyValue {
 };
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_LOCAL_LOCAL_KEY_VALUE_H_

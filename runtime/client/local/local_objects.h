@@ -1,12 +1,13 @@
+// runtime/client/local/local_objects.h
+//
 // The objects of local mode: values in their encoded form, counted references, and waiting for
 // them.
 //
-// Owner:    LocalRuntime.      Threads: any; one lock, never held while user code runs.
+// Owner:    LocalRuntime.
+// Threads:  any; one lock, never held while user code runs.
 // Promises: an object resolves once, to bytes or to an error; later attempts are ignored. It goes
-// with its
-//           last hold, and with it its holds on the objects inside its value.
-#ifndef RAYX_CLIENT_LOCAL_LOCAL_OBJECTS_H_
-#define RAYX_CLIENT_LOCAL_LOCAL_OBJECTS_H_
+//           with its last hold, and with it its holds on the objects inside its value.
+#pragma once
 
 #include <condition_variable>
 #include <cstddef>
@@ -77,5 +78,3 @@ class LocalObjects {
 };
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_LOCAL_LOCAL_OBJECTS_H_

@@ -1,16 +1,16 @@
-// Local mode: the whole of RayX inside the calling process (MECHANISMS 10).
+// runtime/client/local/local_runtime.h
+//
+// Local mode: the whole of RayX inside the calling process.
 //
 // Purpose:  the same program without a cluster: to debug it, to test it.
-// Owner:    Init makes it, Shutdown stops it.       Threads: any.
+// Owner:    Init makes it, Shutdown stops it.
+// Threads:  any.
 // Promises: tasks run inside Remote(), on the calling thread; actors on threads of their own.
-// Values pass
-//           through the serializer both ways; errors surface at Get. Stop waits up to kStopTimeout
-//           for calls that run, then leaves their threads behind and says so.
+//           Values pass through the serializer both ways; errors surface at Get. Stop waits up to
+//           kStopTimeout for calls that run, then leaves their threads behind and says so.
 // Limits:   resources, labels and strategies are accepted and ignored; a task is never retried,
-// because
-//           there is no worker that could die.
-#ifndef RAYX_CLIENT_LOCAL_LOCAL_RUNTIME_H_
-#define RAYX_CLIENT_LOCAL_LOCAL_RUNTIME_H_
+//           because there is no worker that could die.
+#pragma once
 
 #include <chrono>
 #include <cstdint>
@@ -91,5 +91,3 @@ class LocalRuntime : public detail::RuntimeInterface {
 };
 
 }  // namespace rayx::client
-
-#endif  // RAYX_CLIENT_LOCAL_LOCAL_RUNTIME_H_

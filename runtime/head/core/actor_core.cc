@@ -14,16 +14,15 @@ namespace {
 using model::ActorId;
 
 constexpr size_t kNameBytesMax = 256;
-
-ActorId FromWire(const proto::ActorId& id) {
-  return ActorId{model::ProcessId{id.creator()}, id.sequence()};
-}
+constexpr size_t kListedTextBytesMax = 1024;
 
 std::string RowKey(ActorId id) {
   return absl::StrCat(id.creator.value, ".", id.sequence);
 }
 
-bool IsDead(const proto::ActorView& view) { return view.state() == proto::ACTOR_DEAD; }
+bool IsDead(const proto::ActorView& view) {
+  return view.state() == proto::ACTOR_DEAD;
+}
 
 // Causes that a new start would only repeat, and ends that were meant.
 bool IsFinal(const proto::ErrorInfo& cause) {
@@ -78,7 +77,7 @@ void ActorCore::OnCreate(const proto::CreateActor& create, model::JobId job,
                          const std::string& name_space, model::TimePoint now, HeadEffects& effects,
                          proto::HeadResponse& response) {
   const proto::ActorSpec& spec = create.spec();
-  const ActorId id = FromWire(spec.id());
+  const ActorId id = scheduling::FromWire(spec.id());
   if (actors_.count(id) != 0) {
     RAYX_MARK("actor creation repeated");
     response.mutable_create_actor();
@@ -94,8 +93,8 @@ void ActorCore::OnCreate(const proto::CreateActor& create, model::JobId job,
   const auto strategy = scheduling::FromWire(spec.placement().strategy());
   for (const base::Status& status : {at_least.status(), lifetime.status(), strategy.status()}) {
     if (status.ok()) continue;
-    *response.mutable_error() =
-        MakeError(ErrorCode::kInvalidOption, absl::StrCat("creation of an actor: ", status.message()));
+    *response.mutable_error() = MakeError(ErrorCode::kInvalidOption,
+                                          absl::StrCat("creation of an actor: ", status.message()));
     return;
   }
   placement.demand = *lifetime;
@@ -161,7 +160,7 @@ void ActorCore::AnswerWatch(ReplyTo to, const proto::ActorView* view, HeadEffect
 
 bool ActorCore::OnWatch(const proto::WatchActor& watch, uint64_t request_id, ReplyTo to,
                         model::TimePoint now, proto::HeadResponse& response) {
-  const ActorId id = FromWire(watch.id());
+  const ActorId id = scheduling::FromWire(watch.id());
   const auto found = actors_.find(id);
   const bool known = found != actors_.end();
   if (known && (found->second.view.version() > watch.known_version() ||
@@ -193,14 +192,14 @@ void ActorCore::OnFind(const std::string& name, const std::string& name_space,
 
 void ActorCore::OnKill(const proto::KillActor& kill, model::TimePoint now, HeadEffects& effects,
                        proto::HeadResponse& response) {
-  const ActorId id = FromWire(kill.id());
+  const ActorId id = scheduling::FromWire(kill.id());
   const auto found = actors_.find(id);
   response.mutable_kill_actor()->set_existed(found != actors_.end() && !IsDead(found->second.view));
   if (!response.kill_actor().existed()) return;
   Actor& actor = found->second;
-  const std::string reason = absl::StrCat(Describe(actor.view), " was killed",
-                                          kill.reason().empty() ? "" : ": ",
-                                          kill.reason().substr(0, 1024));
+  const std::string reason =
+      absl::StrCat(Describe(actor.view), " was killed", kill.reason().empty() ? "" : ": ",
+                   kill.reason().substr(0, 1024));
   StopWhereItIs(id, actor, reason, effects);
   proto::ErrorInfo cause = MakeError(ErrorCode::kActorDied, reason);
   if (kill.no_restart()) {
@@ -215,8 +214,7 @@ void ActorCore::StopWhereItIs(ActorId id, const Actor& actor, const std::string&
   if (!actor.node) return;
   StopActor& stop = effects.stops.emplace_back();
   stop.node = actor.node;
-  stop.id.set_creator(id.creator.value);
-  stop.id.set_sequence(id.sequence);
+  stop.id = scheduling::ToWire(id);
   stop.incarnation = actor.view.incarnation();
   stop.reason = reason;
 }
@@ -249,6 +247,7 @@ void ActorCore::WaitForPlace(ActorId id, Actor& actor, model::Duration delay,
   actor.view.set_node(0);
   actor.view.set_pid(0);
   actor.node = {};
+  starting_.erase(id);
   actor.not_before = now + delay;
   actor.waiting_since = now + delay;
   waiting_.insert(id);
@@ -260,6 +259,7 @@ void ActorCore::Bury(ActorId id, Actor& actor, proto::ErrorInfo cause, HeadEffec
   *actor.view.mutable_cause() = std::move(cause);
   actor.node = {};
   waiting_.erase(id);
+  starting_.erase(id);
   if (!actor.spec.name().empty()) names_.erase({actor.name_space, actor.spec.name()});
   specs_bytes_ -= actor.spec.ByteSizeLong();
   actor.spec.clear_creation_frame();
@@ -286,6 +286,7 @@ bool ActorCore::TryPlace(ActorId id, Actor& actor, model::TimePoint now, HeadEff
       actor.view.set_node(place.node.value);
       waiting_.erase(id);
       view_.Reserve(place.node, actor.placement.demand);
+      starting_[id] = Start{};
       effects.starts.push_back({place.node, actor.spec, actor.view.incarnation()});
       break;
     case scheduling::Placement::Kind::kWait:
@@ -316,11 +317,29 @@ void ActorCore::Place(model::TimePoint now, HeadEffects& effects) {
   }
 }
 
+// What a node says to have may be from before it heard of a start: until the first word after its
+// acknowledgement the start counts as not yet subtracted.
+void ActorCore::OnHeartbeat(model::NodeNumber node) {
+  for (auto it = starting_.begin(); it != starting_.end();) {
+    const Actor& actor = actors_.at(it->first);
+    const bool here = actor.node == node;
+    if (here) view_.Reserve(node, actor.placement.demand);
+    it = here && it->second.acknowledged ? starting_.erase(it) : std::next(it);
+  }
+}
+
 void ActorCore::OnStartAnswered(ActorId id, uint32_t incarnation, const proto::ErrorInfo& error,
                                 bool definite, model::TimePoint now, HeadEffects& effects) {
   const auto found = actors_.find(id);
-  if (error.code() == 0 || found == actors_.end()) return;
+  if (found == actors_.end()) return;
   Actor& actor = found->second;
+  if (error.code() == 0) {
+    const auto start = starting_.find(id);
+    if (start != starting_.end() && actor.view.incarnation() == incarnation) {
+      start->second.acknowledged = true;
+    }
+    return;
+  }
   if (!actor.node || actor.view.incarnation() != incarnation ||
       actor.view.state() == proto::ACTOR_ALIVE || IsDead(actor.view)) {
     RAYX_MARK("start answered late");
@@ -337,7 +356,7 @@ void ActorCore::OnStartAnswered(ActorId id, uint32_t incarnation, const proto::E
 
 void ActorCore::OnReport(const proto::ActorReport& report, model::TimePoint now,
                          HeadEffects& effects) {
-  const ActorId id = FromWire(report.id());
+  const ActorId id = scheduling::FromWire(report.id());
   const model::ProcessId process{report.process()};
   const auto found = actors_.find(id);
   const bool current = found != actors_.end() && found->second.node &&
@@ -362,9 +381,20 @@ void ActorCore::OnReport(const proto::ActorReport& report, model::TimePoint now,
     OnDeath(id, actor, std::move(cause), now, effects);
     return;
   }
-  if (report.state() != proto::ACTOR_ALIVE || actor.view.state() == proto::ACTOR_ALIVE || !process) {
+  if (actor.view.state() == proto::ACTOR_ALIVE) return;
+  if (report.state() == proto::ACTOR_PENDING) {
+    RAYX_MARK("no room where it was placed");
+    // Its word is newer than the view: nothing more goes there until its next heartbeat.
+    if (const scheduling::NodeView* node = view_.Find(actor.node)) {
+      const model::ResourceSet all = node->available;
+      view_.Reserve(actor.node, all);
+    }
+    WaitForPlace(id, actor, options_.restart_delay, now);
+    Changed(actor, effects);
     return;
   }
+  if (report.state() != proto::ACTOR_ALIVE || !process) return;
+  starting_.erase(id);
   actor.view.set_state(proto::ACTOR_ALIVE);
   actor.view.set_process(report.process());
   actor.view.set_pid(report.pid());
@@ -380,9 +410,9 @@ void ActorCore::OnNodeDied(model::NodeNumber node, const std::string& reason, mo
   }
   for (const ActorId id : there) {
     Actor& actor = actors_.at(id);
-    proto::ErrorInfo cause = MakeError(
-        ErrorCode::kNodeDied, absl::StrCat(Describe(actor.view), " was on node ", ToString(node),
-                                           ", which died: ", reason));
+    proto::ErrorInfo cause =
+        MakeError(ErrorCode::kNodeDied, absl::StrCat(Describe(actor.view), " was on node ",
+                                                     ToString(node), ", which died: ", reason));
     cause.set_node(node.value);
     OnDeath(id, actor, std::move(cause), now, effects);
   }
@@ -421,7 +451,23 @@ void ActorCore::OnTick(model::TimePoint now, HeadEffects& effects) {
 }
 
 void ActorCore::FillActors(google::protobuf::RepeatedPtrField<proto::ActorView>& actors) const {
-  for (const auto& [id, actor] : actors_) *actors.Add() = actor.view;
+  // The living first. One message holds 8 MiB and has to hold nodes and jobs beside these.
+  size_t bytes = 0;
+  for (const bool dead : {false, true}) {
+    for (const auto& [id, actor] : actors_) {
+      if (IsDead(actor.view) != dead) continue;
+      if (bytes >= options_.list_bytes_max) return;
+      proto::ActorView& view = *actors.Add();
+      view = actor.view;
+      view.mutable_cause()->clear_log_lines();
+      for (std::string* text :
+           {view.mutable_cause()->mutable_message(), view.mutable_cause()->mutable_what()}) {
+        if (text->size() > kListedTextBytesMax) text->resize(kListedTextBytesMax);
+      }
+      if (!actor.view.has_cause()) view.clear_cause();
+      bytes += view.ByteSizeLong() + 8;
+    }
+  }
 }
 
 void ActorCore::CheckInvariants() const {
@@ -438,6 +484,7 @@ void ActorCore::CheckInvariants() const {
     }
     bytes += actor.spec.ByteSizeLong();
     RAYX_CHECK((waiting_.count(id) == 1) == !actor.node, "an actor is placed or waits for it");
+    RAYX_CHECK(starting_.count(id) == 0 || actor.node, "a start without a node");
     RAYX_CHECK(actor.view.state() != proto::ACTOR_ALIVE || actor.view.process() != 0);
     RAYX_CHECK(actor.spec.max_restarts() < 0 ||
                actor.restarts <= static_cast<uint32_t>(actor.spec.max_restarts()));
@@ -449,6 +496,7 @@ void ActorCore::CheckInvariants() const {
     RAYX_CHECK(!waiting.empty() && actors_.count(id) == 0);
     watching += waiting.size();
   }
+  for (const auto& [id, start] : starting_) RAYX_CHECK(actors_.count(id) == 1);
   RAYX_CHECK(bytes == specs_bytes_);
   RAYX_CHECK(dead == dead_.size());
   RAYX_CHECK(named == names_.size());

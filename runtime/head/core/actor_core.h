@@ -1,14 +1,17 @@
 // runtime/head/core/actor_core.h
 //
 // Life of the cluster's actors: made, placed, alive, restarted, dead. Pure.
-// Owner:    HeadCore.                             Threads: the head's loop only.
-// Inputs:   creations, kills, watches; answers to StartActor; reports of the hosting nodes; deaths of
-//           nodes and ends of jobs; ticks. Outputs: HeadEffects.
+// Owner:    HeadCore.
+// Threads:  the head's loop only.
+// Inputs:   creations, kills, watches; answers to StartActor; reports of the hosting nodes; deaths
+//           of nodes and ends of jobs; ticks.
+// Outputs:  HeadEffects.
 // Promises: an actor has at most one accepting incarnation: a start that may have reached a node is
-//           stopped there and the next one has a higher number. A creation is accepted once, however
-//           often it is repeated. A name is held by one living actor of its namespace. Restarted at most
-//           max_restarts times. Every watch is answered, by a change or at its time. What no node of
-//           the cluster could host is dead with Infeasible after `infeasible_after`.
+//           stopped there and the next one has a higher number. A creation is accepted once,
+//           however often it is repeated. A name is held by one living actor of its namespace.
+//           Restarted at most max_restarts times. Every watch is answered, by a change or at its
+//           time. What no node of the cluster could host is dead with Infeasible after
+//           `infeasible_after`. A node that had no room after all costs no restart.
 // Limits:   ActorOptions; the newest dead_kept dead actors are remembered without their frames.
 //
 //   PENDING --placed, reported--> ALIVE --death, restarts left--> RESTARTING --reported--> ALIVE
@@ -38,6 +41,7 @@ struct ActorOptions {
   size_t specs_bytes_max = 256 * 1024 * 1024;  // of all living
   size_t dead_kept = 1000;
   size_t watchers_max = 65536;
+  size_t list_bytes_max = 4 * 1024 * 1024;  // of FillActors
   model::Duration watch_max = std::chrono::seconds(10);
   model::Duration infeasible_after = std::chrono::seconds(3);
   model::Duration restart_delay = std::chrono::milliseconds(100);  // doubles with each restart
@@ -47,8 +51,7 @@ struct ActorOptions {
 class ActorCore {
  public:
   // `view` is the membership's and outlives this.
-  ActorCore(ActorOptions options, scheduling::ClusterView& view)
-      : options_(options), view_(view) {}
+  ActorCore(ActorOptions options, scheduling::ClusterView& view) : options_(options), view_(view) {}
 
   void OnCreate(const proto::CreateActor& create, model::JobId job, const std::string& name_space,
                 model::TimePoint now, HeadEffects& effects, proto::HeadResponse& response);
@@ -63,6 +66,8 @@ class ActorCore {
   // What a node answered to StartActor. `definite`: the node itself refused, nothing was started.
   void OnStartAnswered(model::ActorId id, uint32_t incarnation, const proto::ErrorInfo& error,
                        bool definite, model::TimePoint now, HeadEffects& effects);
+  // After `node` has said what it has available.
+  void OnHeartbeat(model::NodeNumber node);
   void OnReport(const proto::ActorReport& report, model::TimePoint now, HeadEffects& effects);
   void OnNodeDied(model::NodeNumber node, const std::string& reason, model::TimePoint now,
                   HeadEffects& effects);
@@ -71,6 +76,7 @@ class ActorCore {
   void Place(model::TimePoint now, HeadEffects& effects);
   void OnTick(model::TimePoint now, HeadEffects& effects);
 
+  // As many as fit, causes without log lines.
   void FillActors(google::protobuf::RepeatedPtrField<proto::ActorView>& actors) const;
   void CheckInvariants() const;
 
@@ -83,8 +89,8 @@ class ActorCore {
     proto::ActorView view;
     model::NodeNumber node;  // where it was placed; none = waits for a place
     uint32_t restarts = 0;
-    model::TimePoint not_before;      // of the next placement
-    model::TimePoint waiting_since;   // for a place
+    model::TimePoint not_before;     // of the next placement
+    model::TimePoint waiting_since;  // for a place
     std::set<ReplyTo> watchers;
   };
   struct Watcher {
@@ -111,9 +117,13 @@ class ActorCore {
   scheduling::ClusterView& view_;
   std::map<model::ActorId, Actor> actors_;
   std::map<std::pair<std::string, std::string>, model::ActorId> names_;  // of the living
-  std::set<model::ActorId> waiting_;  // for a place
-  std::deque<model::ActorId> dead_;   // oldest first
-  size_t specs_bytes_ = 0;            // of the living
+  std::set<model::ActorId> waiting_;                                     // for a place
+  struct Start {
+    bool acknowledged = false;
+  };
+  std::map<model::ActorId, Start> starting_;  // placed, perhaps not in its node's word yet
+  std::deque<model::ActorId> dead_;           // oldest first
+  size_t specs_bytes_ = 0;                    // of the living
   std::map<ReplyTo, Watcher> watchers_;
   std::map<model::ActorId, std::set<ReplyTo>> watchers_of_unknown_;
   std::set<std::pair<model::TimePoint, ReplyTo>> watch_deadlines_;

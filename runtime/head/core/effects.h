@@ -1,7 +1,9 @@
 // runtime/head/core/effects.h
 //
-// What a step of the head's cores wants done. The shell runs the fields in this order and clears them.
-// Owner:    HeadServer, reused from step to step.      Threads: the head's loop.
+// What a step of the head's cores wants done. The shell runs the fields in this order and clears
+// them.
+// Owner:    HeadServer, reused from step to step.
+// Threads:  the head's loop.
 // Promises: every persist of a step completes before its replies and sends leave.
 #pragma once
 

@@ -58,6 +58,7 @@ proto::HeartbeatReply HeadCore::OnHeartbeat(const proto::HeartbeatRequest& reque
   for (const uint32_t job : request.jobs()) {
     if (!jobs_.IsRunning(model::JobId{job})) reply.add_ended_jobs(job);
   }
+  actors_.OnHeartbeat(model::NodeNumber{request.node()});
   actors_.Place(now, effects);
   return reply;
 }
@@ -83,9 +84,9 @@ proto::RegisterJobReply HeadCore::OnRegisterJob(const proto::RegisterJobRequest&
   const model::NodeNumber node = model::ProcessId{request.driver()}.node();
   if (!membership_.IsAlive(node)) {
     proto::RegisterJobReply reply;
-    *reply.mutable_error() =
-        MakeError(ErrorCode::kNodeDied, absl::StrCat("registration of a job: its node ",
-                                                     ToString(node), " is not in the cluster"));
+    *reply.mutable_error() = MakeError(
+        ErrorCode::kNodeDied,
+        absl::StrCat("registration of a job: its node ", ToString(node), " is not in the cluster"));
     return reply;
   }
   return jobs_.OnRegister(request, unix_ms, effects);
@@ -156,9 +157,6 @@ bool HeadCore::Dispatch(const proto::HeadRequest& request, ReplyTo to, model::Ti
     case proto::HeadRequest::kListNodes:
       membership_.FillNodes(*response.mutable_list_nodes()->mutable_nodes());
       response.mutable_list_nodes()->set_membership_version(membership_.version());
-      return true;
-    case proto::HeadRequest::kListActors:
-      actors_.FillActors(*response.mutable_list_actors()->mutable_actors());
       return true;
     case proto::HeadRequest::kListJobs:
       jobs_.FillJobs(*response.mutable_list_jobs()->mutable_jobs());

@@ -1,13 +1,14 @@
 // runtime/head/core/head_core.h
 //
-// The head's decisions: membership, jobs, actors, key-value, put together. Pure: no clock, no I/O, no
-// locks.
-// Owner:    HeadServer, one a cluster.             Threads: the head's loop only.
+// The head's decisions: membership, jobs, actors, key-value, put together. Pure: no clock, no I/O,
+// no locks.
+// Owner:    HeadServer, one a cluster.
+// Threads:  the head's loop only.
 // Inputs:   On*() calls, each with `now`; `unix_ms` is wall time for people.
 // Outputs:  the answer as return value (of calls that wait: later, in effects.replies) and
 //           HeadEffects, run in order by the shell.
-// Promises: every request may be repeated in every phase and is answered the same way; a step's effects
-//           are complete when it returns.
+// Promises: every request may be repeated in every phase and is answered the same way; a step's
+//           effects are complete when it returns.
 // Limits:   those of its parts.
 #pragma once
 

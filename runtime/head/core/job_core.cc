@@ -43,8 +43,8 @@ proto::RegisterJobReply JobCore::OnRegister(const proto::RegisterJobRequest& req
   const model::JobId id{next_job_++};
   Job& job = jobs_[id];
   job.registration = request.registration();
-  job.name_space = request.job_namespace().empty() ? absl::StrCat("job-", id.value)
-                                                   : request.job_namespace();
+  job.name_space =
+      request.job_namespace().empty() ? absl::StrCat("job-", id.value) : request.job_namespace();
   job.info.set_id(id.value);
   job.info.set_program(request.program());
   job.info.set_driver(request.driver());
@@ -53,8 +53,7 @@ proto::RegisterJobReply JobCore::OnRegister(const proto::RegisterJobRequest& req
   job.info.set_host(request.host());
   job.info.set_pid(request.pid());
   by_registration_[request.registration()] = id;
-  effects.persists.push_back(
-      {Table::kJob, absl::StrCat(id.value), job.info.SerializeAsString()});
+  effects.persists.push_back({Table::kJob, absl::StrCat(id.value), job.info.SerializeAsString()});
   return answer(job);
 }
 

@@ -114,17 +114,17 @@ void KvCore::OnAdd(model::JobId job, const proto::KvAdd& add, HeadEffects& effec
   int64_t value = 0;
   const std::string* present = Find(job, add.key());
   if (present != nullptr && !ParseInteger(*present, value)) {
-    *response.mutable_error() = MakeError(
-        ErrorCode::kInvalidOption,
-        absl::StrCat("key-value: the value of \"", add.key().substr(0, 100),
-                     "\" is not a decimal number, so nothing can be added to it"));
+    *response.mutable_error() =
+        MakeError(ErrorCode::kInvalidOption,
+                  absl::StrCat("key-value: the value of \"", add.key().substr(0, 100),
+                               "\" is not a decimal number, so nothing can be added to it"));
     return;
   }
   int64_t sum = 0;
   if (__builtin_add_overflow(value, add.amount(), &sum)) {
-    *response.mutable_error() =
-        MakeError(ErrorCode::kInvalidOption,
-                  absl::StrCat("key-value: adding to \"", add.key().substr(0, 100), "\" overflows"));
+    *response.mutable_error() = MakeError(
+        ErrorCode::kInvalidOption,
+        absl::StrCat("key-value: adding to \"", add.key().substr(0, 100), "\" overflows"));
     return;
   }
   if (auto error = Store(job, add.key(), absl::StrCat(sum), effects); error.code() != 0) {
@@ -142,10 +142,9 @@ void KvCore::OnCount(model::JobId job, proto::HeadResponse& response) const {
 bool KvCore::OnWait(model::JobId job, const proto::KvWait& wait, uint64_t request_id, ReplyTo to,
                     model::TimePoint now, proto::HeadResponse& response) {
   if (static_cast<size_t>(wait.keys_size()) > options_.keys_a_wait_max) {
-    *response.mutable_error() =
-        MakeError(ErrorCode::kInvalidOption, absl::StrCat("key-value: a wait for ", wait.keys_size(),
-                                                          " keys; at most ",
-                                                          options_.keys_a_wait_max));
+    *response.mutable_error() = MakeError(
+        ErrorCode::kInvalidOption, absl::StrCat("key-value: a wait for ", wait.keys_size(),
+                                                " keys; at most ", options_.keys_a_wait_max));
     return true;
   }
   Waiter waiter;
@@ -169,8 +168,8 @@ bool KvCore::OnWait(model::JobId job, const proto::KvWait& wait, uint64_t reques
   waiter.missing = *missing;
   waiter.job = job;
   waiter.request_id = request_id;
-  waiter.deadline =
-      now + std::min<model::Duration>(std::chrono::milliseconds(wait.timeout_ms()), options_.wait_max);
+  waiter.deadline = now + std::min<model::Duration>(std::chrono::milliseconds(wait.timeout_ms()),
+                                                    options_.wait_max);
   waiting_for_[{job, waiter.missing}].insert(to);
   deadlines_.insert({waiter.deadline, to});
   waiters_.emplace(to, std::move(waiter));
@@ -179,9 +178,8 @@ bool KvCore::OnWait(model::JobId job, const proto::KvWait& wait, uint64_t reques
 
 const std::string* KvCore::FirstMissing(model::JobId job,
                                         const std::vector<std::string>& keys) const {
-  const auto missing = std::find_if(keys.begin(), keys.end(), [&](const std::string& key) {
-    return Find(job, key) == nullptr;
-  });
+  const auto missing = std::find_if(
+      keys.begin(), keys.end(), [&](const std::string& key) { return Find(job, key) == nullptr; });
   return missing == keys.end() ? nullptr : &*missing;
 }
 

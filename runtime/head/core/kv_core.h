@@ -1,11 +1,12 @@
 // runtime/head/core/kv_core.h
 //
 // The key-value store, one space a job. Pure.
-// Owner:    HeadCore.                           Threads: the head's loop only.
+// Owner:    HeadCore.
+// Threads:  the head's loop only.
 // Inputs:   requests of one job each (the caller has checked that it runs).
 // Outputs:  answers; those of waiters come later, as effects.replies.
-// Promises: a waiter is answered once, when all its keys are there or at its time; keys that were there
-//           together at one moment are enough. A wrong key or value changes nothing.
+// Promises: a waiter is answered once, when all its keys are there or at its time; keys that were
+//           there together at one moment are enough. A wrong key or value changes nothing.
 // Limits:   KvOptions.
 #pragma once
 

@@ -92,7 +92,6 @@ proto::RegisterNodeReply MembershipCore::OnRegister(const proto::RegisterNodeReq
 void MembershipCore::FillReply(const Node& node, proto::RegisterNodeReply& reply) const {
   reply.set_node(node.info.number());
   reply.set_cluster(options_.cluster);
-  reply.set_cluster_epoch(options_.epoch);
   reply.set_membership_version(version_);
   FillNodes(*reply.mutable_nodes());
 }

@@ -1,12 +1,13 @@
 // runtime/head/core/membership_core.h
 //
 // Which nodes the cluster has and which of them live. Pure.
-// Owner:    HeadCore.                         Threads: the head's loop only.
+// Owner:    HeadCore.
+// Threads:  the head's loop only.
 // Inputs:   registrations, heartbeats, goodbyes, ticks, each with `now`.
 // Outputs:  answers; the numbers of nodes that died in this step.
-// Promises: a registration is answered with one number however often it is repeated; a number is never
-//           reused; a dead node stays dead and is told so; the version grows with every birth and death.
-//           A node unheard of for `suspect` gets no new work, for `dead` is dead.
+// Promises: a registration is answered with one number however often it is repeated; a number is
+//           never reused; a dead node stays dead and is told so; the version grows with every birth
+//           and death. A node unheard of for `suspect` gets no new work, for `dead` is dead.
 // Limits:   nodes_max alive; the newest dead_nodes_kept dead ones are remembered by name.
 #pragma once
 
@@ -25,7 +26,6 @@ namespace rayx::head {
 
 struct MembershipOptions {
   std::string cluster;  // id
-  uint64_t epoch = 1;
   model::Duration suspect = std::chrono::seconds(3);
   model::Duration dead = std::chrono::seconds(10);
   size_t nodes_max = 1024;

@@ -2,10 +2,11 @@
 //
 // Remembers how changes were answered, so that a repeated request changes nothing and gets the same
 // answer. Pure.
-// Owner:    HeadCore.            Threads: the head's loop only.
+// Owner:    HeadCore.
+// Threads:  the head's loop only.
 // Promises: the answer to (process, request id) as it was given.
-// Limits:   the newest entries_max answers and bytes_max bytes; an older repeat is a new request. Callers
-//           repeat for seconds only.
+// Limits:   the newest entries_max answers and bytes_max bytes; an older repeat is a new request.
+//           Callers repeat for seconds only.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +35,8 @@ class ReplyCache {
 
   // A request id of 0 is nobody's.
   void Remember(uint64_t process, uint64_t request_id, const proto::HeadResponse& response) {
-    if (request_id == 0 || !replies_.emplace(std::pair(process, request_id), response).second) return;
+    if (request_id == 0 || !replies_.emplace(std::pair(process, request_id), response).second)
+      return;
     order_.emplace_back(process, request_id);
     bytes_ += response.ByteSizeLong();
     while (order_.size() > options_.entries_max || bytes_ > options_.bytes_max) {

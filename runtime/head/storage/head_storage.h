@@ -1,11 +1,13 @@
 // runtime/head/storage/head_storage.h
 //
 // Where the head keeps what must outlive it.
-// Owner:    HeadServer.                 Threads: the head's loop only.
+// Owner:    HeadServer.
+// Threads:  the head's loop only.
 // Inputs:   the Persists of a core's step, applied before anything of that step is sent.
 // Promises: Apply takes a whole step or nothing of it. What was applied is seen by ForEach, in the
 //           order of tables and keys.
-// Limits:   an implementation says what survives what (MemoryStorage: nothing survives the process).
+// Limits:   an implementation says what survives what (MemoryStorage: nothing survives the
+//           process).
 #pragma once
 
 #include <cstdint>
@@ -40,9 +42,9 @@ class HeadStorage {
 class MemoryStorage final : public HeadStorage {
  public:
   base::Status Apply(std::span<const Persist> step) override;
-  base::Status ForEach(
-      Table table,
-      const std::function<void(const std::string& key, const std::string& value)>& row) const override;
+  base::Status ForEach(Table table,
+                       const std::function<void(const std::string& key, const std::string& value)>&
+                           row) const override;
 
  private:
   std::map<std::pair<Table, std::string>, std::string> rows_;

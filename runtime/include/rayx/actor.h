@@ -1,16 +1,14 @@
 // Actors: objects that live in a process of their own and are called from everywhere.
 //
 // Purpose:  rayx::Actor(C::Create).Remote(arguments...) makes one; handle.Task(&C::m).Remote(...)
-// calls it. Owner:    the actor lives until Kill, ExitActor, the end of its job (unless detached)
-// or its death.
-//           Handles are plain values: they may be copied, sent and returned, and do not keep it
-//           alive.
+//           calls it.
+// Owner:    the actor lives until Kill, ExitActor, the end of its job (unless detached) or its
+//           death. Handles are plain values: they may be copied, sent and returned, and do not keep
+//           it alive.
 // Promises: with SetMaxConcurrency(1), the default, the calls of one caller run one at a time, in
-// order.
-//           Remote never waits: creation fails, if it does, at the Get of a call.
+//           order. Remote never waits: creation fails, if it does, at the Get of a call.
 // Limits:   a factory returns C*, std::unique_ptr<C> or std::shared_ptr<C>; a handle names the
-// class
-//           that the factory makes.
+//           class that the factory makes.
 #ifndef RAYX_ACTOR_H_
 #define RAYX_ACTOR_H_
 

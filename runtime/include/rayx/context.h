@@ -1,4 +1,9 @@
 // Where the calling code runs, and what the cluster is made of.
+//
+// Purpose:  for programs that act by node, attempt or job: GetRuntimeContext, Nodes.
+// Owner:    values: pictures of the moment of the call.
+// Threads:  any.
+// Limits:   throws NotInitialized before Init and after Shutdown.
 #ifndef RAYX_CONTEXT_H_
 #define RAYX_CONTEXT_H_
 

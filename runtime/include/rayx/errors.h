@@ -3,8 +3,7 @@
 // Purpose:  what RayX throws, and the numbers by which errors travel between processes.
 // Threads:  values; copying does not throw.
 // Promises: every exception that RayX throws is a std::exception and a rayx::Error. An exception
-// that
-//           the user's code threw remotely arrives as TaskErrorAs<E>, which is both E and
+//           that the user's code threw remotely arrives as TaskErrorAs<E>, which is both E and
 //           TaskError, where E is known here (the std:: family, RAYX_EXCEPTION); else as
 //           TaskErrorAs of the nearest std:: base that it has. Numbers never change their meaning.
 //

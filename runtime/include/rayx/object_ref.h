@@ -2,10 +2,9 @@
 //
 // Threads:  an ObjectRef is a value; using a const one from several threads at once is fine.
 // Promises: the object stays as long as a reference to it is held anywhere in the cluster.
-// References may
-//           be copied, moved, compared, hashed, put into containers, passed to and returned from
-//           tasks, and may outlive Shutdown (using them then throws NotInitialized). A Get of a
-//           failed call throws the error of the call (errors.h).
+//           References may be copied, moved, compared, hashed, put into containers, passed to and
+//           returned from tasks, and may outlive Shutdown (using them then throws NotInitialized).
+//           A Get of a failed call throws the error of the call (errors.h).
 // Limits:   times are milliseconds; a negative one, the default, waits for ever.
 #ifndef RAYX_OBJECT_REF_H_
 #define RAYX_OBJECT_REF_H_

@@ -2,9 +2,8 @@
 //
 // Purpose:  the options of a driver; every one has a default that works.
 // Promises: a flag on the command line counts more than the option, the option more than the
-// environment
-//           variable. A wrong value throws InvalidOption that names the option and what was
-//           expected.
+//           environment variable. A wrong value throws InvalidOption that names the option and what
+//           was expected.
 #ifndef RAYX_OPTIONS_H_
 #define RAYX_OPTIONS_H_
 

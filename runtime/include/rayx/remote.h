@@ -1,15 +1,13 @@
 // Naming the functions that other processes may run.
 //
 // Purpose:  RAYX_REMOTE(f, &C::m, C::Create, RAYX_FUNC(overloaded, int)); at namespace scope in the
-// source
-//           file that defines them makes Task(f), Actor(C::Create) and handle.Task(&C::m) work.
-//           Task<&f>(), Actor<&C::Create>() and handle.Task<&C::m>() need no RAYX_REMOTE.
+//           source file that defines them makes Task(f), Actor(C::Create) and handle.Task(&C::m)
+//           work. Task<&f>(), Actor<&C::Create>() and handle.Task<&C::m>() need no RAYX_REMOTE.
 // Promises: a function has the same id in every build and in every program that declares it alike.
 //           Functions of internal linkage (static, anonymous namespace) carry their source file in
 //           their id. Two functions with one id are an error of Init that names both.
 // Limits:   a static library's object file that nothing else refers to is dropped by the linker,
-// and its
-//           RAYX_REMOTE with it: rayx_link_whole(target library) in CMake keeps it.
+//           and its RAYX_REMOTE with it: rayx_link_whole(target library) in CMake keeps it.
 #ifndef RAYX_REMOTE_H_
 #define RAYX_REMOTE_H_
 

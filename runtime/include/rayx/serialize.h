@@ -2,16 +2,15 @@
 //
 // Purpose:  says which types may be arguments, results and objects, and how to make others so.
 // Promises: without a word: numbers, bool, enumerations, std::string, the containers of the
-// standard
-//           library, std::optional, variant, tuple, pair, array, chrono, complex, unique_ptr and
-//           shared_ptr (by value), rayx::ObjectRef, rayx::ActorHandle, and plain structs of at most
-//           16 fields of those. A vector of plain numbers or plain structs of numbers, and a
-//           string, travels as one block: from 4 KiB on it is written once, 64-byte aligned, and
-//           can be read in place (view.h). With RAYX_SERIALIZE or msgpack's MSGPACK_DEFINE inside:
-//           any class that can be made empty. With a specialisation of rayx::Serializer: any type.
+//           standard library, std::optional, variant, tuple, pair, array, chrono, complex,
+//           unique_ptr and shared_ptr (by value), rayx::ObjectRef, rayx::ActorHandle, and plain
+//           structs of at most 16 fields of those. A vector of plain numbers or plain structs of
+//           numbers, and a string, travels as one block: from 4 KiB on it is written once, 64-byte
+//           aligned, and can be read in place (view.h). With RAYX_SERIALIZE or msgpack's
+//           MSGPACK_DEFINE inside: any class that can be made empty. With a specialisation of
+//           rayx::Serializer: any type.
 // Limits:   values nested deeper than 1000 are refused with SerializationError. Pointers and views
-// do
-//           not compile. Both ends run the same program, so nothing here is self-describing.
+//           do not compile. Both ends run the same program, so nothing here is self-describing.
 #ifndef RAYX_SERIALIZE_H_
 #define RAYX_SERIALIZE_H_
 

@@ -3,9 +3,8 @@
 // Purpose:  run a function somewhere in the cluster; its result is an ObjectRef at once.
 // Threads:  any.
 // Promises: Remote never waits for the task (in local mode it runs it) and never throws what
-// happens
-//           there: that surfaces at Get. A worker's death reruns the task up to SetMaxRetries
-//           times; an exception that the function throws does not.
+//           happens there: that surfaces at Get. A worker's death reruns the task up to
+//           SetMaxRetries times; an exception that the function throws does not.
 // Limits:   parameters by value or const reference; no pointers or views.
 #ifndef RAYX_TASK_H_
 #define RAYX_TASK_H_

@@ -3,8 +3,7 @@
 // Purpose:  GetView(ref) reads a std::string or a std::vector of plain numbers (or plain structs of
 //           numbers) where it lies, without a copy.
 // Owner:    a View pins the object's bytes until it ends. What it converts to does not: hence only
-// named
-//           views convert.
+//           named views convert.
 // Promises: the bytes never change. Writing through a cast pointer ends the process.
 // Limits:   a small value may be a private copy inside the view.
 #ifndef RAYX_VIEW_H_

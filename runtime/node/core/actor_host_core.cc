@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "scheduling/wire.h"
 
 namespace rayx::node {
 
@@ -18,7 +19,7 @@ ActorLife ActorHostCore::LifeOf(const RequestKey& key) {
 
 void ActorHostCore::OnStart(const proto::ActorSpec& spec, uint32_t incarnation,
                             LeaseRequest request, ActorEffects& effects) {
-  const ActorLife life{ActorId{ProcessId{spec.id().creator()}, spec.id().sequence()}, incarnation};
+  const ActorLife life{scheduling::FromWire(spec.id()), incarnation};
   if (auto ended = ended_.find(life); ended != ended_.end()) {
     effects.reports.push_back(ended->second);
     return;
@@ -37,6 +38,15 @@ void ActorHostCore::OnStart(const proto::ActorSpec& spec, uint32_t incarnation,
   effects.requests.push_back(std::move(request));
 }
 
+void ActorHostCore::Remember(ActorEffects::Report report) {
+  const ActorLife life = report.life;
+  if (!ended_.try_emplace(life, std::move(report)).second) return;
+  ended_order_.push_back(life);
+  if (ended_order_.size() <= ended_max_) return;
+  ended_.erase(ended_order_.front());
+  ended_order_.pop_front();
+}
+
 void ActorHostCore::Die(Actors::iterator actor, proto::ErrorInfo cause, ActorEffects& effects) {
   const ActorLife life = actor->first;
   const ProcessId worker = actor->second.worker;
@@ -45,26 +55,25 @@ void ActorHostCore::Die(Actors::iterator actor, proto::ErrorInfo cause, ActorEff
   actors_.erase(actor);
   ActorEffects::Report report{life, proto::ACTOR_DEAD, worker, std::move(cause)};
   effects.reports.push_back(report);
-  ended_.insert_or_assign(life, std::move(report));
-  ended_order_.push_back(life);
-  if (ended_order_.size() <= ended_max_) return;
-  ended_.erase(ended_order_.front());
-  ended_order_.pop_front();
+  Remember(std::move(report));
 }
 
 void ActorHostCore::OnStop(const ActorLife& life, const std::string& reason,
                            ActorEffects& effects) {
+  proto::ErrorInfo cause;
+  cause.set_code(static_cast<int32_t>(ErrorCode::kActorDied));
+  cause.set_message(reason);
+  cause.set_node(self_.value);
   auto it = actors_.find(life);
-  if (it == actors_.end()) return;
+  if (it == actors_.end()) {
+    // It has overtaken the order to start: that one is answered with the end.
+    return Remember({life, proto::ACTOR_DEAD, {}, std::move(cause)});
+  }
   if (it->second.worker) {
     effects.ends.push_back({it->second.worker, reason});
   } else {
     effects.cancels.push_back({KeyOf(life)});
   }
-  proto::ErrorInfo cause;
-  cause.set_code(static_cast<int32_t>(ErrorCode::kActorDied));
-  cause.set_message(reason);
-  cause.set_node(self_.value);
   Die(it, std::move(cause), effects);
 }
 
@@ -89,7 +98,11 @@ void ActorHostCore::OnFailed(const RequestKey& key, const proto::ErrorInfo& caus
                              ActorEffects& effects) {
   auto it = actors_.find(LifeOf(key));
   if (it == actors_.end() || it->second.phase != Phase::kWanted) return;
-  Die(it, cause, effects);
+  if (cause.code() != 0) return Die(it, cause, effects);
+  ActorEffects::Report report{it->first, proto::ACTOR_PENDING, {}, {}};
+  actors_.erase(it);
+  effects.reports.push_back(report);
+  Remember(std::move(report));
 }
 
 void ActorHostCore::OnCreated(uint32_t cookie, ProcessId worker, const proto::ErrorInfo& failure,
@@ -146,7 +159,8 @@ void ActorHostCore::CheckInvariants() const {
   }
   RAYX_CHECK(with_worker == workers_.size(), "a worker hosts nobody");
   RAYX_CHECK(creating == cookies_.size(), "a creation is lost");
-  RAYX_CHECK(ended_.size() == ended_order_.size() && ended_.size() <= ended_max_, "ends miscounted");
+  RAYX_CHECK(ended_.size() == ended_order_.size() && ended_.size() <= ended_max_,
+             "ends miscounted");
 }
 
 }  // namespace rayx::node

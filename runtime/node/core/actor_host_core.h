@@ -1,11 +1,15 @@
 // runtime/node/core/actor_host_core.h
 //
 // The actors that the head placed on this node: from the order to start one to its end. Pure.
-// Owner:    NodeCore, one a node.               Threads: the node loop only.
-// Inputs:   On*() calls, each with `now`.       Outputs: appended to ActorEffects.
+// Owner:    NodeCore, one a node.
+// Threads:  the node loop only.
+// Inputs:   On*() calls, each with `now`.
+// Outputs:  appended to ActorEffects.
 // Promises: an incarnation is started at most once, however often the head repeats itself, and its
-//           last report is repeated to it; every started incarnation is reported ALIVE at most once and
-//           DEAD exactly once, with the cause of the first thing that went wrong.
+//           last report is repeated to it; every started incarnation is reported ALIVE at most once
+//           and DEAD exactly once, with the cause of the first thing that went wrong. One for which
+//           no room comes in time is reported PENDING instead: it never starts here. An order to
+//           stop that overtakes the one to start is remembered: the start is answered with the end.
 // Limits:   ended_max ended incarnations are remembered for repeats.
 //
 // wanted (resources, worker) -> creating (the creation frame runs) -> alive -> dead.
@@ -69,12 +73,12 @@ class ActorHostCore {
                ActorEffects& effects);
   void OnStop(const ActorLife& life, const std::string& reason, ActorEffects& effects);
   void OnGranted(const RequestKey& key, model::ProcessId worker, ActorEffects& effects);
+  // `cause` with code 0: no room in time.
   void OnFailed(const RequestKey& key, const proto::ErrorInfo& cause, ActorEffects& effects);
   // The reply to a creation frame. `failure` has code 0 when the constructor returned.
   void OnCreated(uint32_t cookie, model::ProcessId worker, const proto::ErrorInfo& failure,
                  ActorEffects& effects);
-  void OnWorkerGone(model::ProcessId worker, const proto::ErrorInfo& cause,
-                    ActorEffects& effects);
+  void OnWorkerGone(model::ProcessId worker, const proto::ErrorInfo& cause, ActorEffects& effects);
   void OnJobEnded(model::JobId job, ActorEffects& effects);
 
   size_t living() const { return actors_.size(); }
@@ -95,6 +99,7 @@ class ActorHostCore {
 
   static ActorLife LifeOf(const RequestKey& key);
   static RequestKey KeyOf(const ActorLife& life);
+  void Remember(ActorEffects::Report report);
   void Die(Actors::iterator actor, proto::ErrorInfo cause, ActorEffects& effects);
 
   const model::NodeNumber self_;

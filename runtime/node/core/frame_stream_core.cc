@@ -1,5 +1,6 @@
 #include "node/core/frame_stream_core.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -23,11 +24,16 @@ void FrameSenderCore::Push(const FrameHeader& header, std::span<const std::byte>
   frame.bytes.reserve(sizeof frame.header + body.size());
   frame.bytes.append(reinterpret_cast<const char*>(&frame.header), sizeof frame.header);
   frame.bytes.append(reinterpret_cast<const char*>(body.data()), body.size());
-  held_bytes_ += frame.bytes.size();
-  if (!has_credit_) return Sequence(std::move(frame));
+  if (!TakesCredit(header)) {
+    answers_bytes_ += frame.bytes.size();
+    return Sequence(std::move(frame));
+  }
   auto [it, added] = credits_.try_emplace(header.destination);
   Credit& credit = it->second;
   if (added) credit.allowed = limits_.credit_frames;
+  credit.gone = false;
+  credit.bytes += frame.bytes.size();
+  calls_bytes_ += frame.bytes.size();
   if (!credit.waiting.empty() || credit.used >= credit.allowed) {
     credit.waiting.push_back(std::move(frame));
     held_.insert(header.destination);
@@ -37,12 +43,31 @@ void FrameSenderCore::Push(const FrameHeader& header, std::span<const std::byte>
   Sequence(std::move(frame));
 }
 
+bool FrameSenderCore::Full(const FrameHeader& header) const {
+  if (!TakesCredit(header)) return answers_bytes_ >= limits_.answers_bytes_max;
+  if (calls_bytes_ < limits_.calls_bytes_max) return false;
+  auto it = credits_.find(header.destination);
+  return it != credits_.end() && it->second.bytes >= limits_.destination_bytes_min;
+}
+
+// The peer has handled the frame.
+void FrameSenderCore::Release(const StreamFrame& frame) {
+  if (!TakesCredit(frame.header)) {
+    answers_bytes_ -= frame.bytes.size();
+    return;
+  }
+  calls_bytes_ -= frame.bytes.size();
+  auto it = credits_.find(frame.header.destination);
+  it->second.bytes -= frame.bytes.size();
+  if (it->second.gone && it->second.bytes == 0) credits_.erase(it);
+}
+
 void FrameSenderCore::OnCredit(ProcessId destination, uint64_t frames_total) {
   auto it = credits_.find(destination);
   if (it == credits_.end()) return;
   Credit& credit = it->second;
-  // Totals only grow; one beyond what a window can be is a peer's nonsense.
-  if (frames_total <= credit.allowed || frames_total > credit.used + limits_.credit_frames) return;
+  frames_total = std::min(frames_total, credit.used + limits_.credit_frames);
+  if (frames_total <= credit.allowed) return;  // totals only grow
   credit.allowed = frames_total;
   while (!credit.waiting.empty() && credit.used < credit.allowed) {
     ++credit.used;
@@ -53,7 +78,8 @@ void FrameSenderCore::OnCredit(ProcessId destination, uint64_t frames_total) {
 }
 
 bool FrameSenderCore::NextBatch(proto::FrameBatch& batch) {
-  if (sent_ >= sequenced_) return false;
+  if (sent_ >= sequenced_ && !greet_) return false;
+  greet_ = false;
   batch.set_stream_incarnation(incarnation_);
   batch.set_first_sequence(sent_ + 1);
   uint32_t frames = 0;
@@ -72,7 +98,7 @@ bool FrameSenderCore::NextBatch(proto::FrameBatch& batch) {
 void FrameSenderCore::OnAcknowledged(uint64_t sequence) {
   if (sequence > sent_) return;  // of what was never sent: nonsense
   while (acknowledged_ < sequence) {
-    held_bytes_ -= kept_.front().bytes.size();
+    Release(kept_.front());
     kept_.pop_front();
     ++acknowledged_;
   }
@@ -82,12 +108,18 @@ std::vector<StreamFrame> FrameSenderCore::OnDestinationGone(ProcessId destinatio
   std::vector<StreamFrame> frames;
   auto it = credits_.find(destination);
   if (it == credits_.end()) return frames;
-  for (StreamFrame& frame : it->second.waiting) {
-    held_bytes_ -= frame.bytes.size();
+  Credit& credit = it->second;
+  for (StreamFrame& frame : credit.waiting) {
+    calls_bytes_ -= frame.bytes.size();
+    credit.bytes -= frame.bytes.size();
     frames.push_back(std::move(frame));
   }
+  credit.waiting.clear();
+  credit.used = 0;
+  credit.allowed = limits_.credit_frames;
+  credit.gone = true;
   held_.erase(destination);
-  credits_.erase(it);
+  if (credit.bytes == 0) credits_.erase(it);
   return frames;
 }
 
@@ -100,7 +132,7 @@ std::vector<StreamFrame> FrameSenderCore::TakeAll() {
   kept_.clear();
   credits_.clear();
   held_.clear();
-  held_bytes_ = 0;
+  calls_bytes_ = answers_bytes_ = 0;
   sent_ = acknowledged_ = sequenced_;
   return frames;
 }
@@ -108,20 +140,27 @@ std::vector<StreamFrame> FrameSenderCore::TakeAll() {
 void FrameSenderCore::CheckInvariants() const {
   RAYX_CHECK(acknowledged_ <= sent_ && sent_ <= sequenced_, "sequences out of order");
   RAYX_CHECK(kept_.size() == sequenced_ - acknowledged_, "a frame is lost or kept too long");
+  size_t answers = 0;
+  std::map<ProcessId, size_t> calls;
+  for (const StreamFrame& frame : kept_) {
+    (TakesCredit(frame.header) ? calls[frame.header.destination] : answers) += frame.bytes.size();
+  }
   size_t bytes = 0;
-  for (const StreamFrame& frame : kept_) bytes += frame.bytes.size();
   for (const auto& [destination, credit] : credits_) {
     RAYX_CHECK(credit.used <= credit.allowed, "more frames sent than allowed");
     RAYX_CHECK(credit.waiting.empty() == (held_.count(destination) == 0), "held miscounted");
     RAYX_CHECK(credit.waiting.empty() || credit.used == credit.allowed, "credit is not used");
-    for (const StreamFrame& frame : credit.waiting) bytes += frame.bytes.size();
+    size_t own = calls[destination];
+    for (const StreamFrame& frame : credit.waiting) own += frame.bytes.size();
+    RAYX_CHECK(own == credit.bytes, "bytes of a destination miscounted");
+    RAYX_CHECK(own != 0 || !credit.gone, "a destination that is gone is kept");
+    bytes += own;
   }
-  RAYX_CHECK(bytes == held_bytes_, "bytes miscounted");
+  RAYX_CHECK(bytes == calls_bytes_ && answers == answers_bytes_, "bytes miscounted");
 }
 
 base::Status FrameReceiverCore::OnBatch(const proto::FrameBatch& batch,
                                         std::vector<Received>& frames) {
-  if (batch.frames() == 0) return absl::OkStatus();
   if (batch.stream_incarnation() != incarnation_) {  // another start of that daemon
     incarnation_ = batch.stream_incarnation();
     handled_ = told_ = 0;
@@ -152,11 +191,19 @@ base::Status FrameReceiverCore::OnBatch(const proto::FrameBatch& batch,
   return absl::OkStatus();
 }
 
-void FrameReceiverCore::OnDelivered(ProcessId destination) {
-  Delivered& delivered = delivered_[destination];
+void FrameReceiverCore::OnDelivered(const FrameHeader& header) {
+  if (!TakesCredit(header)) return;
+  Delivered& delivered = delivered_[header.destination];
   ++delivered.total;
   // Every quarter of a window is often enough.
-  if (delivered.total - delivered.told >= limits_.credit_frames / 4) to_tell_.insert(destination);
+  if (delivered.total - delivered.told >= limits_.credit_frames / 4) {
+    to_tell_.insert(header.destination);
+  }
+}
+
+void FrameReceiverCore::OnDestinationGone(ProcessId destination) {
+  delivered_.erase(destination);
+  to_tell_.erase(destination);
 }
 
 bool FrameReceiverCore::NextAcknowledgement(proto::FrameBatch& batch) {

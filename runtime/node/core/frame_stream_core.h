@@ -1,15 +1,24 @@
 // runtime/node/core/frame_stream_core.h
 //
-// The two ends of a stream of frames between two daemons: order, acknowledgement, repetition after a
-// break, credit (MECHANISMS 5). Pure.
-// Owner:    PeerNodes, a pair a node and urgency.      Threads: the node loop only.
+// The two ends of a stream of frames between two daemons: order, acknowledgement, repetition after
+// a break, credit. The sender holds frames back by credit per destination process, so that the
+// stream never waits for a ring and a busy actor cannot block the frame that would free it. Pure.
+// Owner:    PeerNodes, a pair a node and urgency.
+// Threads:  the node loop only.
 // Inputs:   frames to send; batches of the peer, which are checked.
-// Promises: every frame is handled by the peer once and in order (per destination: frames without
-//           credit let others pass), however often the connection breaks, while both daemons live;
-//           the sender never has more than `credit` frames of a destination under way that the
-//           peer has not put into that destination's ring.
-// Limits:   unacknowledged_bytes_max wait for an acknowledgement, then Full(); credit_frames a
-//           destination.
+// Promises: every frame is handled by the peer once and in order (the calls to a destination among
+//           themselves, all that is no call among itself), however often the connection breaks,
+//           while both daemons live. Every new connection is greeted, with frames or without, so
+//           that the peer can tell its acknowledgements and credit.
+//           Calls take credit: never more than credit_frames of a destination are under way that
+//           the peer has not put into that destination's ring. What is no call (answers, questions,
+//           news) takes none and never waits for a process nor behind a call, because a process
+//           that takes no calls may wait for just that frame.
+// Limits:   calls: Full for a destination that itself holds destination_bytes_min, once all calls
+//           together hold calls_bytes_max; so a busy destination never stops the calls to another.
+//           Answers: Full at answers_bytes_max without an acknowledgement. Those wait for the two
+//           daemons and the network alone, so this ends by itself. What the peer has acknowledged
+//           is bounded by what its processes asked for: an answer each to calls and questions.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +37,16 @@
 namespace rayx::node {
 
 struct StreamLimits {
-  size_t unacknowledged_bytes_max = 64 << 20;
+  size_t calls_bytes_max = 64 << 20;
+  size_t destination_bytes_min = 1 << 20;
+  size_t answers_bytes_max = 64 << 20;
   size_t batch_bytes_max = 256 << 10;
   uint64_t credit_frames = 256;
 };
+
+inline bool TakesCredit(const model::FrameHeader& header) {
+  return IsCall(header.kind);
+}
 
 // A frame as it lies in FrameBatch.data: header and body.
 struct StreamFrame {
@@ -41,26 +56,31 @@ struct StreamFrame {
 
 class FrameSenderCore {
  public:
-  // Without credit: for urgent frames, which are few and small.
-  FrameSenderCore(std::string incarnation, bool has_credit, StreamLimits limits = {})
-      : incarnation_(std::move(incarnation)), has_credit_(has_credit), limits_(limits) {}
+  explicit FrameSenderCore(std::string incarnation, StreamLimits limits = {})
+      : incarnation_(std::move(incarnation)), limits_(limits) {}
 
   void Push(const model::FrameHeader& header, std::span<const std::byte> body);
-  bool Full() const { return held_bytes_ >= limits_.unacknowledged_bytes_max; }
-  // The next frames that were not sent yet. False: none.
+  // A frame like this one is better left where it is.
+  bool Full(const model::FrameHeader& header) const;
+  // The next frames that were not sent yet, or the greeting of a new connection. False: neither.
   bool NextBatch(proto::FrameBatch& batch);
   void OnAcknowledged(uint64_t sequence);
+  // `frames_total` calls may be sent in all. A total beyond a window counts as a whole window, so
+  // that no miscount stops a destination.
   void OnCredit(model::ProcessId destination, uint64_t frames_total);
   // A new connection: what was not acknowledged is sent again.
-  void OnReconnected() { sent_ = acknowledged_; }
-  // What waits for the credit of a destination that is no more.
+  void OnReconnected() {
+    sent_ = acknowledged_;
+    greet_ = true;
+  }
+  // Returns what waits for the credit of a destination that is no more, and counts its credit
+  // anew: the peer no longer does, each later call comes back as undeliverable.
   std::vector<StreamFrame> OnDestinationGone(model::ProcessId destination);
   // The peer is dead: all that it may not have handled, in order.
   std::vector<StreamFrame> TakeAll();
 
-  bool HasUnsent() const { return sent_ < sequenced_; }
+  // Nothing is left for which a connection would be needed.
   bool idle() const { return kept_.empty() && held_.empty(); }
-  size_t held_bytes() const { return held_bytes_; }
   void CheckInvariants() const;
 
  private:
@@ -68,19 +88,23 @@ class FrameSenderCore {
     uint64_t allowed = 0;
     uint64_t used = 0;
     std::deque<StreamFrame> waiting;
+    size_t bytes = 0;   // of its calls, waiting or not acknowledged
+    bool gone = false;  // to be erased with its last byte
   };
   void Sequence(StreamFrame frame);
+  void Release(const StreamFrame& frame);
 
   const std::string incarnation_;
-  const bool has_credit_;
   const StreamLimits limits_;
+  bool greet_ = false;
   uint64_t acknowledged_ = 0;
   uint64_t sent_ = 0;
-  uint64_t sequenced_ = 0;             // frames count from 1
-  std::deque<StreamFrame> kept_;       // acknowledged_ + 1 .. sequenced_
+  uint64_t sequenced_ = 0;        // frames count from 1
+  std::deque<StreamFrame> kept_;  // acknowledged_ + 1 .. sequenced_
   std::map<model::ProcessId, Credit> credits_;
-  std::set<model::ProcessId> held_;    // destinations whose frames wait for credit
-  size_t held_bytes_ = 0;              // of kept_ and of what waits for credit
+  std::set<model::ProcessId> held_;  // destinations whose frames wait for credit
+  size_t calls_bytes_ = 0;           // waiting or not acknowledged
+  size_t answers_bytes_ = 0;         // not acknowledged
 };
 
 class FrameReceiverCore {
@@ -94,9 +118,11 @@ class FrameReceiverCore {
     std::span<const std::byte> body;
   };
   base::Status OnBatch(const proto::FrameBatch& batch, std::vector<Received>& frames);
-  // The frame has reached its destination's ring, or was answered.
-  void OnDelivered(model::ProcessId destination);
-  void OnDestinationGone(model::ProcessId destination) { delivered_.erase(destination); }
+  // The frame has reached its destination's ring, or was revoked before: a call gives its credit
+  // back. Not for frames whose destination is gone; they come back as undeliverable, which tells
+  // the peer.
+  void OnDelivered(const model::FrameHeader& header);
+  void OnDestinationGone(model::ProcessId destination);
   // What the peer is to be told; false: nothing new. A repeat after a reconnection tells all.
   bool NextAcknowledgement(proto::FrameBatch& batch);
   void OnReconnected();

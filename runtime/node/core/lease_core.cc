@@ -43,6 +43,13 @@ bool LeaseCore::AnswerRepeat(const LeaseRequest& request, LeaseEffects& effects)
 
 void LeaseCore::OnRequest(const LeaseRequest& request, TimePoint now, LeaseEffects& effects) {
   if (AnswerRepeat(request, effects)) return;
+  if (request.asking != options_.self) {
+    const scheduling::NodeView* asking = view_.Find(request.asking);
+    if (asking != nullptr && !asking->alive) {  // what it held was ended at its death, once
+      return Fail(request, ErrorCode::kNodeDied, "the asking node was declared dead", false,
+                  effects);
+    }
+  }
   if (queue_.size() >= options_.queued_max) {
     if (request.asking != options_.self) {
       effects.try_nodes.push_back({request.key, request.asking, NodeNumber{}});
@@ -81,8 +88,8 @@ void LeaseCore::OnCancel(const RequestKey& key, TimePoint now, LeaseEffects& eff
   auto it = lease_keys_.find(key);
   if (it == lease_keys_.end()) return;
   const Lease& lease = leases_.at(it->second);
-  // Granted already: the answer is on its way, and an owner of this node returns the lease. An answer
-  // to another node may have been lost.
+  // Granted already: the answer is on its way, and an owner of this node returns the lease. An
+  // answer to another node may have been lost.
   if (lease.worker && lease.request.asking == options_.self) return;
   EndLease(it->second, false, "cancelled", effects);
   Dispatch(now, effects);
@@ -191,8 +198,8 @@ void LeaseCore::OnRemoteFailed(const RequestKey& key, NodeNumber node, ErrorCode
   Fail(request, code, message, false, effects);
 }
 
-void LeaseCore::OnRemoteBusy(const RequestKey& key, NodeNumber node, NodeNumber next,
-                             TimePoint now, LeaseEffects& effects) {
+void LeaseCore::OnRemoteBusy(const RequestKey& key, NodeNumber node, NodeNumber next, TimePoint now,
+                             LeaseEffects& effects) {
   Queued* queued = FindQueued(key);
   if (queued == nullptr || queued->asked != node) return;
   queued->asked = NodeNumber{};
@@ -227,6 +234,7 @@ void LeaseCore::OnProcessGone(ProcessId process, TimePoint now, LeaseEffects& ef
     if (lease.request.key.owner == process && !lease.request.key.is_actor()) leases.push_back(id);
   }
   for (LeaseId id : leases) EndLease(id, true, "the owner of its task is gone", effects);
+  ForgetUnits(process);
   for (auto it = remote_leases_.begin(); it != remote_leases_.end();) {
     if (it->second.owner == process) {
       effects.returns.push_back({it->first, true});
@@ -241,20 +249,38 @@ void LeaseCore::OnProcessGone(ProcessId process, TimePoint now, LeaseEffects& ef
 void LeaseCore::OnJobEnded(model::JobId job, TimePoint now, LeaseEffects& effects) {
   std::vector<RequestKey> queued;
   for (const auto& [order, waiting] : queue_) {
-    if (waiting.request.job == job) queued.push_back(waiting.request.key);
+    if (waiting.request.job == job && !waiting.request.outlives_job)
+      queued.push_back(waiting.request.key);
   }
-  for (const RequestKey& key : queued) OnCancel(key, now, effects);
+  for (const RequestKey& key : queued) {
+    const LeaseRequest request = FindQueued(key)->request;
+    OnCancel(key, now, effects);
+    FailOfEndedJob(request, effects);
+  }
   std::vector<LeaseId> leases;
   for (const auto& [id, lease] : leases_) {
-    if (lease.request.job == job) leases.push_back(id);
+    if (lease.request.job == job && !lease.request.outlives_job) leases.push_back(id);
   }
-  for (LeaseId id : leases) EndLease(id, true, "its job has ended", effects);
+  for (LeaseId id : leases) {
+    const Lease& lease = leases_.at(id);
+    if (!lease.worker) FailOfEndedJob(lease.request, effects);
+    EndLease(id, true, "its job has ended", effects);
+  }
   Dispatch(now, effects);
+}
+
+// Its owner may live on: a detached actor of the job.
+void LeaseCore::FailOfEndedJob(const LeaseRequest& request, LeaseEffects& effects) {
+  if (request.key.is_actor()) return;  // ActorHostCore ends those
+  Fail(request, ErrorCode::kCancelled, "the job has ended", false, effects);
 }
 
 void LeaseCore::OnClusterView(const std::vector<scheduling::NodeView>& nodes, TimePoint now,
                               LeaseEffects& effects) {
-  for (const auto& node : nodes) view_.Upsert(node);
+  for (const auto& node : nodes) {
+    view_.Upsert(node);
+    if (!node.alive) OnNodeDead(node.number, node.death_reason, now, effects);
+  }
   if (!queue_.empty()) Dispatch(now, effects);
 }
 
@@ -281,6 +307,11 @@ void LeaseCore::OnNodeDead(NodeNumber node, const std::string& reason, TimePoint
                                                                     : std::next(it);
   }
   Dispatch(now, effects);
+}
+
+void LeaseCore::ForgetUnits(ProcessId owner) {
+  auto it = last_served_.lower_bound(Unit{owner, ""});
+  while (it != last_served_.end() && it->first.first == owner) it = last_served_.erase(it);
 }
 
 void LeaseCore::Fail(const LeaseRequest& request, ErrorCode code, const std::string& message,

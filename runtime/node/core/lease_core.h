@@ -1,18 +1,22 @@
 // runtime/node/core/lease_core.h
 //
 // Decides which request gets a worker of this node, waits, or is passed to another node. Pure.
-// Owner:    NodeCore, one a node.               Threads: the node loop only.
-// Inputs:   On*() calls, each with `now`.       Outputs: appended to LeaseEffects.
-// Promises: a request is granted at most once here, in whatever phase its repeat arrives, and repeats
-//           are answered alike; resources are never handed out twice; what no node could ever run is
-//           answered kInfeasible after `infeasible_after`, unless it asked to wait; a unit (owner and
-//           class) that holds fewer leases goes first, and leases of units that hold more are
-//           recalled for it after `recall_after`.
-// Limits:   queued_max requests wait; task_workers_max leases of tasks exist: beyond either a request
-//           is answered at once. A request is passed on at most kSpillsMax times.
+// Owner:    NodeCore, one a node.
+// Threads:  the node loop only.
+// Inputs:   On*() calls, each with `now`.
+// Outputs:  appended to LeaseEffects.
+// Promises: a request is granted at most once here, in whatever phase its repeat arrives, and
+//           repeats are answered alike; resources are never handed out twice; what no node could
+//           ever run is answered kInfeasible after `infeasible_after`, unless it asked to wait; a
+//           unit (owner and class) that holds fewer leases goes first, among equals the one that
+//           was served longest ago, and leases of units that hold more are recalled for it after
+//           `recall_after`. An actor that finds no room within `remote_wait` fails with kNone: the
+//           head looks for another node. What waits when its job ends is answered kCancelled.
+// Limits:   queued_max requests wait; task_workers_max leases of tasks exist: beyond either a
+//           request is answered at once. A request is passed on at most kSpillsMax times.
 //
-// Life of a request: queued (perhaps asked of another node meanwhile) -> starting (resources held, no
-// worker yet) -> granted -> returned; or failed; or granted elsewhere.
+// Life of a request: queued (perhaps asked of another node meanwhile) -> starting (resources held,
+// no worker yet) -> granted -> returned; or failed; or granted elsewhere.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +41,8 @@ struct LeaseOptions {
   model::Duration infeasible_after = std::chrono::seconds(1);
   model::Duration recall_after = std::chrono::milliseconds(100);
   model::Duration starving_after = std::chrono::seconds(2);
-  model::Duration remote_wait = std::chrono::seconds(1);   // of another node's request in our queue
+  // of another node's request, or an actor, in our queue
+  model::Duration remote_wait = std::chrono::seconds(1);
   model::Duration ask_again = std::chrono::milliseconds(300);
 };
 
@@ -106,7 +111,7 @@ class LeaseCore {
     LeaseRequest request;
     model::TimePoint since;
     model::TimePoint infeasible_since = model::kNever;
-    model::NodeNumber asked;                              // whose answer is awaited
+    model::NodeNumber asked;  // whose answer is awaited
     model::TimePoint ask_not_before{};
   };
   struct Lease {
@@ -126,6 +131,8 @@ class LeaseCore {
   scheduling::PlacementRequest PlacementOf(const LeaseRequest& request) const;
   void RefreshOwnView();
   uint32_t ActiveLeases(const Unit& unit) const;
+  uint64_t LastServed(const Unit& unit) const;
+  void ForgetUnits(model::ProcessId owner);
   bool AnswerRepeat(const LeaseRequest& request, LeaseEffects& effects);
   void Dispatch(model::TimePoint now, LeaseEffects& effects);
   // True when the request left the queue.
@@ -135,6 +142,7 @@ class LeaseCore {
   bool SendElsewhere(Queued& queued, model::NodeNumber node, model::TimePoint now,
                      LeaseEffects& effects);
   void AskWhereFeasible(Queued& queued, model::TimePoint now, LeaseEffects& effects);
+  void FailOfEndedJob(const LeaseRequest& request, LeaseEffects& effects);
   void Fail(const LeaseRequest& request, ErrorCode code, const std::string& message,
             bool worker_limit, LeaseEffects& effects);
   void Remember(const RequestKey& key, Answer answer);
@@ -150,13 +158,14 @@ class LeaseCore {
   model::NodeNumber spread_cursor_;
   uint32_t next_lease_ = 1;
   uint64_t next_order_ = 1;
-  std::map<uint64_t, Queued> queue_;                    // by arrival
+  std::map<uint64_t, Queued> queue_;  // by arrival
   std::map<RequestKey, uint64_t> queued_keys_;
-  std::map<model::LeaseId, Lease> leases_;              // of this node's workers
+  std::map<model::LeaseId, Lease> leases_;  // of this node's workers
   std::map<RequestKey, model::LeaseId> lease_keys_;
   std::map<model::ProcessId, model::LeaseId> workers_;
   std::map<model::LeaseId, RequestKey> remote_leases_;  // that owners of this node hold elsewhere
   std::map<Unit, uint32_t> active_;                     // leases that are not blocked
+  std::map<Unit, uint64_t> last_served_;                // count of all leases at its last one
   size_t task_leases_ = 0;
   std::map<RequestKey, Answer> answered_;
   std::deque<RequestKey> answered_order_;

@@ -49,18 +49,26 @@ uint32_t LeaseCore::ActiveLeases(const Unit& unit) const {
   return it == active_.end() ? 0 : it->second;
 }
 
+uint64_t LeaseCore::LastServed(const Unit& unit) const {
+  auto it = last_served_.find(unit);
+  return it == last_served_.end() ? 0 : it->second;
+}
+
 void LeaseCore::Dispatch(TimePoint now, LeaseEffects& effects) {
   if (queue_.empty()) return;
-  // Starving ones first, then units with few leases, then by arrival.
-  std::vector<std::tuple<bool, uint32_t, uint64_t>> orders;
+  // Starving ones first, then units with few leases, then units not served for long, then by
+  // arrival.
+  std::vector<std::tuple<bool, uint32_t, uint64_t, uint64_t>> orders;
   orders.reserve(queue_.size());
   for (const auto& [order, queued] : queue_) {
-    orders.emplace_back(now - queued.since < options_.starving_after,
-                        ActiveLeases(UnitOf(queued.request)), order);
+    const Unit unit = UnitOf(queued.request);
+    const uint32_t leases = ActiveLeases(unit);
+    const bool starves = leases == 0 && now - queued.since >= options_.starving_after;
+    orders.emplace_back(!starves, leases, LastServed(unit), order);
   }
   std::sort(orders.begin(), orders.end());
   DispatchPass pass;
-  for (const auto& [fresh, leases, order] : orders) {
+  for (const auto& [fresh, leases, served, order] : orders) {
     const Unit unit = UnitOf(queue_.at(order).request);
     if (pass.stuck.count(unit) != 0) continue;
     const size_t asks = effects.asks.size();
@@ -80,6 +88,8 @@ bool LeaseCore::Place(uint64_t order, TimePoint now, DispatchPass& pass, LeaseEf
   Queued& queued = queue_.at(order);
   const LeaseRequest& request = queued.request;
   if (request.key.is_actor()) return PlaceActor(order, effects);
+  // One that was sent elsewhere to be spread is not drawn back by the first room that comes here.
+  if (queued.asked && request.strategy.kind == scheduling::StrategyKind::kSpread) return false;
   RefreshOwnView();
   const uint32_t leases = ActiveLeases(UnitOf(request));
   for (const auto& held : pass.held_back) {
@@ -116,8 +126,8 @@ bool LeaseCore::PlaceActor(uint64_t order, LeaseEffects& effects) {
     const LeaseRequest failed = request;
     EraseQueued(order);
     Fail(failed, ErrorCode::kInfeasible,
-         "node " + ToString(options_.self) + " can never run this actor: " +
-             ledger_.total().Missing(failed.resources),
+         "node " + ToString(options_.self) +
+             " can never run this actor: " + ledger_.total().Missing(failed.resources),
          false, effects);
     return true;
   }
@@ -143,9 +153,10 @@ bool LeaseCore::StartHere(uint64_t order, LeaseEffects& effects) {
   if (queued.asked) effects.cancels.push_back({request.key, queued.asked});
   EraseQueued(order);
   ++active_[UnitOf(request)];
+  last_served_[UnitOf(request)] = next_lease_;
   if (is_task) ++task_leases_;
   lease_keys_.emplace(request.key, id);
-  effects.wants.push_back({id, request.job, request.program_key, !is_task});
+  effects.wants.push_back({id, request.job, request.program_key, !is_task, request.outlives_job});
   leases_.emplace(id, Lease{request, model::ProcessId{}, false});
   return true;
 }
@@ -182,7 +193,7 @@ void LeaseCore::OnTick(TimePoint now, LeaseEffects& effects) {
   std::vector<uint64_t> infeasible;
   std::vector<uint64_t> unanswered;
   for (const auto& [order, queued] : queue_) {
-    const bool local = queued.request.asking == options_.self;
+    const bool local = queued.request.asking == options_.self && !queued.request.key.is_actor();
     if (queued.infeasible_since != model::kNever && !queued.request.wait_if_infeasible &&
         now - queued.infeasible_since >= options_.infeasible_after) {
       infeasible.push_back(order);
@@ -198,9 +209,13 @@ void LeaseCore::OnTick(TimePoint now, LeaseEffects& effects) {
     Fail(request, ErrorCode::kInfeasible, why, false, effects);
   }
   for (uint64_t order : unanswered) {
-    const LeaseRequest& request = queue_.at(order).request;
-    effects.try_nodes.push_back({request.key, request.asking, NodeNumber{}});
+    const LeaseRequest request = queue_.at(order).request;
     EraseQueued(order);
+    if (request.key.is_actor()) {  // the head placed it by an older view: it looks for another node
+      Fail(request, ErrorCode::kNone, "", false, effects);
+    } else {
+      effects.try_nodes.push_back({request.key, request.asking, NodeNumber{}});
+    }
   }
   Dispatch(now, effects);
   for (const auto& [order, queued] : queue_) {

@@ -36,8 +36,9 @@ struct LeaseRequest {
   std::string class_key;    // requests of one owner and class are alike: one unit of fairness
   std::string program_key;  // what the worker must run
   std::vector<model::NodeNumber> argument_nodes;
-  model::NodeNumber asking;  // whose daemon is to be answered
-  uint32_t spill_count = 0;  // how often it was passed on
+  model::NodeNumber asking;   // whose daemon is to be answered
+  uint32_t spill_count = 0;   // how often it was passed on
+  bool outlives_job = false;  // a detached actor
 };
 
 struct LeaseEffects {
@@ -47,6 +48,7 @@ struct LeaseEffects {
     model::JobId job;
     std::string program_key;
     bool for_actor = false;
+    bool outlives_job = false;
   };
   struct Granted {
     RequestKey key;

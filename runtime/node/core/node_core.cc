@@ -36,8 +36,8 @@ void NodeCore::OnBlocked(ProcessId worker, bool blocked, TimePoint now, NodeEffe
   Settle(now, out);
 }
 void NodeCore::OnRemoteGranted(const RequestKey& key, NodeNumber node, model::LeaseId lease,
-                               ProcessId worker, const model::ResourceSet& resources,
-                               TimePoint now, NodeEffects& out) {
+                               ProcessId worker, const model::ResourceSet& resources, TimePoint now,
+                               NodeEffects& out) {
   leases_.OnRemoteGranted(key, node, lease, worker, resources, now, lease_effects_);
   Settle(now, out);
 }
@@ -46,8 +46,8 @@ void NodeCore::OnRemoteFailed(const RequestKey& key, NodeNumber node, ErrorCode 
   leases_.OnRemoteFailed(key, node, code, message, now, lease_effects_);
   Settle(now, out);
 }
-void NodeCore::OnRemoteBusy(const RequestKey& key, NodeNumber node, NodeNumber next,
-                            TimePoint now, NodeEffects& out) {
+void NodeCore::OnRemoteBusy(const RequestKey& key, NodeNumber node, NodeNumber next, TimePoint now,
+                            NodeEffects& out) {
   leases_.OnRemoteBusy(key, node, next, now, lease_effects_);
   Settle(now, out);
 }
@@ -150,14 +150,15 @@ void NodeCore::SettleGrants(LeaseEffects& step, NodeEffects& out) {
 bool NodeCore::SettleLeases(TimePoint now, NodeEffects& out) {
   LeaseEffects step;
   std::swap(step, lease_effects_);
-  const bool any = !step.releases.empty() || !step.cancelled_wants.empty() ||
-                   !step.wants.empty() || !step.grants.empty() || !step.failures.empty();
+  const bool any = !step.releases.empty() || !step.cancelled_wants.empty() || !step.wants.empty() ||
+                   !step.grants.empty() || !step.failures.empty();
   for (const auto& release : step.releases) {
     pool_.OnReleased(release.worker, release.end_worker, release.reason, now, pool_effects_);
   }
   for (const auto& want : step.cancelled_wants) pool_.OnWantCancelled(want.lease, pool_effects_);
   for (const auto& want : step.wants) {
-    pool_.OnWant(want.lease, want.job, want.program_key, want.for_actor, now, pool_effects_);
+    pool_.OnWant(want.lease, want.job, want.program_key, want.for_actor, want.outlives_job, now,
+                 pool_effects_);
   }
   SettleGrants(step, out);
   MoveInto(step.try_nodes, out.try_nodes);

@@ -1,11 +1,12 @@
 // runtime/node/core/node_core.h
 //
 // The decisions of a node daemon in one place: leases, workers, actors, composed. Pure.
-// Owner:    NodeDaemon, one a node.             Threads: the node loop only.
-// Inputs:   On*() calls, each with `now`.       Outputs: appended to NodeEffects, which the shell runs
-//           in the order of its members.
-// Promises: those of LeaseCore, WorkerPoolCore and ActorHostCore; what one of them asks of another is
-//           done before the call returns, so that the shell sees only what leaves the node core.
+// Owner:    NodeDaemon, one a node.
+// Threads:  the node loop only.
+// Inputs:   On*() calls, each with `now`.
+// Outputs:  appended to NodeEffects, which the shell runs in the order of its members.
+// Promises: those of LeaseCore, WorkerPoolCore and ActorHostCore; what one of them asks of another
+//           is done before the call returns, so that the shell sees only what leaves the node core.
 #pragma once
 
 #include <string>
@@ -60,8 +61,8 @@ class NodeCore {
 
   void OnZygoteReady(const std::string& program_key, bool can_fork, model::TimePoint now,
                      NodeEffects& out);
-  void OnZygoteGone(const std::string& program_key, const std::string& reason,
-                    model::TimePoint now, NodeEffects& out);
+  void OnZygoteGone(const std::string& program_key, const std::string& reason, model::TimePoint now,
+                    NodeEffects& out);
   void OnHello(StartId start, model::ProcessId worker, model::TimePoint now, NodeEffects& out);
   void OnStartFailed(StartId start, const std::string& reason, model::TimePoint now,
                      NodeEffects& out);
@@ -74,8 +75,8 @@ class NodeCore {
                  model::TimePoint now, NodeEffects& out);
 
   // `cause`: what its actor died of, if it hosted one.
-  void OnProcessGone(model::ProcessId process, const proto::ErrorInfo& cause,
-                     model::TimePoint now, NodeEffects& out);
+  void OnProcessGone(model::ProcessId process, const proto::ErrorInfo& cause, model::TimePoint now,
+                     NodeEffects& out);
   void OnJobEnded(model::JobId job, model::TimePoint now, NodeEffects& out);
   void OnClusterView(const std::vector<scheduling::NodeView>& nodes, model::TimePoint now,
                      NodeEffects& out);

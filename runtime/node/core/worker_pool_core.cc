@@ -12,7 +12,8 @@ using model::ProcessId;
 using model::TimePoint;
 
 void WorkerPoolCore::OnWant(LeaseId lease, JobId job, const std::string& program_key,
-                            bool for_actor, TimePoint now, PoolEffects& effects) {
+                            bool for_actor, bool outlives_job, TimePoint now,
+                            PoolEffects& effects) {
   for (const Want& want : wants_) {
     if (want.lease == lease) return;
   }
@@ -23,7 +24,8 @@ void WorkerPoolCore::OnWant(LeaseId lease, JobId job, const std::string& program
   want.lease = lease;
   want.kind = Kind{job, program_key};
   want.for_actor = for_actor;
-  if (ended_jobs_.count(job) != 0) {
+  want.outlives_job = outlives_job;
+  if (!outlives_job && ended_jobs_.count(job) != 0) {
     effects.failures.push_back({lease, ErrorCode::kCancelled, "the job has ended"});
     return;
   }
@@ -32,15 +34,19 @@ void WorkerPoolCore::OnWant(LeaseId lease, JobId job, const std::string& program
   Pump(now, effects);
 }
 
+void WorkerPoolCore::Serve(Worker& worker, const Want& want) {
+  worker.lease = want.lease;
+  worker.for_actor = want.for_actor;
+  worker.outlives_job = want.outlives_job;
+}
+
 bool WorkerPoolCore::AssignIdle(Want& want, PoolEffects& effects) {
   auto idle = idle_.find(want.kind);
   if (idle == idle_.end()) return false;
   const ProcessId id = *idle->second.begin();
   idle->second.erase(idle->second.begin());
   if (idle->second.empty()) idle_.erase(idle);
-  Worker& worker = workers_.at(id);
-  worker.lease = want.lease;
-  worker.for_actor = want.for_actor;
+  Serve(workers_.at(id), want);
   effects.assigns.push_back({want.lease, id});
   return true;
 }
@@ -128,8 +134,7 @@ void WorkerPoolCore::OnHello(StartId start_id, ProcessId id, TimePoint now, Pool
   if (want == wants_.end()) {
     idle_[worker.kind].insert(id);
   } else {
-    worker.lease = want->lease;
-    worker.for_actor = want->for_actor;
+    Serve(worker, *want);
     effects.assigns.push_back({want->lease, id});
     wants_.erase(want);
   }
@@ -138,8 +143,8 @@ void WorkerPoolCore::OnHello(StartId start_id, ProcessId id, TimePoint now, Pool
 }
 
 void WorkerPoolCore::FailWant(std::deque<Want>::iterator want, PoolEffects& effects) {
-  effects.failures.push_back({want->lease, ErrorCode::kWorkerDied,
-                              "no worker could be started: " + want->last_failure});
+  effects.failures.push_back(
+      {want->lease, ErrorCode::kWorkerDied, "no worker could be started: " + want->last_failure});
   wants_.erase(want);
 }
 
@@ -159,8 +164,8 @@ void WorkerPoolCore::OnStartFailed(StartId id, const std::string& reason, TimePo
 
 void WorkerPoolCore::OnWantCancelled(LeaseId lease, PoolEffects& effects) {
   (void)effects;  // a start under way becomes an idle worker
-  auto want = std::find_if(wants_.begin(), wants_.end(),
-                           [&](const Want& w) { return w.lease == lease; });
+  auto want =
+      std::find_if(wants_.begin(), wants_.end(), [&](const Want& w) { return w.lease == lease; });
   if (want != wants_.end()) wants_.erase(want);
 }
 
@@ -204,8 +209,7 @@ void WorkerPoolCore::OnReleased(ProcessId id, bool end, const std::string& reaso
     idle_[worker.kind].insert(id);
     return;
   }
-  worker.lease = want->lease;
-  worker.for_actor = want->for_actor;
+  Serve(worker, *want);
   effects.assigns.push_back({want->lease, id});
   wants_.erase(want);  // the start under way for it becomes an idle worker
 }
@@ -213,7 +217,7 @@ void WorkerPoolCore::OnReleased(ProcessId id, bool end, const std::string& reaso
 void WorkerPoolCore::OnJobEnded(JobId job, TimePoint now, PoolEffects& effects) {
   ended_jobs_.insert(job);
   for (auto want = wants_.begin(); want != wants_.end();) {
-    if (want->kind.job == job) {
+    if (want->kind.job == job && !want->outlives_job) {
       effects.failures.push_back({want->lease, ErrorCode::kCancelled, "the job has ended"});
       want = wants_.erase(want);
     } else {
@@ -221,7 +225,10 @@ void WorkerPoolCore::OnJobEnded(JobId job, TimePoint now, PoolEffects& effects) 
     }
   }
   for (auto start = starts_.begin(); start != starts_.end();) {
-    if (start->second.kind.job == job) {
+    const bool wanted = std::any_of(wants_.begin(), wants_.end(), [&](const Want& want) {
+      return want.start == start->first;  // of a detached actor
+    });
+    if (start->second.kind.job == job && !wanted) {
       effects.abandons.push_back({start->first});
       start = starts_.erase(start);
     } else {
@@ -229,7 +236,7 @@ void WorkerPoolCore::OnJobEnded(JobId job, TimePoint now, PoolEffects& effects) 
     }
   }
   for (auto& [id, worker] : workers_) {
-    if (worker.kind.job != job) continue;
+    if (worker.kind.job != job || worker.outlives_job) continue;
     // An idle one that was asked to end may have stayed, for references that others hold.
     if (worker.ending) effects.ends.push_back({id, true, "its job has ended"});
     End(id, worker, true, "its job has ended", effects);
@@ -270,12 +277,6 @@ void WorkerPoolCore::OnTick(TimePoint now, PoolEffects& effects) {
     effects.ended_zygotes.push_back({key});
     OnZygoteGone(key, "the program did not reach its worker mode in time", now, effects);
   }
-}
-
-bool WorkerPoolCore::HasJob(JobId job) const {
-  const auto of_job = [&](const auto& entry) { return entry.second.kind.job == job; };
-  return std::any_of(workers_.begin(), workers_.end(), of_job) ||
-         std::any_of(starts_.begin(), starts_.end(), of_job);
 }
 
 const char* WorkerPoolCore::StateOf(ProcessId id) const {

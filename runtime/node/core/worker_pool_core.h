@@ -1,16 +1,20 @@
 // runtime/node/core/worker_pool_core.h
 //
-// Decides which worker serves which lease, and which zygotes and workers are started and ended. Pure.
-// Owner:    NodeCore, one a node.               Threads: the node loop only.
-// Inputs:   On*() calls, each with `now`.       Outputs: appended to PoolEffects.
+// Decides which worker serves which lease, and which zygotes and workers are started and ended.
+// Pure.
+// Owner:    NodeCore, one a node.
+// Threads:  the node loop only.
+// Inputs:   On*() calls, each with `now`.
+// Outputs:  appended to PoolEffects.
 // Promises: a worker serves one job and program for its whole life and one lease at a time; an
-//           actor's worker is never used again; a want is answered once, by a worker or by a failure
-//           after kStartsMax starts have failed; nothing is started for a job that has ended.
-// Limits:   starts_max workers start at the same time, the others wait in order. A start that has not
-//           said Hello after start_timeout has failed.
+//           actor's worker is never used again; a want is answered once, by a worker or by a
+//           failure after kStartsMax starts have failed; nothing is started for a job that has
+//           ended.
+// Limits:   starts_max workers start at the same time, the others wait in order. A start that has
+//           not said Hello after start_timeout has failed.
 //
-// A zygote (one a program) is absent -> starting -> ready, or -> cannot fork, and then every worker of
-// the program is a process of its own (exec).
+// A zygote (one a program) is absent -> starting -> ready, or -> cannot fork, and then every worker
+// of the program is a process of its own (exec).
 #pragma once
 
 #include <cstdint>
@@ -97,16 +101,15 @@ class WorkerPoolCore {
   explicit WorkerPoolCore(PoolOptions options) : options_(options) {}
 
   void OnWant(model::LeaseId lease, model::JobId job, const std::string& program_key,
-              bool for_actor, model::TimePoint now, PoolEffects& effects);
+              bool for_actor, bool outlives_job, model::TimePoint now, PoolEffects& effects);
   void OnWantCancelled(model::LeaseId lease, PoolEffects& effects);
 
   void OnZygoteReady(const std::string& program_key, bool can_fork, model::TimePoint now,
                      PoolEffects& effects);
   // It ended, or could not be started.
-  void OnZygoteGone(const std::string& program_key, const std::string& reason,
-                    model::TimePoint now, PoolEffects& effects);
-  void OnHello(StartId start, model::ProcessId worker, model::TimePoint now,
-               PoolEffects& effects);
+  void OnZygoteGone(const std::string& program_key, const std::string& reason, model::TimePoint now,
+                    PoolEffects& effects);
+  void OnHello(StartId start, model::ProcessId worker, model::TimePoint now, PoolEffects& effects);
   // Before its Hello.
   void OnStartFailed(StartId start, const std::string& reason, model::TimePoint now,
                      PoolEffects& effects);
@@ -118,7 +121,6 @@ class WorkerPoolCore {
   void OnTick(model::TimePoint now, PoolEffects& effects);
 
   size_t workers() const { return workers_.size(); }
-  bool HasJob(model::JobId job) const;
   // "idle", "leased", "actor", "ending"; "" when it is no worker.
   const char* StateOf(model::ProcessId worker) const;
 
@@ -140,6 +142,7 @@ class WorkerPoolCore {
     model::LeaseId lease;
     Kind kind;
     bool for_actor = false;
+    bool outlives_job = false;
     uint32_t failed_starts = 0;
     StartId start;  // under way for it
     std::string last_failure;
@@ -153,12 +156,14 @@ class WorkerPoolCore {
     Kind kind;
     model::LeaseId lease;  // none: idle or ending
     bool for_actor = false;
+    bool outlives_job = false;
     bool ending = false;
     model::TimePoint idle_since;
   };
 
   void Pump(model::TimePoint now, PoolEffects& effects);
   bool AssignIdle(Want& want, PoolEffects& effects);
+  static void Serve(Worker& worker, const Want& want);
   void SendStart(StartId id, Start& start, model::TimePoint now, PoolEffects& effects);
   void FailWant(std::deque<Want>::iterator want, PoolEffects& effects);
   void End(model::ProcessId id, Worker& worker, bool gently, const std::string& reason,
@@ -166,7 +171,7 @@ class WorkerPoolCore {
 
   const PoolOptions options_;
   std::map<std::string, Zygote> zygotes_;
-  std::deque<Want> wants_;               // in order of arrival
+  std::deque<Want> wants_;  // in order of arrival
   std::map<StartId, Start> starts_;
   std::map<model::ProcessId, Worker> workers_;
   std::map<Kind, std::set<model::ProcessId>> idle_;

@@ -69,8 +69,7 @@ void ExtentAllocator::Insert(uint64_t offset, FreeRange range) {
   }
   if (next != free_.begin()) {
     const auto previous = std::prev(next);
-    if (previous->first + previous->second.bytes == offset &&
-        previous->second.warm == range.warm) {
+    if (previous->first + previous->second.bytes == offset && previous->second.warm == range.warm) {
       offset = previous->first;
       range.bytes += previous->second.bytes;
       range.stamp = std::max(range.stamp, previous->second.stamp);

@@ -1,12 +1,14 @@
 // runtime/store/core/extent_allocator.h
 //
 // Which bytes of one job's segment are granted to whom. Pure: it knows addresses, not memory.
-// Owner:    StoreCore, one a job.                Threads: the node loop only.
-// Inputs:   sizes, and ranges that it granted.   Outputs: ranges; those of them that have no pages.
+// Owner:    StoreCore, one a job.
+// Threads:  the node loop only.
+// Inputs:   sizes, and ranges that it granted.
+// Outputs:  ranges; those of them that have no pages.
 // Promises: granted ranges are whole pages inside the segment and never overlap. Best fit; among
-//           equals the range freed last, whose pages are the likeliest to be in a cache. Ranges with
-//           pages ("warm") go before those without ("cold"), because a first touch costs ten times
-//           a copy. Neighbours of one kind are merged.
+//           equals the range freed last, whose pages are the likeliest to be in a cache. Ranges
+//           with pages ("warm") go before those without ("cold"), because a first touch costs ten
+//           times a copy. Neighbours of one kind are merged.
 // Limits:   O(log n) but for a segment so fragmented that only neighbours of both kinds together
 //           have room: then O(n).
 #pragma once
@@ -87,7 +89,7 @@ class ExtentAllocator {
   Grant Take(ByteRange extent);
 
   const uint64_t segment_bytes_;
-  FreeMap free_;  // by offset
+  FreeMap free_;                                         // by offset
   std::set<SizeKey> by_size_[2];                         // [warm]
   std::set<std::pair<uint64_t, uint64_t>> warm_by_age_;  // stamp, offset
   std::map<uint64_t, uint64_t> granted_;                 // offset -> bytes

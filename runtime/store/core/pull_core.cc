@@ -193,10 +193,10 @@ void PullCore::OnTick(TimePoint now, PullEffects& effects) {
     if (!is_fetching && transfer.phase != Phase::kBackoff && transfer.phase != Phase::kCancelling) {
       continue;
     }
-    if (!transfer.waiters.empty() &&
-        now - transfer.last_progress >= options_.progress_lost_max) {
-      Fail(id, Lost(transfer.source,
-                    transfer.last_error.empty() ? "it sends no data" : transfer.last_error),
+    if (!transfer.waiters.empty() && now - transfer.last_progress >= options_.progress_lost_max) {
+      Fail(id,
+           Lost(transfer.source,
+                transfer.last_error.empty() ? "it sends no data" : transfer.last_error),
            effects);
     } else if (is_fetching && now - transfer.last_activity >= options_.stall) {
       RAYX_MARK("store: stalled fetch begun again");
@@ -227,9 +227,8 @@ void PullCore::StartFetch(uint64_t id, Transfer& transfer, TimePoint now, PullEf
   const auto first = std::find(transfer.arrived.begin(), transfer.arrived.end(), false);
   const auto last = std::find(first, transfer.arrived.end(), true);
   const uint64_t begin = static_cast<uint64_t>(first - transfer.arrived.begin()) * kChunkBytes;
-  const uint64_t end =
-      std::min(static_cast<uint64_t>(last - transfer.arrived.begin()) * kChunkBytes,
-               transfer.source.size);
+  const uint64_t end = std::min(
+      static_cast<uint64_t>(last - transfer.arrived.begin()) * kChunkBytes, transfer.source.size);
   transfer.phase = Phase::kFetching;
   ++transfer.attempt;
   transfer.last_activity = now;
@@ -319,7 +318,7 @@ void PullCore::CheckInvariants() const {
     if (phase == Phase::kFetching || phase == Phase::kBackoff || phase == Phase::kCancelling) {
       RAYX_CHECK(transfer.copy.size == transfer.source.size);
       RAYX_CHECK(transfer.missing == static_cast<uint64_t>(std::count(
-                     transfer.arrived.begin(), transfer.arrived.end(), false)));
+                                         transfer.arrived.begin(), transfer.arrived.end(), false)));
     }
   }
   RAYX_CHECK(in_flight == bytes_in_flight_ && waiters == by_waiter_.size());

@@ -1,13 +1,15 @@
 // runtime/store/core/pull_core.h
 //
 // Plans the copies of objects that lie on other nodes. Pure: no clock, I/O, locks or shared memory.
-// Owner:    NodeStore, one a node.      Threads: the node loop only.
-// Inputs:   On*() calls, each with `now`.      Outputs: appended to PullEffects, run by the shell.
+// Owner:    NodeStore, one a node.
+// Threads:  the node loop only.
+// Inputs:   On*() calls, each with `now`.
+// Outputs:  appended to PullEffects, run by the shell.
 // Promises: one transfer an object, however many wait for it; every waiter is answered once: with
 //           the copy, or with why there is none, at the latest `progress_lost_max` after the last
 //           byte arrived. At most `bytes_in_flight_max` are allocated and not complete, but one
-//           transfer is always admitted. A transfer that nobody waits for is cancelled; no memory is
-//           given back while a fetch may still write to it.
+//           transfer is always admitted. A transfer that nobody waits for is cancelled; no memory
+//           is given back while a fetch may still write to it.
 // Limits:   transfers are admitted in order of arrival; chunks of kChunkBytes arrive whole.
 //
 // Life of a transfer:
@@ -84,7 +86,7 @@ struct PullEffects {
   std::vector<Allocate> allocates;
   std::vector<Fetch> fetches;
   std::vector<Cancel> cancels;
-  std::vector<Place> seals;     // before the answers
+  std::vector<Place> seals;  // before the answers
   std::vector<Place> discards;
   std::vector<Answer> answers;
 
@@ -115,8 +117,8 @@ class PullCore {
   void OnAllocated(uint64_t transfer, const base::StatusOr<model::StoredLocation>& copy,
                    model::TimePoint now, PullEffects& effects);
   void OnChunk(uint64_t transfer, uint32_t attempt, uint64_t offset, model::TimePoint now);
-  void OnFetchDone(uint64_t transfer, uint32_t attempt, FetchOutcome outcome,
-                   std::string_view why, model::TimePoint now, PullEffects& effects);
+  void OnFetchDone(uint64_t transfer, uint32_t attempt, FetchOutcome outcome, std::string_view why,
+                   model::TimePoint now, PullEffects& effects);
 
   // The source has freed the object: our copy goes too.
   void OnSourceFreed(const SourceKey& source, model::TimePoint now, PullEffects& effects);
@@ -129,7 +131,7 @@ class PullCore {
   uint64_t bytes_in_flight() const { return bytes_in_flight_; }
   size_t transfers() const { return transfers_.size(); }
 
-  void CheckInvariants() const;  // after every step in tests and simulation
+  void CheckInvariants() const;  // after every step in tests
 
  private:
   enum class Phase : uint8_t { kQueued, kAllocating, kFetching, kBackoff, kCancelling, kHere };
@@ -141,12 +143,12 @@ class PullCore {
     std::vector<bool> arrived;  // by chunk
     uint64_t missing = 0;       // chunks
     uint32_t attempt = 0;
-    uint32_t failures = 0;            // in a row, without a chunk between them
-    model::TimePoint last_progress;   // a chunk, or the first fetch
-    model::TimePoint last_activity;   // of the running fetch: its start or a chunk
-    bool has_progressed = false;      // the running fetch brought a chunk that was missing
-    model::TimePoint retry_at;        // kBackoff
-    base::Status doom;                // not OK: what new waiters are told until it has ended
+    uint32_t failures = 0;           // in a row, without a chunk between them
+    model::TimePoint last_progress;  // a chunk, or the first fetch
+    model::TimePoint last_activity;  // of the running fetch: its start or a chunk
+    bool has_progressed = false;     // the running fetch brought a chunk that was missing
+    model::TimePoint retry_at;       // kBackoff
+    base::Status doom;               // not OK: what new waiters are told until it has ended
     std::string last_error;
   };
   using Transfers = std::map<uint64_t, Transfer>;

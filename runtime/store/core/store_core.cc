@@ -209,8 +209,7 @@ void StoreCore::Free(EntryName name, ObjectRecord& record, model::ProcessId from
   effects.retires.push_back({name, by_writer ? RetireIf::kAny : RetireIf::kSealed});
 }
 
-void StoreCore::OnRetired(EntryName name, RetireOutcome outcome, TimePoint,
-                          StoreEffects& effects) {
+void StoreCore::OnRetired(EntryName name, RetireOutcome outcome, TimePoint, StoreEffects& effects) {
   ObjectRecord* record = FindRecord(name);
   // Two retirements of one entry may be under way (a free, and its writer's death).
   if (record == nullptr) return;

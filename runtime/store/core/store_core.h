@@ -2,14 +2,16 @@
 //
 // Decides who is granted which extent of which job's segment, and when an extent may be used again.
 // Pure: no clock, I/O, locks or shared memory.
-// Owner:    NodeStore, one a node.      Threads: the node loop only.
-// Inputs:   On*() calls, each with `now`.      Outputs: appended to StoreEffects, run by the shell.
-// Promises: bytes granted and bytes kept warm never exceed the budget together; an extent is granted
-//           again only after the shell found no pin of it; a request is answered once; requests wait
-//           in order of arrival, at most `allocate_wait`, and an answer of "full" names the sizes;
-//           a name (job, entry, generation) that is not current changes nothing.
-// Limits:   `entries_max` objects a job, `waiting_max` waiting requests. The first in the queue holds
-//           back all behind it, whatever their size, so that a large request is not starved.
+// Owner:    NodeStore, one a node.
+// Threads:  the node loop only.
+// Inputs:   On*() calls, each with `now`.
+// Outputs:  appended to StoreEffects, run by the shell.
+// Promises: bytes granted and bytes kept warm never exceed the budget together; an extent is
+//           granted again only after the shell found no pin of it; a request is answered once;
+//           requests wait in order of arrival, at most `allocate_wait`, and an answer of "full"
+//           names the sizes; a name (job, entry, generation) that is not current changes nothing.
+// Limits:   `entries_max` objects a job, `waiting_max` waiting requests. The first in the queue
+//           holds back all behind it, whatever their size, so that a large request is not starved.
 //
 // Life of an entry (the shared table's state beside it; a process seals without a word to us):
 //   kFilling  -> kHeld (WRITING, SEALED) -> kFreeing (WRITING: its writer is still at it)
@@ -47,8 +49,9 @@ struct ObjectRecord {
   ByteRange extent;
   EntryPhase phase = EntryPhase::kFilling;
   bool is_copy = false;
-  bool abandoned = false;                 // kFilling: nobody wants it any more
-  model::TimePoint deadline;              // kFilling: of the request, should the system refuse memory
+  bool abandoned = false;  // kFilling: nobody wants it any more
+  // kFilling: of the request, should the system refuse memory
+  model::TimePoint deadline;
   std::set<model::NodeNumber> pulled_by;  // nodes that have or make a copy
 };
 
@@ -96,7 +99,7 @@ class StoreCore {
   size_t waiting() const { return waiting_.size(); }
   const StoreOptions& options() const { return options_; }
 
-  void CheckInvariants() const;  // after every step in tests and simulation
+  void CheckInvariants() const;  // after every step in tests
 
  private:
   struct Slot {
@@ -106,9 +109,9 @@ class StoreCore {
   struct Job {
     explicit Job(uint64_t segment_bytes) : extents(segment_bytes) {}
     ExtentAllocator extents;
-    std::vector<Slot> slots;            // grows up to entries_max
-    std::vector<uint32_t> free_slots;   // used last first
-    uint32_t live = 0;                  // slots with a record
+    std::vector<Slot> slots;           // grows up to entries_max
+    std::vector<uint32_t> free_slots;  // used last first
+    uint32_t live = 0;                 // slots with a record
     bool closing = false;
   };
   struct Waiting {
@@ -133,11 +136,11 @@ class StoreCore {
   const StoreOptions options_;
   std::map<model::JobId, Job> jobs_;
   std::deque<Waiting> waiting_;
-  std::set<RequestKey> pending_;                    // waiting or kFilling: a repeat is dropped
-  std::set<EntryName> unfinished_;                  // kFreeing and kFreed: looked at every tick
-  std::map<model::ObjectId, EntryName> orphans_;    // finished, writer dead, owner alive
-  uint64_t live_bytes_ = 0;                         // of all jobs' granted extents
-  bool memory_refused_ = false;                     // by the system: no new start before a tick
+  std::set<RequestKey> pending_;                  // waiting or kFilling: a repeat is dropped
+  std::set<EntryName> unfinished_;                // kFreeing and kFreed: looked at every tick
+  std::map<model::ObjectId, EntryName> orphans_;  // finished, writer dead, owner alive
+  uint64_t live_bytes_ = 0;                       // of all jobs' granted extents
+  bool memory_refused_ = false;                   // by the system: no new start before a tick
 };
 
 }  // namespace rayx::store

@@ -9,9 +9,9 @@ base::Status StoreCore::FullStatus(const AllocateRequest& request, std::string_v
   size_t objects = 0;
   for (const auto& [id, job] : jobs_) objects += job.live;
   std::string text = "the object store of this node is full: object " + ToString(request.object) +
-                     " needs " + SizeText(request.bytes) + ", " +
-                     SizeText(live_bytes_) + " of " + SizeText(options_.budget_bytes) +
-                     " are in use by " + std::to_string(objects) + " objects";
+                     " needs " + SizeText(request.bytes) + ", " + SizeText(live_bytes_) + " of " +
+                     SizeText(options_.budget_bytes) + " are in use by " + std::to_string(objects) +
+                     " objects";
   if (!unfinished_.empty()) {
     text += " (" + std::to_string(unfinished_.size()) + " of them freed but still being read)";
   }

@@ -80,10 +80,9 @@ void StoreCore::OnTick(TimePoint now, StoreEffects& effects) {
     if (waiting_[i].deadline > now) continue;
     const auto waited =
         std::chrono::duration_cast<std::chrono::milliseconds>(options_.allocate_wait).count();
-    RefuseWaiting(i,
-                  FullStatus(waiting_[i].request,
-                             "; waited " + std::to_string(waited) + " ms for frees"),
-                  effects);
+    RefuseWaiting(
+        i, FullStatus(waiting_[i].request, "; waited " + std::to_string(waited) + " ms for frees"),
+        effects);
   }
   memory_refused_ = false;
   StartWaiting(effects);

@@ -34,7 +34,7 @@ struct AllocateRequest {
   RequestKey key;
   model::ObjectId object;
   model::JobId job;
-  uint64_t bytes = 0;  // that the object has; extents are whole pages
+  uint64_t bytes = 0;    // that the object has; extents are whole pages
   bool is_copy = false;  // of an object that lies on another node
 };
 
@@ -85,7 +85,8 @@ struct ForwardFreeEffect {
   model::NodeNumber node;
   PlacedObject placed;
 };
-// A finished object whose writer died before its owner was sure to know of it: offer it to the owner.
+// A finished object whose writer died before its owner was sure to know of it: offer it to the
+// owner.
 struct OrphanEffect {
   PlacedObject placed;
 };

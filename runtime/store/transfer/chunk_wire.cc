@@ -37,29 +37,6 @@ bool ReadError(CodedInputStream& in, proto::ErrorInfo& error) {
 
 }  // namespace
 
-model::StoredLocation LocationFromProto(const proto::Location& location) {
-  return {{model::ProcessId{location.object().owner()}, location.object().sequence()},
-          model::NodeNumber{location.node()},
-          model::JobId{location.job()},
-          location.entry(),
-          location.generation(),
-          location.offset(),
-          location.bytes()};
-}
-
-proto::Location LocationToProto(const model::StoredLocation& location) {
-  proto::Location wire;
-  wire.mutable_object()->set_owner(location.object.owner.value);
-  wire.mutable_object()->set_sequence(location.object.sequence);
-  wire.set_node(location.node.value);
-  wire.set_job(location.job.value);
-  wire.set_entry(location.entry);
-  wire.set_generation(location.generation);
-  wire.set_offset(location.offset);
-  wire.set_bytes(location.size);
-  return wire;
-}
-
 grpc::ByteBuffer EncodeChunk(uint64_t offset, std::span<const std::byte> data,
                              std::shared_ptr<const void> keeper) {
   uint8_t head[32];

@@ -1,11 +1,12 @@
 // runtime/store/transfer/chunk_wire.h
 //
-// PullChunk messages (proto/node.proto) without a copy of their data: written as a few bytes before the
-// shared memory itself, read from the transport's pieces straight into it.
-// Owner:    no state.       Threads: any.
+// PullChunk messages (proto/node.proto) without a copy of their data: written as a few bytes before
+// the shared memory itself, read from the transport's pieces straight into it.
+// Owner:    no state.
+// Threads:  any.
 // Inputs:   what a peer sent: every length is checked against the message before it is used.
-// Promises: the same bytes as the generated code writes; reads whatever it may write (unknown fields
-//           are skipped).
+// Promises: the same bytes as the generated code writes; reads whatever it may write (unknown
+//           fields are skipped).
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>
@@ -17,13 +18,9 @@
 #include <span>
 
 #include "base/status.h"
-#include "model/frame.h"
 #include "proto/node.pb.h"
 
 namespace rayx::store {
-
-model::StoredLocation LocationFromProto(const proto::Location& location);
-proto::Location LocationToProto(const model::StoredLocation& location);
 
 // The message {offset, data}. `data` is not copied: `keeper` is let go when gRPC needs it no more.
 grpc::ByteBuffer EncodeChunk(uint64_t offset, std::span<const std::byte> data,

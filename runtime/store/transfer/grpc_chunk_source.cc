@@ -13,6 +13,7 @@
 
 #include "rayx/detail/error_record.h"
 #include "rpc/methods.h"
+#include "scheduling/wire.h"
 #include "store/transfer/chunk_wire.h"
 
 namespace rayx::store {
@@ -58,9 +59,8 @@ class GrpcChunkSource::Call final
 
   void OnReadDone(bool ok) override {
     if (!ok) return;  // OnDone says why
-    const auto chunk = DecodeChunk(incoming_, [this](uint64_t offset, uint64_t bytes) {
-      return sink_->Place(offset, bytes);
-    });
+    const auto chunk = DecodeChunk(
+        incoming_, [this](uint64_t offset, uint64_t bytes) { return sink_->Place(offset, bytes); });
     if (!chunk.ok()) {
       outcome_ = FetchOutcome::kBroken;
       why_ = base::Message(chunk.status());
@@ -113,15 +113,14 @@ GrpcChunkSource::~GrpcChunkSource() {
 }
 
 ChunkSource::CancelFetch GrpcChunkSource::Fetch(const model::StoredLocation& source,
-                                                ByteRange range,
-                                                std::shared_ptr<ChunkSink> sink) {
+                                                ByteRange range, std::shared_ptr<ChunkSink> sink) {
   auto channel = find_channel_(source.node);
   if (channel == nullptr) {
     sink->OnDone(FetchOutcome::kBroken, "node " + ToString(source.node) + " is not known here");
     return [] {};
   }
   proto::PullRequest request;
-  *request.mutable_source() = LocationToProto(source);
+  *request.mutable_source() = scheduling::ToWire(source);
   request.set_offset(range.offset);
   request.set_bytes(range.bytes);
   request.set_chunk_bytes(kChunkBytes);

@@ -3,8 +3,8 @@
 // Fetches chunks by Node.Pull from the daemons of other nodes.
 // Owner:    the node daemon; outlives the NodeStore that uses it.
 // Threads:  Fetch on the node loop; sinks are called on gRPC's threads.
-// Promises: the bytes go from the transport's pieces into the sink's memory, once. A fetch ends by its
-//           deadline. The destructor cancels what runs and waits for it.
+// Promises: the bytes go from the transport's pieces into the sink's memory, once. A fetch ends by
+//           its deadline. The destructor cancels what runs and waits for it.
 // Limits:   chunks of kChunkBytes, one stream a fetch.
 #pragma once
 

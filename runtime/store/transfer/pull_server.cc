@@ -7,6 +7,7 @@
 #include "rpc/errors.h"
 #include "rpc/methods.h"
 #include "rpc/server_stream.h"
+#include "scheduling/wire.h"
 #include "store/transfer/chunk_wire.h"
 
 namespace rayx::store {
@@ -61,12 +62,12 @@ class PullServer::Stream final : public rpc::ServerStream<proto::PullRequest, pr
 
   void OnMessage(proto::PullRequest& request) override {
     range_ = {request.offset(), request.bytes()};
-    chunk_bytes_ = request.chunk_bytes() == 0
-                       ? kChunkBytes
-                       : std::clamp<uint64_t>(request.chunk_bytes(), kChunkBytesMin,
-                                              kChunkBytesMax);
+    chunk_bytes_ =
+        request.chunk_bytes() == 0
+            ? kChunkBytes
+            : std::clamp<uint64_t>(request.chunk_bytes(), kChunkBytesMin, kChunkBytesMax);
     shared_->post([shared = shared_, duty = std::make_shared<Duty>(this),
-                   source = LocationFromProto(request.source()),
+                   source = scheduling::FromWire(request.source()),
                    asker = model::NodeNumber{request.node()}] {
       if (shared->store == nullptr) return;
       auto object = shared->store->Serve(source, asker);
@@ -106,15 +107,22 @@ PullServer::PullServer(NodeStore& store, Post post)
 PullServer::PullServer(Post post)
     : shared_(std::make_shared<Shared>(Shared{std::move(post), nullptr})) {}
 
-void PullServer::SetStore(NodeStore& store) { shared_->store = &store; }
+void PullServer::SetStore(NodeStore& store) {
+  shared_->store = &store;
+}
 
-PullServer::~PullServer() { Stop(); }
+PullServer::~PullServer() {
+  Stop();
+}
 
-void PullServer::Stop() { shared_->store = nullptr; }
+void PullServer::Stop() {
+  shared_->store = nullptr;
+}
 
 void PullServer::AddTo(rpc::RpcServer& server) {
   server.HandleStream<proto::PullRequest, proto::PullChunk>(
-      rpc::kNodePull, [shared = shared_]() -> rpc::ServerStreamBase* { return new Stream(shared); });
+      rpc::kNodePull,
+      [shared = shared_]() -> rpc::ServerStreamBase* { return new Stream(shared); });
 }
 
 }  // namespace rayx::store

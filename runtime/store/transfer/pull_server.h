@@ -2,8 +2,8 @@
 //
 // Answers Node.Pull: streams an object's bytes out of shared memory.
 // Owner:    the node daemon; outlives the RpcServer that it is added to.
-// Threads:  constructed and Stopped on the node loop; streams run on gRPC's threads and reach the store
-//           by the loop.
+// Threads:  constructed and Stopped on the node loop; streams run on gRPC's threads and reach the
+//           store by the loop.
 // Promises: the object is pinned while it is sent and its bytes are not copied on the way to the
 //           transport. A stale location is answered with an ObjectLost message, a wrong range with
 //           InvalidArgument. Every call ends, also when the loop has stopped.

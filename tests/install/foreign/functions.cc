@@ -1,4 +1,6 @@
 #include <rayx/rayx.h>
 
-int Square(int x) { return x * x; }
+int Square(int x) {
+  return x * x;
+}
 RAYX_REMOTE(Square);

@@ -1,8 +1,9 @@
 """Goal: the commands of `rayx` start, explain and end a cluster, and leave nothing behind.
 
-Method: the real binary (RAYX_BIN) in session folders of the test's own, on ports that the kernel gives;
-daemons are killed, given wrong secrets and wrong options. "Nothing is left" looks at processes, at
-mapped memory and at the session folder. What needs a right that is missing here is reported as skipped.
+Method: the real binary (RAYX_BIN) in session folders of the test's own, on ports that the kernel
+gives; daemons are killed, given wrong secrets and wrong options. "Nothing is left" looks at
+processes, at mapped memory and at the session folder. What needs a right that is missing here is
+reported as skipped.
 """
 
 import json
@@ -150,13 +151,16 @@ class StartStop(CliTest):
         self.assertEqual(node["store_bytes"], 64 << 20)
         self.assertTrue(node["alive"] and node["head"])
         self.assertIn("1 of 1 nodes alive", self.assert_ok(vm.run("status")).stdout)
-        for what in ("nodes", "actors", "workers", "objects", "jobs", "tasks"):
+        for what in ("nodes", "actors", "workers", "objects", "jobs", "leases"):
             self.assert_ok(vm.run("list", what))
             rows = json.loads(self.assert_ok(vm.run("list", what, "--format", "json")).stdout)
             self.assertEqual(len(rows), 1 if what == "nodes" else 0)
         self.assertIn("head.log", self.assert_ok(vm.run("logs")).stdout)
         self.assertIn("serves at", self.assert_ok(vm.run("logs", "head.log", "--tail", "5")).stdout)
-        self.assert_ok(vm.run("logs", "--node", "1"))
+        for node in ("1", "n1"):
+            self.assertIn("node.log", self.assert_ok(vm.run("logs", "--node", node)).stdout)
+        self.assert_fails(vm.run("logs", "--node", "nx"), "--node", code=2)
+        self.assert_fails(vm.run("logs", "--node", "n9"), "n9")
         self.assert_fails(vm.run("logs", "../session.json"), "no log file")
         mapped = {
             line.split()[4]
@@ -221,7 +225,7 @@ class Crashes(CliTest):
         pid = session[name]["pid"]
         os.kill(pid, signal.SIGKILL)
         started = time.monotonic()
-        self.assertTrue(wait_until(lambda: not vm.processes(), 15), vm.processes())
+        self.assertTrue(wait_until(lambda: not vm.processes(), 25), vm.processes())
         print(f"all gone {time.monotonic() - started:.1f} s after kill -9 of {name}")
         self.assert_fails(vm.run("status"), what, str(pid))
         error = json.loads(vm.run("status", "--format", "json").stdout)["error"]
@@ -244,7 +248,7 @@ class Crashes(CliTest):
         vm = self.vm()
         session = self.start_head(vm)
         os.kill(session["head"]["pid"], signal.SIGKILL)
-        self.assertTrue(wait_until(lambda: not vm.processes(), 15))
+        self.assertTrue(wait_until(lambda: not vm.processes(), 25))
         self.assert_fails(vm.run("status"), "killed by signal 9", "last log lines", "serves at",
                           "head.log")
 
@@ -265,7 +269,7 @@ class Crashes(CliTest):
         session = self.start_head(vm)
         for name in ("supervisor", "head", "node"):
             os.kill(session[name]["pid"], signal.SIGKILL)
-        self.assertTrue(wait_until(lambda: not vm.processes(), 15))
+        self.assertTrue(wait_until(lambda: not vm.processes(), 25))
         self.start_head(vm)
         self.assert_ok(vm.run("status"))
 
@@ -393,7 +397,8 @@ class BeyondLoopback(CliTest):
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             self.assertEqual(result.returncode, 0, result.stdout)
             return
-        for command in ("link set lo up", "addr add 10.9.0.1/24 dev lo", "addr add 10.9.0.2/24 dev lo"):
+        for command in ("link set lo up", "addr add 10.9.0.1/24 dev lo",
+                        "addr add 10.9.0.2/24 dev lo"):
             subprocess.run(["ip", *command.split()], check=True)
         head_vm, node_vm = self.vm(), self.vm()
         result = self.assert_ok(head_vm.run("start", "--head", "--listen", "10.9.0.1"))
@@ -411,12 +416,14 @@ class BeyondLoopback(CliTest):
         # Plain text where TLS is spoken: refused, and said so.
         plain = f"{node_vm.home}/plain"
         with open(plain, "w", encoding="utf-8") as file:
-            file.write(json.dumps({**join, "ca_certificate": "", "ca_fingerprint": "", "insecure": True}))
+            insecure = {"ca_certificate": "", "ca_fingerprint": "", "insecure": True}
+            file.write(json.dumps({**join, **insecure}))
         os.chmod(plain, 0o600)
         self.assert_fails(node_vm.run(*start, "--insecure", "--join-file", plain), "without TLS")
         self.assert_ok(head_vm.run("stop"))
         # Without TLS, if told so.
-        result = self.assert_ok(head_vm.run("start", "--head", "--listen", "10.9.0.1", "--insecure"))
+        result = self.assert_ok(
+            head_vm.run("start", "--head", "--listen", "10.9.0.1", "--insecure"))
         self.assertIn("warning: --insecure", result.stderr)
         (session,) = head_vm.sessions()
         path = session["folder"] + "/join"
@@ -542,7 +549,8 @@ class BadInput(CliTest):
     def test_environment(self):
         vm = self.vm()
         head = ("start", "--head", "--port", "0")
-        self.assert_fails(vm.run(*head, RAYX_SESSION_DIR="relative"), "RAYX_SESSION_DIR", "absolute")
+        self.assert_fails(vm.run(*head, RAYX_SESSION_DIR="relative"), "RAYX_SESSION_DIR",
+                          "absolute")
         self.assert_fails(vm.run(*head, RAYX_SESSION_DIR="/tmp/" + "x" * 100), "shorter")
         self.assert_fails(vm.run(*head, RAYX_SESSION_DIR="/proc/none"), "cannot be made")
         self.assert_fails(vm.run(*head, RAYX_LOG_LEVEL="loud"), "RAYX_LOG_LEVEL", "loud")

@@ -1,10 +1,12 @@
-// Goal: what a user's program sees of a cluster of one VM: values, errors with their causes, order, retries,
-// limits. Method: this program is the driver and its own workers, on embedded clusters; a fault is a real
-// signal to a real process that the cluster started for us.
+// Goal: what a user's program sees of a cluster of one VM: values, errors with their causes, order,
+// retries, limits. Method: this program is the driver and its own workers, on embedded clusters; a
+// fault is a real signal to a real process that the cluster started for us.
 #define CATCH_CONFIG_RUNNER
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdio>
@@ -18,11 +20,19 @@ namespace user {
 
 using Clock = std::chrono::steady_clock;
 
-int Square(int x) { return x * x; }
-int Add(int a, int b) { return a + b; }
+int Square(int x) {
+  return x * x;
+}
+int Add(int a, int b) {
+  return a + b;
+}
 void Nothing() {}
-int Throw(const std::string& what) { throw std::out_of_range(what); }
-int Pid() { return ::getpid(); }
+int Throw(const std::string& what) {
+  throw std::out_of_range(what);
+}
+int Pid() {
+  return ::getpid();
+}
 
 // Spins, so that the worker is busy in user code, not waiting.
 int Busy(int milliseconds) {
@@ -52,16 +62,28 @@ int Recurse(int depth) {
   return 1 + *rayx::Task<&Recurse>().Remote(depth - 1).Get();
 }
 
+int NineWhenTold(const std::string& key) {
+  return rayx::KeyValue::Wait({key}, 60'000) ? 9 : 0;
+}
+// As Recurse, with 2 MiB of stack a level.
+int RecurseWide(int depth) {
+  volatile char frame[2u << 20];
+  frame[0] = 1;
+  frame[sizeof frame - 1] = 1;
+  if (depth == 0) return frame[0] - 1;
+  return 1 + *rayx::Task<&RecurseWide>().Remote(depth - 1).Get();
+}
 int SumOfRefs(const std::vector<rayx::ObjectRef<int>>& refs) {
   int sum = 0;
   for (const auto& ref : refs) sum += *ref.Get();
   return sum;
 }
-rayx::ObjectRef<int> MakeRef(int x) { return rayx::Put(x); }
-rayx::ObjectRef<int> MakeRefAndStayBusy(int x) {
+rayx::ObjectRef<int> MakeRef(int x) {
   return rayx::Put(x);
 }
-std::vector<uint8_t> Bytes(size_t n, uint8_t value) { return std::vector<uint8_t>(n, value); }
+std::vector<uint8_t> Bytes(size_t n, uint8_t value) {
+  return std::vector<uint8_t>(n, value);
+}
 uint64_t Sum(const std::vector<uint8_t>& bytes) {
   uint64_t sum = 0;
   for (uint8_t b : bytes) sum += b;
@@ -84,13 +106,28 @@ class Log {
   int Pid() { return ::getpid(); }
   int Fail() { throw std::runtime_error("the log is full"); }
   int Wait(int milliseconds) { return Busy(milliseconds); }
-  // Owns the object, then spins: its values must be served meanwhile.
-  rayx::ObjectRef<int> Own(int x) { return rayx::Put(x); }
+  // Spins without ever entering the runtime, once it has said that it does.
+  int SayAndSpin(int milliseconds) {
+    rayx::KeyValue::Put("spins", "");
+    return Busy(milliseconds);
+  }
+  // What this process owns, and must serve while it spins.
+  std::vector<rayx::ObjectRef<int>> Own(int values) {
+    std::vector<rayx::ObjectRef<int>> owned;
+    for (int i = 0; i < values; ++i) owned.push_back(rayx::Put(i));
+    return owned;
+  }
+  // Two dependent tasks of which the first ends when this process spins already.
+  rayx::ObjectRef<int> OwnChain(const std::string& key) {
+    return rayx::Task<&Square>().Remote(rayx::Task<&NineWhenTold>().Remote(key));
+  }
 
  private:
   std::vector<std::string> entries_;
 };
-Log* BadLog(int) { throw std::runtime_error("no disk"); }
+Log* BadLog(int) {
+  throw std::runtime_error("no disk");
+}
 
 class Selfish {
  public:
@@ -144,7 +181,9 @@ TEST_CASE("one VM: tasks give their values, by pointer, by name, and without res
   CHECK(rayx::KeyValue::Get("from-worker") == "hello");
 }
 
-TEST_CASE("one VM: what a task throws arrives as its type and as TaskError, and fails what depends on it") {
+TEST_CASE(
+    "one VM: what a task throws arrives as its type and as TaskError, and fails what depends on "
+    "it") {
   Cluster cluster(2);
   const auto bad = rayx::Task<&user::Throw>().Remote(std::string("index 9"));
   CHECK_THROWS_AS(bad.Get(), std::out_of_range);
@@ -174,12 +213,20 @@ TEST_CASE("one VM: a killed worker's task is run again; without retries the caus
     CHECK(died.signal() == 0);
     CHECK(died.exit_code() == 7);
   }
-  CHECK_THROWS_AS(rayx::Task<&user::DieUntil>().SetMaxRetries(1).Remote(9u).Get(), rayx::TaskPoisoned);
+  CHECK_THROWS_AS(rayx::Task<&user::DieUntil>().SetMaxRetries(1).Remote(9u).Get(),
+                  rayx::TaskPoisoned);
 }
 
 TEST_CASE("one VM: recursion 200 deep with one CPU returns") {
   Cluster cluster(1);
   CHECK(*rayx::Task<&user::Recurse>().Remote(200).Get(60'000) == 200);
+}
+
+TEST_CASE("one VM: recursion that no stack can hold fails and says how deep it was") {
+  Cluster cluster(1);
+  CHECK_THROWS_WITH(rayx::Task<&user::RecurseWide>().Remote(300).Get(60'000),
+                    Catch::Contains("nested"));
+  CHECK(*rayx::Task<&user::Square>().Remote(3).Get(60'000) == 9);
 }
 
 TEST_CASE("one VM: references travel in arguments, containers and results") {
@@ -195,8 +242,10 @@ TEST_CASE("one VM: references travel in arguments, containers and results") {
 TEST_CASE("one VM: large objects go through the store, both ways, and give their memory back") {
   Cluster cluster(2);
   for (int round = 0; round < 20; ++round) {  // 20 x 64 MiB through a store of 256 MiB
-    const auto big = rayx::Task<&user::Bytes>().Remote(size_t{32} << 20, static_cast<uint8_t>(round));
-    CHECK(*rayx::Task<&user::Sum>().Remote(big).Get() == (uint64_t{32} << 20) * static_cast<uint64_t>(round));
+    const auto big =
+        rayx::Task<&user::Bytes>().Remote(size_t{32} << 20, static_cast<uint8_t>(round));
+    CHECK(*rayx::Task<&user::Sum>().Remote(big).Get() ==
+          (uint64_t{32} << 20) * static_cast<uint64_t>(round));
     const auto mine = rayx::Put(std::vector<uint8_t>(32u << 20, 3));
     CHECK(*rayx::Task<&user::Sum>().Remote(mine).Get() == (uint64_t{32} << 20) * 3);
   }
@@ -209,12 +258,15 @@ TEST_CASE("one VM: an actor keeps its state, serves calls in order, and dies wit
   Cluster cluster(2);
   auto log = rayx::Actor<&user::Log::Create>().SetName("log").Remote(std::string("first"));
   std::vector<rayx::ObjectRef<size_t>> sizes;
-  for (int i = 0; i < 200; ++i) sizes.push_back(log.Task<&user::Log::Append>().Remote(std::to_string(i)));
-  for (int i = 0; i < 200; ++i) REQUIRE(*sizes[static_cast<size_t>(i)].Get() == static_cast<size_t>(i) + 2);
+  for (int i = 0; i < 200; ++i)
+    sizes.push_back(log.Task<&user::Log::Append>().Remote(std::to_string(i)));
+  for (int i = 0; i < 200; ++i)
+    REQUIRE(*sizes[static_cast<size_t>(i)].Get() == static_cast<size_t>(i) + 2);
   CHECK(log.Task<&user::Log::All>().Remote().Get()->size() == 201);
   const auto found = rayx::GetActor<user::Log>("log");
   REQUIRE(found);
-  CHECK(*found->Task<&user::Log::Pid>().Remote().Get() == *log.Task<&user::Log::Pid>().Remote().Get());
+  CHECK(*found->Task<&user::Log::Pid>().Remote().Get() ==
+        *log.Task<&user::Log::Pid>().Remote().Get());
   CHECK_THROWS_AS(log.Task<&user::Log::Fail>().Remote().Get(), std::runtime_error);
   CHECK(*log.Task<&user::Log::Append>().Remote(std::string("still here")).Get() == 202);
   const auto waiting = log.Task<&user::Log::Wait>().Remote(20'000);
@@ -239,25 +291,65 @@ TEST_CASE("one VM: a killed actor process is ActorDied with its signal") {
   }
 }
 
+TEST_CASE(
+    "one VM: an actor that is killed to be restarted fails the call under way and serves the "
+    "next") {
+  Cluster cluster(2);
+  auto log = rayx::Actor<&user::Log::Create>().SetMaxRestarts(2).Remote(std::string("x"));
+  const int before = *log.Task<&user::Log::Pid>().Remote().Get();
+  const auto waiting = log.Task<&user::Log::Wait>().Remote(60'000);
+  log.Kill(/*no_restart=*/false);
+  CHECK_THROWS_AS(waiting.Get(15'000), rayx::ActorDied);
+  CHECK(*log.Task<&user::Log::Pid>().Remote().Get(15'000) != before);
+}
+
+TEST_CASE("one VM: what this release does not do in a cluster is refused, not ignored") {
+  Cluster cluster(2);
+  CHECK_THROWS_WITH(rayx::Actor<&user::Log::Create>().SetMaxConcurrency(2).Remote(std::string("x")),
+                    Catch::Contains("SetMaxConcurrency(2)"));
+  CHECK_THROWS_WITH(
+      rayx::Actor<&user::Log::Create>().SetName("log", "mine").Remote(std::string("x")),
+      Catch::Contains("namespace \"mine\""));
+}
+
 TEST_CASE("one VM: an actor that waits for itself is told so") {
   Cluster cluster(2);
   auto actor = rayx::Actor<&user::Selfish::Create>().Remote();
   actor.Task<&user::Selfish::Know>().Remote(actor).Get();
-  CHECK_THROWS_AS(actor.Task<&user::Selfish::AskMyself>().Remote().Get(15'000), rayx::WouldDeadlock);
+  CHECK_THROWS_AS(actor.Task<&user::Selfish::AskMyself>().Remote().Get(15'000),
+                  rayx::WouldDeadlock);
 }
 
-TEST_CASE("one VM: a worker busy in user code serves its values") {
+TEST_CASE("one VM: a worker in user code for a minute serves its values and goes on with its tasks",
+          "[minute]") {
   Cluster cluster(2);
+  constexpr int kSeconds = 60;
+  constexpr int kFetches = 10 * kSeconds;
   auto log = rayx::Actor<&user::Log::Create>().Remote(std::string("x"));
-  std::vector<rayx::ObjectRef<rayx::ObjectRef<int>>> made;
-  for (int i = 0; i < 50; ++i) made.push_back(log.Task<&user::Log::Own>().Remote(i));
-  std::vector<rayx::ObjectRef<int>> inner;
-  for (const auto& ref : made) inner.push_back(*ref.Get());
-  const auto busy = log.Task<&user::Log::Wait>().Remote(4'000);
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until it spins; a bound, not a wait for an event
-  for (int i = 0; i < 50; ++i) CHECK(*inner[static_cast<size_t>(i)].Get(2'000) == i);
+  const auto owned = *log.Task<&user::Log::Own>().Remote(kFetches).Get();
+  const auto chain = *log.Task<&user::Log::OwnChain>().Remote(std::string("go")).Get();
+  const auto busy = log.Task<&user::Log::SayAndSpin>().Remote(kSeconds * 1000);
+  REQUIRE(rayx::KeyValue::Wait({"spins"}, 30'000));
+
+  std::vector<double> milliseconds;
+  const auto start = Clock::now();
+  for (int i = 0; i < kFetches; ++i) {
+    const auto asked = Clock::now();
+    REQUIRE(*owned[static_cast<size_t>(i)].Get(10'000) == i);
+    milliseconds.push_back(SecondsSince(asked) * 1000);
+    if (i == kFetches / 2) {
+      rayx::KeyValue::Put("go", "");
+      CHECK(*chain.Get(10'000) == 81);
+    }
+    // All but the last seconds, so that the worker surely spins at each of them.
+    std::this_thread::sleep_until(start + std::chrono::milliseconds(90) * (i + 1));
+  }
   CHECK(rayx::Wait(std::vector<rayx::ObjectRef<int>>{busy}, 1, 0).ready.empty());
-  CHECK(*busy.Get() == 4'000);
+  CHECK(*busy.Get(30'000) == kSeconds * 1000);
+  std::sort(milliseconds.begin(), milliseconds.end());
+  std::printf("%d values of a worker in user code: median %.2f ms, p99 %.2f ms, longest %.2f ms\n",
+              kFetches, milliseconds[kFetches / 2], milliseconds[kFetches * 99 / 100],
+              milliseconds.back());
 }
 
 TEST_CASE("one VM: Wait and timeouts") {
@@ -300,4 +392,6 @@ TEST_CASE("one VM: several threads of a driver call at once") {
   CHECK(wrong == 0);
 }
 
-int main(int argc, char** argv) { return Catch::Session().run(argc, argv); }
+int main(int argc, char** argv) {
+  return Catch::Session().run(argc, argv);
+}

@@ -1,5 +1,6 @@
-// A user's program for tests/integration/cluster/three_vms_test.cc: the first argument names what to do, the
-// rest are RayX's flags. Prints one "key value" line a finding, or "error <type> <seconds> <message>".
+// A user's program for tests/integration/cluster/three_vms_test.cc: the first argument names what
+// to do, the rest are RayX's flags. Prints one "key value" line a finding, or "error <type>
+// <seconds> <message>".
 #include <signal.h>
 #include <unistd.h>
 
@@ -21,16 +22,22 @@ namespace user {
 
 using Clock = std::chrono::steady_clock;
 
-double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 std::string HoldCpu(int milliseconds) {
   std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
   return rayx::GetRuntimeContext().HostName();
 }
-// A value that only a right execution gives, after a while.
-std::string SlowSquare(int x, int milliseconds) {
-  std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+// A value that only a right execution gives. Its first attempt says that it runs and stays long
+// enough to be lost with its VM; a later one is quick.
+std::string LoseOnceThenSquare(int x, const std::string& name) {
   const auto context = rayx::GetRuntimeContext();
+  if (context.Attempt() == 1) {
+    rayx::KeyValue::Put(name, "runs");
+    std::this_thread::sleep_for(std::chrono::seconds(60));
+  }
   return std::to_string(x * x) + " " + context.HostName() + " " + std::to_string(context.Attempt());
 }
 uint32_t DieOnce() {
@@ -40,7 +47,8 @@ uint32_t DieOnce() {
 }
 std::vector<uint64_t> Numbers(size_t count, uint64_t seed) {
   std::vector<uint64_t> numbers(count);
-  for (uint64_t& number : numbers) number = seed = seed * 6364136223846793005u + 1442695040888963407u;
+  for (uint64_t& number : numbers)
+    number = seed = seed * 6364136223846793005u + 1442695040888963407u;
   return numbers;
 }
 
@@ -48,10 +56,13 @@ class Receiver {
  public:
   static Receiver* Create() { return new Receiver; }
   std::string Host() { return rayx::GetRuntimeContext().HostName(); }
-  bool IsNumbers(const std::vector<uint64_t>& got, uint64_t seed) { return got == Numbers(got.size(), seed); }
-  int Sleep(int milliseconds) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
-    return milliseconds;
+  bool IsNumbers(const std::vector<uint64_t>& got, uint64_t seed) {
+    return got == Numbers(got.size(), seed);
+  }
+  int Sleep(const std::string& name) {
+    rayx::KeyValue::Put(name, "runs");
+    std::this_thread::sleep_for(std::chrono::seconds(60));
+    return 60;
   }
 };
 
@@ -79,7 +90,8 @@ void Report(const char* what, Clock::time_point since, F&& get) {
   try {
     std::printf("%s value %.2f %s\n", what, SecondsSince(since), std::string(get()).c_str());
   } catch (const rayx::Error& error) {
-    std::printf("%s error %.2f %s %s\n", what, SecondsSince(since), rayx::ErrorName(error.code()), error.what());
+    std::printf("%s error %.2f %s %s\n", what, SecondsSince(since), rayx::ErrorName(error.code()),
+                error.what());
   }
   std::fflush(stdout);
 }
@@ -100,15 +112,18 @@ void Transfer() {
   std::printf("actor %s\n", receiver.Task<&user::Receiver::Host>().Remote().Get(30'000)->c_str());
   const auto ref = rayx::Put(user::Numbers(kCount, 12345));
   const auto start = Clock::now();
-  const bool same = *receiver.Task<&user::Receiver::IsNumbers>().Remote(ref, uint64_t{12345}).Get(60'000);
+  const bool same =
+      *receiver.Task<&user::Receiver::IsNumbers>().Remote(ref, uint64_t{12345}).Get(60'000);
   std::printf("unchanged %d %.2f\n", same ? 1 : 0, SecondsSince(start));
   // And back: a result that lies on VM 3.
-  const auto there = rayx::Task<&user::Numbers>().SetSchedulingStrategy(On("vm3")).Remote(kCount, uint64_t{7});
+  const auto there =
+      rayx::Task<&user::Numbers>().SetSchedulingStrategy(On("vm3")).Remote(kCount, uint64_t{7});
   std::printf("back %d\n", *there.Get(60'000) == user::Numbers(kCount, 7) ? 1 : 0);
 }
 
 void Retry() {
-  std::printf("attempt %u\n", *rayx::Task<&user::DieOnce>().SetSchedulingStrategy(On("vm2")).Remote().Get(30'000));
+  std::printf("attempt %u\n",
+              *rayx::Task<&user::DieOnce>().SetSchedulingStrategy(On("vm2")).Remote().Get(30'000));
 }
 
 std::string go_file;  // "lost": appears when VM 3 was taken away
@@ -120,17 +135,22 @@ void LostVm() {
   auto actor = rayx::Actor<&user::Receiver::Create>().SetSchedulingStrategy(hard).Remote();
   actor.Task<&user::Receiver::Host>().Remote().Get(30'000);
   constexpr size_t kCount = (64u << 20) / sizeof(uint64_t);
-  const auto object = rayx::Task<&user::Numbers>().SetSchedulingStrategy(hard).Remote(kCount, uint64_t{7});
+  const auto object =
+      rayx::Task<&user::Numbers>().SetSchedulingStrategy(hard).Remote(kCount, uint64_t{7});
   rayx::Wait(std::vector<rayx::ObjectRef<std::vector<uint64_t>>>{object}, 1, 30'000);
   std::vector<rayx::ObjectRef<std::string>> retried;
   std::vector<rayx::ObjectRef<std::string>> once;
-  for (int i = 0; i < 6; ++i) {
-    retried.push_back(rayx::Task<&user::SlowSquare>().SetMaxRetries(3).SetSchedulingStrategy(vm3).Remote(i, 3'000));
+  std::vector<std::string> names{"call"};
+  for (int i = 0; i < 8; ++i) {
+    names.push_back("task " + std::to_string(i));
+    auto& refs = i < 6 ? retried : once;
+    refs.push_back(rayx::Task<&user::LoseOnceThenSquare>()
+                       .SetMaxRetries(i < 6 ? 3 : 0)
+                       .SetSchedulingStrategy(i < 6 ? vm3 : hard)
+                       .Remote(i, names.back()));
   }
-  for (int i = 0; i < 2; ++i) {
-    once.push_back(rayx::Task<&user::SlowSquare>().SetMaxRetries(0).SetSchedulingStrategy(hard).Remote(i, 60'000));
-  }
-  const auto call = actor.Task<&user::Receiver::Sleep>().Remote(60'000);
+  const auto call = actor.Task<&user::Receiver::Sleep>().Remote(names[0]);
+  if (!rayx::KeyValue::Wait(names, 30'000)) throw std::runtime_error("not all of it runs on VM 3");
   std::printf("ready\n");
   std::fflush(stdout);
   const auto give_up = Clock::now() + std::chrono::seconds(60);
@@ -140,10 +160,14 @@ void LostVm() {
   }
   const auto lost = Clock::now();
   std::vector<std::thread> threads;
-  threads.emplace_back([&] { Report("object", lost, [&] { return object.Get(30'000)->empty() ? "" : "64 MiB"; }); });
-  threads.emplace_back([&] { Report("call", lost, [&] { return std::to_string(*call.Get(30'000)); }); });
-  for (auto& ref : once) threads.emplace_back([&] { Report("once", lost, [&] { return *ref.Get(30'000); }); });
-  for (auto& ref : retried) threads.emplace_back([&] { Report("retried", lost, [&] { return *ref.Get(60'000); }); });
+  threads.emplace_back(
+      [&] { Report("object", lost, [&] { return object.Get(30'000)->empty() ? "" : "64 MiB"; }); });
+  threads.emplace_back(
+      [&] { Report("call", lost, [&] { return std::to_string(*call.Get(30'000)); }); });
+  for (auto& ref : once)
+    threads.emplace_back([&] { Report("once", lost, [&] { return *ref.Get(30'000); }); });
+  for (auto& ref : retried)
+    threads.emplace_back([&] { Report("retried", lost, [&] { return *ref.Get(60'000); }); });
   for (auto& thread : threads) thread.join();
 }
 
@@ -157,12 +181,16 @@ void Infeasible() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::map<std::string, std::function<void()>> scenarios = {{"spread", Spread},     {"transfer", Transfer},
-                                                                  {"retry", Retry},       {"lost", LostVm},
+  const std::map<std::string, std::function<void()>> scenarios = {{"spread", Spread},
+                                                                  {"transfer", Transfer},
+                                                                  {"retry", Retry},
+                                                                  {"lost", LostVm},
                                                                   {"infeasible", Infeasible}};
   const auto it = argc > 1 ? scenarios.find(argv[1]) : scenarios.end();
   if (it == scenarios.end()) {
-    std::fprintf(stderr, "usage: three_vms_driver spread|transfer|retry|infeasible - --address IP:PORT | lost GO_FILE --address IP:PORT\n");
+    std::fprintf(stderr,
+                 "usage: three_vms_driver spread|transfer|retry|infeasible - --address IP:PORT | "
+                 "lost GO_FILE --address IP:PORT\n");
     return 2;
   }
   try {

@@ -7,7 +7,8 @@ DOCUMENTS = ("README.md", "CHANGELOG.md", "runtime/ARCHITECTURE.md")
 NAME = re.compile(r"`(?:rayx::)?(?:errors::)?([A-Z]\w+)(?=[`{(])")
 LOOKS_LIKE_ERROR = re.compile(
     r"(Error|Exception|Died|Lost|Corrupt|Full|Timeout|Cancelled|Infeasible|Poisoned|Deadlock|"
-    r"Unavailable|Mismatch|Unauthenticated|ForkedProcess)$|^(OutOf|Unknown|Missing|Invalid|Wrote)[A-Z]")
+    r"Unavailable|Mismatch|Unauthenticated|ForkedProcess)$|"
+    r"^(OutOf|Unknown|Missing|Invalid|Wrote)[A-Z]")
 
 
 def check(tree):

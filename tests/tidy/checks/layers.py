@@ -71,9 +71,9 @@ def check(tree):
             has_proto |= include.endswith(".pb.h") or include.startswith("google/protobuf/")
             if TORCH.match(include):
                 has_torch = True
-                if module not in ("torch", "testing"):
+                if module != "torch":
                     yield f"{path}:{line}: {include}: only runtime/torch includes LibTorch"
-            elif to is not None and to not in allowed and "*" not in allowed:
+            elif to is not None and to not in allowed:
                 yield f"{path}:{line}: {module} may not include {to} ({include})"
             elif to is None and delimiter == '"' and include.split("/")[0] not in OTHERS:
                 yield f"{path}:{line}: {include}: write the path from runtime/"
@@ -84,7 +84,7 @@ def check(tree):
 
 
 LAYERS = ("public:\nproto_local:\nproto_services: proto_local\nbase:\nmodel: base\n"
-          "node: base model\nhead: base model\ntorch: public\ntesting: *\n")
+          "node: base model\nhead: base model\ntorch: public\n")
 CLEAN = {
     "runtime/layers.txt": LAYERS,
     "runtime/base/a.h": "#include <vector>\n#include \"absl/status/status.h\"\n",
@@ -93,8 +93,8 @@ CLEAN = {
     "runtime/head/a.h": "#include \"base/a.h\"\n",
     "runtime/include/rayx/rayx.h": "#include <vector>\n",
     "runtime/torch/include/rayx/torch/b.h": "#include <rayx/rayx.h>\n",
-    "runtime/torch/a.h": "#include <rayx/rayx.h>\n#include \"rayx/torch/b.h\"\n#include <torch/torch.h>\n",
-    "runtime/testing/a.h": "#include \"node/a.h\"\n#include \"head/a.h\"\n",
+    "runtime/torch/a.h": "#include <rayx/rayx.h>\n#include \"rayx/torch/b.h\"\n"
+                         "#include <torch/torch.h>\n",
 }
 PLANTED = [
     ({"runtime/base/b.h": "#include \"model/a.h\"\n"}, "base may not include model"),
@@ -109,6 +109,6 @@ PLANTED = [
     ({"runtime/node/b.h": "#include \"a.h\"\n"}, "write the path from runtime/"),
     ({"runtime/node/b.h": "#include \"base/missing.h\"\n"}, "there is no base/missing.h"),
     ({"runtime/attic/b.h": "\n"}, "no line for module attic"),
-    ({"runtime/testing/b.h": "#include <torch/torch.h>\n#include \"proto/local.pb.h\"\n"},
+    ({"runtime/torch/b.h": "#include <torch/torch.h>\n#include \"proto/local.pb.h\"\n"},
      "LibTorch and protobuf in one file"),
 ]

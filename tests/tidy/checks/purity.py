@@ -16,11 +16,13 @@ HEADERS = re.compile(
 WORDS = [
     (re.compile(r"(\b\w*[cC]lock|::)(::|\.|->)?\bnow\s*\(\s*\)"), "reads a clock"),
     (re.compile(r"\b(steady|system|high_resolution)_clock::now\b"), "reads a clock"),
-    (re.compile(r"\bstd::(thread|jthread|mutex|shared_mutex|condition_variable|async|this_thread)\b"),
+    (re.compile(r"\bstd::(thread|jthread|mutex|shared_mutex|condition_variable|async|"
+                r"this_thread)\b"),
      "uses threads or locks"),
     (re.compile(r"\bstd::(random_device|mt19937\w*|rand|srand)\b|(?<![\w:.>])rand\s*\("),
      "makes random numbers of its own"),
-    (re.compile(r"\bstd::(cout|cerr|clog|cin|ifstream|ofstream|getenv)\b|\bgetenv\s*\(|\b(?:f|v)?printf\s*\(|\bfopen\s*\("),
+    (re.compile(r"\bstd::(cout|cerr|clog|cin|ifstream|ofstream|getenv)\b|\bgetenv\s*\(|"
+                r"\b(?:f|v)?printf\s*\(|\bfopen\s*\("),
      "does I/O"),
     (re.compile(r"\bstd::unordered_\w+"), "uses an unordered container"),
 ]
@@ -68,12 +70,14 @@ def check(tree):
 
 CLEAN = {
     "runtime/scheduling/policy.h": "#include <chrono>\n#include <map>\n"
-                                   "// std::mutex is forbidden here\nconst char* s = \"std::thread\";\n"
+                                   "// std::mutex is forbidden here\n"
+                                   "const char* s = \"std::thread\";\n"
                                    "absl::flat_hash_map<int, std::vector<int>> by_id_;\n"
                                    "std::map<int, int> ordered_;\nfor (auto& x : ordered_) {}\n",
     "runtime/node/core/core.h": "void OnTick(TimePoint now, Effects& effects);\nint brand(int x);\n"
                                  "std::snprintf(text, n, \"%d\", 1);\n",
-    "runtime/node/node_server.cc": "#include <thread>\nauto t = std::chrono::steady_clock::now();\n",
+    "runtime/node/node_server.cc": "#include <thread>\n"
+                                   "auto t = std::chrono::steady_clock::now();\n",
 }
 PLANTED = [
     ({"runtime/node/core/b.h": "#include <mutex>\n"}, "includes mutex"),

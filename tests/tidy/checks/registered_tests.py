@@ -19,17 +19,18 @@ def check(tree):
             folder = os.path.dirname(folder)
         else:
             yield f"{path}:1: no CMakeLists.txt names this test"
-    # tests/CMakeLists.txt names the folders; unit/* is globbed.
+    # tests/CMakeLists.txt names the folders, those of unit/ too.
     top = lists.get("tests", "")
     for folder in lists:
         parts = folder.split("/")
-        if parts[0] == "tests" and len(parts) == 2 and \
-                not re.search(rf"[\s(]{re.escape(parts[1])}[\s)]", top):
-            yield f"tests/CMakeLists.txt:1: the folder {parts[1]} takes no part in the build"
+        is_unit = parts[:2] == ["tests", "unit"] and len(parts) == 3
+        if (parts[0] == "tests" and len(parts) == 2 or is_unit) and \
+                not re.search(rf"[\s(/]{re.escape(parts[-1])}[\s)]", top):
+            yield f"tests/CMakeLists.txt:1: the folder {parts[-1]} takes no part in the build"
 
 
 CLEAN = {
-    "tests/CMakeLists.txt": "foreach(folder ${unit} sim stress)\n",
+    "tests/CMakeLists.txt": "foreach(folder unit/base sim stress)\n",
     "tests/unit/base/CMakeLists.txt": "rayx_test(x SOURCES bytes_test.cc sub/deep_test.cc)\n",
     "tests/unit/base/bytes_test.cc": "",
     "tests/unit/base/sub/deep_test.cc": "",
@@ -41,4 +42,5 @@ PLANTED = [
     ({"tests/unit/other/a_test.cc": ""}, "other/a_test.cc"),
     ({"tests/unit/base/tes_test.cc": ""}, "tes_test.cc"),
     ({"tests/chaos/CMakeLists.txt": ""}, "the folder chaos takes no part"),
+    ({"tests/unit/shm/CMakeLists.txt": ""}, "the folder shm takes no part"),
 ]

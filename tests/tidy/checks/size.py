@@ -7,7 +7,8 @@ from tree import without_comments
 FILE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 100
 # What opens a block that may hold functions; anything else with parentheses is a function.
-CONTAINER = re.compile(r"\b(namespace|extern|class|struct|union|enum)\b(?![^{]*\)\s*(const|noexcept|override|\s)*$)")
+CONTAINER = re.compile(r"\b(namespace|extern|class|struct|union|enum)\b"
+                       r"(?![^{]*\)\s*(const|noexcept|override|\s)*$)")
 
 
 def functions(text):
@@ -42,7 +43,8 @@ def check(tree):
                 yield f"{path}:1: {lines} lines (at most {FILE_LINES_MAX})"
             for line, length in functions(text):
                 if length > FUNCTION_LINES_MAX:
-                    yield f"{path}:{line}: a function of {length} lines (at most {FUNCTION_LINES_MAX})"
+                    yield (f"{path}:{line}: a function of {length} lines "
+                           f"(at most {FUNCTION_LINES_MAX})")
 
 
 _LINE = "  x += 1;\n"

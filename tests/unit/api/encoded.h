@@ -1,6 +1,7 @@
+// tests/unit/api/encoded.h
+//
 // Encoded values for tests: packed, laid out as they travel, read back.
-#ifndef TESTS_UNIT_API_ENCODED_H_
-#define TESTS_UNIT_API_ENCODED_H_
+#pragma once
 
 #include <cstddef>
 #include <cstring>
@@ -58,5 +59,3 @@ T RoundTrip(const T& value) {
 }
 
 }  // namespace rayx::testing
-
-#endif  // TESTS_UNIT_API_ENCODED_H_

@@ -19,16 +19,16 @@ import json, sys
 flags = dict(a[2:].split('=', 1) for a in sys.argv[1:])
 out = open(flags['out'], 'w', buffering=1)
 def event(**fields): out.write(json.dumps(fields) + '\n')
-def ready(version=1): event(event='ready', protocol=version, at=1e9)
+def ready(version=2): event(event='ready', protocol=version, at=1e9)
 def commands(): return open(flags['control'])
 def phases():
   for name in ('load', 'preprocess', 'train', 'evaluate'):
-    event(event='phase', name=name, seconds=0.5, cpu_seconds=0.25)
+    event(event='phase', name=name, seconds=0.5)
 def result(path):
   open(path, 'w').write('0x1p+1\n0x1p+0\n')
   event(event='loss', path=path)
   event(event='result', steps=2, dataset_sha256='a', features_sha256='b', weights_sha256='c',
-        weights_abs_sum=1.0, accuracy=0.5, max_rss_bytes=[1])
+        weights_abs_sum=1.0, accuracy=0.5)
 )";
 
 class FakeArm {
@@ -45,8 +45,8 @@ class FakeArm {
   ~FakeArm() { fs::remove_all(folder_); }
 
   absl::StatusOr<std::unique_ptr<ArmSession>> Start() {
-    const Places places = {.checkout = folder_, .venv = folder_, .bin = folder_, .data = folder_,
-                           .result = folder_};
+    const Places places = {
+        .checkout = folder_, .venv = folder_, .bin = folder_, .data = folder_, .result = folder_};
     const ArmSpec arm = {.name = "fake", .kind = ArmKind::kSerial, .program = "fake.py"};
     return ArmSession::Start(WorkloadSpec{}, arm, machines_, places, 1);
   }
@@ -59,7 +59,7 @@ class FakeArm {
 
  private:
   fs::path folder_;
-  Machines machines_ = Machines::Bare();
+  Machines machines_ = Machines::Bare(false);
 };
 
 bool Says(const absl::Status& status, const std::string& words) {
@@ -73,7 +73,6 @@ ready()
 for line in commands():
   if line == 'quit\n': break
   words = line.split()
-  event(event='first_step', at=1.0)
   phases()
   result(words[3])
 )");
@@ -85,8 +84,35 @@ for line in commands():
     CHECK(rep->Total() == 2.0);
     CHECK(rep->outcome.losses == std::vector<double>{2, 1});
     CHECK(rep->outcome.accuracy == 0.5);
+    CHECK_FALSE(rep->usage.cpu_seconds);  // nobody meters here
   }
   CHECK(session->Stop().ok());
+}
+
+TEST_CASE("ArmSession: time in no phase is seen") {
+  FakeArm arm(R"(
+import time
+ready()
+f = commands()
+words = f.readline().split()
+begin = time.monotonic()
+while time.monotonic() - begin < 0.3: pass
+for name in ('load', 'preprocess', 'train', 'evaluate'):
+  event(event='phase', name=name, seconds=0.0)
+result(words[3])
+f.readline()
+)");
+  auto session = arm.MustStart();
+  auto rep = session->Run("a", 2, seconds(20));
+  INFO(rep.status());
+  REQUIRE(rep.ok());
+  CHECK(rep->Total() == 0);
+  CHECK(rep->outside_seconds >= 0.3);
+}
+
+TEST_CASE("ArmSession: an event that the protocol does not know is refused") {
+  FakeArm arm("ready()\nf = commands()\nf.readline()\nevent(event='news')\nf.readline()");
+  CHECK(Says(arm.MustStart()->Run("a", 2, seconds(20)).status(), "an unknown event"));
 }
 
 TEST_CASE("ArmSession: an arm that cannot start shows its last words") {
@@ -97,8 +123,8 @@ TEST_CASE("ArmSession: an arm that cannot start shows its last words") {
 }
 
 TEST_CASE("ArmSession: another version of the protocol is refused") {
-  FakeArm arm("ready(2)\ncommands().readline()");
-  CHECK(Says(arm.Start().status(), "version 2"));
+  FakeArm arm("ready(1)\ncommands().readline()");
+  CHECK(Says(arm.Start().status(), "version 1"));
 }
 
 TEST_CASE("ArmSession: rubbish instead of events is refused") {
@@ -119,13 +145,16 @@ TEST_CASE("ArmSession: an arm that says nothing runs out of time") {
 }
 
 TEST_CASE("ArmSession: an error event becomes the reason") {
-  FakeArm arm("ready()\nf = commands()\nf.readline()\nevent(event='error', message='bad data')\nf.readline()");
+  FakeArm arm(
+      "ready()\nf = commands()\nf.readline()\nevent(event='error', message='bad "
+      "data')\nf.readline()");
   auto session = arm.MustStart();
   CHECK(Says(session->Run("a", 2, seconds(20)).status(), "bad data"));
 }
 
 TEST_CASE("ArmSession: a result without its fields, or a missing phase, is refused") {
-  FakeArm without_fields("ready()\nf = commands()\nf.readline()\nevent(event='result')\nf.readline()");
+  FakeArm without_fields(
+      "ready()\nf = commands()\nf.readline()\nevent(event='result')\nf.readline()");
   CHECK(Says(without_fields.MustStart()->Run("a", 2, seconds(20)).status(), "steps"));
 }
 

@@ -28,7 +28,9 @@ Outcome Sound() {
   return outcome;
 }
 
-Expectation On(int nodes) { return {.dataset_sha256 = kHashA, .steps = 3, .nodes = nodes}; }
+Expectation On(int nodes) {
+  return {.dataset_sha256 = kHashA, .steps = 3, .nodes = nodes};
+}
 
 std::string Failed(const std::vector<GateResult>& gates) {
   std::string names;
@@ -40,8 +42,7 @@ std::string Failed(const std::vector<GateResult>& gates) {
 }
 
 std::string FailedAll(const Outcome& outcome, int nodes = 1) {
-  return Failed(CheckAlone(outcome, On(nodes))) +
-         Failed(CheckAgainst(outcome, Sound(), On(nodes)));
+  return Failed(CheckAlone(outcome, On(nodes))) + Failed(CheckAgainst(outcome, Sound(), On(nodes)));
 }
 
 TEST_CASE("Gates: a sound outcome passes all, at any number of VMs") {

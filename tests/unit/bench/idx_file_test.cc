@@ -71,7 +71,8 @@ TEST_CASE("ParseIdxHeader: sizes whose product overflows are refused") {
 
 class TemporaryFile {
  public:
-  TemporaryFile() : path_((fs::temp_directory_path() / ("idx-" + std::to_string(getpid()))).string()) {}
+  TemporaryFile()
+      : path_((fs::temp_directory_path() / ("idx-" + std::to_string(getpid()))).string()) {}
   ~TemporaryFile() { fs::remove(path_); }
   const std::string& path() const { return path_; }
   std::string Gzip(const std::string& bytes) {
@@ -128,7 +129,8 @@ TEST_CASE("CheckFashionMnist: names the file that is missing or cut") {
   CHECK(std::string(CheckFashionMnist(folder.string()).message()).find("train-images") !=
         std::string::npos);
   std::ofstream(folder / "train-images-idx3-ubyte", std::ios::binary)
-      << "\0\0\x08\x03\0\0\xea\x60\0\0\0\x1c\0\0\0\x1c"s << "too short";
+      << "\0\0\x08\x03\0\0\xea\x60\0\0\0\x1c\0\0\0\x1c"s
+      << "too short";
   CHECK(std::string(CheckFashionMnist(folder.string()).message()).find("truncated") !=
         std::string::npos);
   fs::remove_all(folder);

@@ -1,4 +1,4 @@
-"""Goal: the report shows losses as plainly as wins, hides nothing that was removed, and is one file.
+"""Goal: the report shows losses as plainly as wins, hides nothing that was removed, is one file.
 Method: a made-up result with every kind of verdict, a failed gate and an arm that was not run."""
 
 import copy
@@ -21,7 +21,8 @@ REPORT = os.path.join(os.path.dirname(__file__), "../../../bench/report/report.p
 
 
 def estimate(value):
-    return {"median": value, "low": value * 0.9, "high": value * 1.1, "samples": [value]}
+    return {"median": value, "low": value * 0.9, "high": value * 1.1, "samples": [value],
+            "coverage": 0.75}
 
 
 def row(arm, nodes, total):
@@ -29,40 +30,53 @@ def row(arm, nodes, total):
             "removed_because": [], "unrestricted": False, "total": estimate(total),
             "phases": {p: estimate(total / 4) for p in ("load", "preprocess", "train", "evaluate")},
             "start": estimate(5.0), "step_ms": estimate(7.0), "cpu_seconds": estimate(2.0),
+            "outside_phases": estimate(0.012), "others_cpu_seconds": estimate(0.03),
+            "compared": True,
             "peak_memory_bytes": estimate(5e8), "accuracy": 0.6,
             "loss_path": f"/gone/{arm}.n{nodes}.txt"}
 
 
-def ratio(nodes, median, word):
+def ratio(nodes, median, verdict, pairs, coverage, words):
     return {"ours": "rayx", "rival": "native-py", "nodes": nodes, "metric": "total",
-            "median": median, "low": median * 0.97, "high": median * 1.03, "pairs": 3,
-            "verdict": word}
+            "median": median, "low": median * 0.97, "high": median * 1.03, "pairs": pairs,
+            "coverage": coverage, "verdict": verdict, "words": words}
+
+
+def comparison(nodes, exact):
+    entry = {"nodes": nodes, "reference": "native-py", "arms": ["rayx"], "exact": exact}
+    if not exact:
+        entry.update(loss_tolerance=1e-6, weights_sum_tolerance=1e-6, accuracy_tolerance=1e-3)
+    return entry
 
 
 ENVIRONMENT = {
     "time": "T", "cpu": "C", "cpus": 2, "cpu_flags": "avx2", "vm_cpus": 0.6,
     "vm_cpu_period_us": 10000, "simulated_vms": True, "command": "rayx-bench run <b>&",
-    "noise": {"own_cpu_share": 0.5, "other_cpu_share": 0.3, "steal_share": 0.0},
+    "noise": {"busy_cpu_share": 0.8, "own_cpu_share": 0.5, "other_cpu_share": 0.3,
+              "steal_share": 0.0},
 }
 WORKLOAD = {
     "workload": "w", "title": "A workload", "steps": 3, "shows_ratios": True,
-    "all_gates_passed": True, "failures": [],
+    "all_gates_passed": True, "failures": [], "not_compared_on": [], "gradient_bytes": 2_700_000,
+    "comparisons": [comparison(1, True), comparison(2, True), comparison(3, False)],
     "rows": [row(arm, n, 2.0) for n in (1, 2, 3) for arm in ("rayx", "native-py")],
-    "ratios": [ratio(1, 1.25, "win"), ratio(2, 1.01, "no difference"), ratio(3, 0.8, "loss")],
+    "ratios": [ratio(1, 1.25, "faster", 3, 0.75, "faster in all 3 pairs"),
+               ratio(2, 1.01, "no difference", 5, 0.9375, "no difference"),
+               ratio(3, 0.8, "slower", 6, 0.96875, "loss")],
 }
 
 
 class ReportTest(unittest.TestCase):
-    def render(self, workload, complete=True):
+    def render(self, workload, complete=True, environment=ENVIRONMENT):
         with tempfile.TemporaryDirectory() as folder:
             os.mkdir(os.path.join(folder, "loss"))
             for r in workload["rows"]:
                 name = os.path.basename(r.get("loss_path", "none"))
                 with open(os.path.join(folder, "loss", name), "w") as file:
                     file.write("0x1p+1\n0x1.8p+0\n0x1p+0\n")
-            summary = {"schema": 1, "id": "ID", "suite": "quick", "complete": complete,
+            summary = {"schema": 2, "id": "ID", "suite": "quick", "complete": complete,
                        "workloads": [workload]}
-            for name, value in (("env.json", ENVIRONMENT), ("summary.json", summary)):
+            for name, value in (("env.json", environment), ("summary.json", summary)):
                 with open(os.path.join(folder, name), "w") as file:
                     json.dump(value, file)
             self.run_report(folder)
@@ -77,8 +91,37 @@ class ReportTest(unittest.TestCase):
     def test_every_verdict_in_plain_words(self):
         page = self.render(WORKLOAD)
         for words in ("RayX 1.25× as fast", "no difference", "RayX takes 1.25× as long",
-                      "The results are the same", "identical in every bit"):
+                      "The results are the same", "identical in every bit",
+                      "Same as “native, tuned” in every bit: features",
+                      "within 1e-06 of the sum of the weights’ absolute values",
+                      "2.7 MB of gradients",
+                      "At most they used 0.030 CPU seconds a repetition, 1.5%"):
             self.assertIn(words, page)
+
+    def test_intervals_say_what_they_are_worth(self):
+        page = self.render(WORKLOAD)
+        for words in ("faster in all 3 pairs", "with a probability of 75 %",
+                      "with a probability of 93.8 %", "with a probability of 96.9 %"):
+            self.assertIn(words, page)
+        self.assertNotIn("95 % interval", page)
+
+    def test_an_arm_that_was_alone_is_not_called_right(self):
+        workload = copy.deepcopy(WORKLOAD)
+        workload["rows"] = [r for r in workload["rows"] if r["arm"] == "rayx"]
+        workload.update(ratios=[], comparisons=[], not_compared_on=[1, 2, 3])
+        page = self.render(workload)
+        self.assertIn("Not compared.", page)
+        self.assertIn("On 1, 2 and 3 VMs", page)
+        self.assertNotIn("The results are the same", page)
+        self.assertNotIn("Not everything counts", page)
+        self.assertIn("not part of this run: native, tuned", page)
+
+    def test_unmetered_cpu_is_not_called_quiet(self):
+        noise = {"busy_cpu_share": 0.4, "own_cpu_share": None, "other_cpu_share": None,
+                 "steal_share": 0.0}
+        page = self.render(WORKLOAD, environment={**ENVIRONMENT, "noise": noise})
+        self.assertIn("could not be metered", page)
+        self.assertNotIn("The machine was quiet", page)
 
     def test_one_file_without_references_and_with_unique_ids(self):
         page = self.render(WORKLOAD)
@@ -102,6 +145,7 @@ class ReportTest(unittest.TestCase):
         page = self.render(workload, complete=False)
         self.assertIn("RayX on 1 VM: 3 removed: the loss differs", page)
         self.assertIn("not run: it died", page)
+        self.assertNotIn("at length", page)
         self.assertIn("This run did not finish", page)
         self.assertNotIn("The results are the same", page)
         self.assertNotIn("RayX 1.25× as fast", page)

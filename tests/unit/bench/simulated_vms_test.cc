@@ -70,24 +70,26 @@ TEST_CASE("SimulatedVms: each has its own name, folders, processes and network")
 TEST_CASE("SimulatedVms: they reach each other, and not a lost one") {
   if (!CanRun()) return;
   SimulatedVms vms = MustUp(2);
-  auto server = vms.Start(2, {"/usr/bin/python3", "-c",
-                              "import socket\n"
-                              "s=socket.create_server(('10.77.0.2',7000))\n"
-                              "open('/tmp/ready','w')\n"
-                              "c,_=s.accept(); c.sendall(b'hello'); c.recv(1)\n"},
+  auto server = vms.Start(2,
+                          {"/usr/bin/python3", "-c",
+                           "import socket\n"
+                           "s=socket.create_server(('10.77.0.2',7000))\n"
+                           "open('/tmp/ready','w')\n"
+                           "c,_=s.accept(); c.sendall(b'hello'); c.recv(1)\n"},
                           {.working_folder = "/"});
   REQUIRE(server.ok());
   Output(vms, 2, "until [ -e /tmp/ready ]; do sleep 0.05; done");
   // The client must see silence, not a reset, when the server's VM is lost.
-  auto client = vms.Start(1, {"/usr/bin/python3", "-c",
-                              "import socket\n"
-                              "s=socket.create_connection(('vm2',7000))\n"
-                              "print(s.recv(5).decode(),flush=True)\n"
-                              "open('/tmp/got','w')\n"
-                              "s.settimeout(1)\n"
-                              "try: print('data',s.recv(1))\n"
-                              "except TimeoutError: print('silence')\n"
-                              "except OSError as e: print('error',e)\n"},
+  auto client = vms.Start(1,
+                          {"/usr/bin/python3", "-c",
+                           "import socket\n"
+                           "s=socket.create_connection(('vm2',7000))\n"
+                           "print(s.recv(5).decode(),flush=True)\n"
+                           "open('/tmp/got','w')\n"
+                           "s.settimeout(1)\n"
+                           "try: print('data',s.recv(1))\n"
+                           "except TimeoutError: print('silence')\n"
+                           "except OSError as e: print('error',e)\n"},
                           {.working_folder = "/"});
   REQUIRE(client.ok());
   Output(vms, 1, "until [ -e /tmp/got ]; do sleep 0.05; done");
@@ -116,7 +118,8 @@ TEST_CASE("SimulatedVms: exit codes, signals and output come back") {
   CHECK(killed->exit_code == 137);
   auto late = vms.Exec(1, {"/bin/sleep", "60"}, here, std::chrono::milliseconds(100));
   CHECK(late.status().code() == absl::StatusCode::kDeadlineExceeded);
-  Output(vms, 1, "for i in 1 2 3 4 5 6 7 8 9 10; do pgrep -x sleep || exit 0; sleep 0.1; done; exit 1");
+  Output(vms, 1,
+         "for i in 1 2 3 4 5 6 7 8 9 10; do pgrep -x sleep || exit 0; sleep 0.1; done; exit 1");
   auto absent = vms.Exec(1, {"/no/such/program"}, here);
   REQUIRE(absent.ok());
   CHECK(absent->exit_code == 126);
@@ -127,7 +130,9 @@ TEST_CASE("SimulatedVms: the CPU quota holds for all processes of a VM together"
   SimulatedVms vms = MustUp(1, 0.3);
   const auto begin = std::chrono::steady_clock::now();
   const double before = vms.CpuSeconds(1).value();
-  Output(vms, 1, "timeout 1 sh -c 'while :; do :; done' & timeout 1 sh -c 'while :; do :; done'; wait; true");
+  Output(
+      vms, 1,
+      "timeout 1 sh -c 'while :; do :; done' & timeout 1 sh -c 'while :; do :; done'; wait; true");
   const double used = vms.CpuSeconds(1).value() - before;
   const double wall =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -139,7 +144,8 @@ TEST_CASE("SimulatedVms: an account counts the CPU time and memory of its own co
   if (!CanRun()) return;
   SimulatedVms vms = MustUp(1, 0.9);
   const auto run = [&](const std::string& account, const std::string& script) {
-    auto ended = vms.Exec(1, {"/bin/sh", "-c", script}, {.working_folder = "/", .account = account});
+    auto ended =
+        vms.Exec(1, {"/bin/sh", "-c", script}, {.working_folder = "/", .account = account});
     REQUIRE(ended.ok());
     REQUIRE(ended->exit_code == 0);
   };

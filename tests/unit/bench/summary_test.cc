@@ -7,14 +7,10 @@
 namespace rayx::bench {
 namespace {
 
-constexpr char kData[] =
-    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-constexpr char kFeatures[] =
-    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-constexpr char kWeights[] =
-    "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
-constexpr char kOther[] =
-    "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
+constexpr char kData[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+constexpr char kFeatures[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+constexpr char kWeights[] = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
+constexpr char kOther[] = "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
 
 RepRecord Rep(const std::string& arm, int nodes, int pair, double train_seconds) {
   RepRecord record;
@@ -66,7 +62,9 @@ TEST_CASE("Summary: sound pairs make a ratio, warm-ups do not count") {
   const auto summary = Summarise(records);
   CHECK(RatioOf(summary, "train")["median"] == 2.0);
   CHECK(RatioOf(summary, "train")["pairs"] == 3);
-  CHECK(RatioOf(summary, "train")["verdict"] == "win");
+  CHECK(RatioOf(summary, "train")["verdict"] == "faster");
+  CHECK(RatioOf(summary, "train")["words"] == "faster in all 3 pairs");
+  CHECK(RatioOf(summary, "train")["coverage"] == 0.75);
   CHECK(RatioOf(summary, "total")["median"].get<double>() == Approx(2.4 / 1.4));
   CHECK(RowOf(summary, "rayx")["repetitions"] == 3);
 }
@@ -82,7 +80,8 @@ TEST_CASE("Summary: an arm that disagrees loses its number, and the reason is ke
   CHECK(RatioOf(summary, "total")["pairs"] == 0);
   CHECK_FALSE(RowOf(summary, "rayx").contains("total"));
   CHECK(RowOf(summary, "rayx")["repetitions_removed"] == 3);
-  CHECK(RowOf(summary, "rayx")["removed_because"][0].get<std::string>().find("the loss differs") == 0);
+  CHECK(RowOf(summary, "rayx")["removed_because"][0].get<std::string>().find("the loss differs") ==
+        0);
   CHECK(RowOf(summary, "native-py").contains("total"));
 }
 
@@ -114,6 +113,64 @@ TEST_CASE("Summary: a run beyond the quota is in no ratio's pairs but has a row"
   const auto summary = Summarise(records);
   CHECK(RowOf(summary, "serial-unrestricted")["unrestricted"] == true);
   for (const auto& ratio : summary["ratios"]) CHECK(ratio["rival"] != "serial-unrestricted");
+}
+
+TEST_CASE("Summary: agreement names the arms and how closely they agree") {
+  WorkloadRecords records = TwoArms(1);
+  for (RepRecord& rep : TwoArms(1).reps) {
+    rep.nodes = 3;
+    records.reps.push_back(rep);
+  }
+  ApplyGates(records, kData);
+  const auto summary = Summarise(records);
+  REQUIRE(summary["comparisons"].size() == 2);
+  const auto two = summary["comparisons"][0], three = summary["comparisons"][1];
+  CHECK(two["nodes"] == 2);
+  CHECK(two["reference"] == "native-py");
+  CHECK(two["arms"] == nlohmann::json{"rayx"});
+  CHECK(two["exact"] == true);
+  CHECK(three["exact"] == false);
+  CHECK(three["loss_tolerance"] == kToleranceBeyond);
+  CHECK(summary["not_compared_on"].empty());
+  CHECK(ToJson("w", records.reps[2])["compared_with"] == "native-py");
+}
+
+TEST_CASE("Summary: an arm that ran alone is compared with nothing") {
+  WorkloadRecords records = TwoArms(3);
+  std::erase_if(records.reps, [](const RepRecord& rep) { return rep.arm != "rayx"; });
+  ApplyGates(records, kData);
+  auto summary = Summarise(records);
+  CHECK(summary["comparisons"].empty());
+  CHECK(summary["not_compared_on"] == nlohmann::json{2});
+  CHECK(RowOf(summary, "rayx")["compared"] == false);
+  CHECK(RowOf(summary, "rayx").contains("total"));
+
+  // A rival that is not sound in itself is nobody to agree with.
+  records = TwoArms(3);
+  for (RepRecord& rep : records.reps) {
+    if (rep.arm == "native-py") rep.repetition.outcome.steps = 1;
+  }
+  ApplyGates(records, kData);
+  summary = Summarise(records);
+  CHECK(summary["not_compared_on"] == nlohmann::json{2});
+  CHECK(RowOf(summary, "rayx")["compared"] == false);
+}
+
+TEST_CASE("Summary: CPU seconds and the time in no phase are shown, where they were measured") {
+  WorkloadRecords records = TwoArms(3);
+  for (RepRecord& rep : records.reps) rep.repetition.outside_seconds = 0.25;
+  ApplyGates(records, kData);
+  CHECK_FALSE(RowOf(Summarise(records), "rayx").contains("cpu_seconds"));
+  for (RepRecord& rep : records.reps) {
+    rep.repetition.usage.cpu_seconds = rep.arm == "rayx" ? 2 : 3;
+    rep.repetition.others_cpu_seconds = 0.5;
+  }
+  const auto summary = Summarise(records);
+  CHECK(RowOf(summary, "rayx")["cpu_seconds"]["median"] == 2);
+  CHECK(RowOf(summary, "rayx")["others_cpu_seconds"]["median"] == 0.5);
+  CHECK(RowOf(summary, "rayx")["outside_phases"]["median"] == 0.25);
+  CHECK(RatioOf(summary, "cpu_seconds")["median"] == 1.5);
+  CHECK(RatioOf(summary, "cpu_seconds")["words"] == "less in all 3 pairs");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Goal: sessions are found by those who may find them, and every wrong file is an error that names it.
-// Method: folders and sockets made by hand under a RAYX_SESSION_DIR of the test's own.
+// Goal: sessions are found by those who may find them, and every wrong file is an error that names
+// it. Method: folders and sockets made by hand under a RAYX_SESSION_DIR of the test's own.
 #include "io/session_folder.h"
 
 #include <stdlib.h>
@@ -123,7 +123,8 @@ TEST_CASE("SessionFolder: a base folder must be ours, absolute and short") {
   CHECK(PrepareSessionBase(base.path + "/made").ok());
   CHECK_THAT(ErrorOf(PrepareSessionBase("relative")), Catch::Contains("absolute"));
   CHECK_THAT(ErrorOf(PrepareSessionBase("/" + std::string(100, 'x'))), Catch::Contains("shorter"));
-  CHECK_THAT(ErrorOf(PrepareSessionBase(base.path + "/no/where")), Catch::Contains("cannot be made"));
+  CHECK_THAT(ErrorOf(PrepareSessionBase(base.path + "/no/where")),
+             Catch::Contains("cannot be made"));
   REQUIRE(::chmod((base.path + "/made").c_str(), 0777) == 0);
   CHECK_THAT(ErrorOf(PrepareSessionBase(base.path + "/made")), Catch::Contains("may write"));
   std::ofstream(base.path + "/file") << "x";
@@ -155,7 +156,8 @@ TEST_CASE("SessionFolder: the answer of a start") {
 
 TEST_CASE("Address: ip:port and names") {
   CHECK(ParseAddress("10.0.0.5:7399").value() == Address{"10.0.0.5", 7399});
-  CHECK(ParseAddress("localhost:1").value().is_loopback());
+  CHECK(rayx::io::IsLoopback(ParseAddress("localhost:1").value().ip));
+  CHECK_FALSE(rayx::io::IsLoopback("10.0.0.5"));
   for (const char* wrong : {"", ":1", "10.0.0.5", "10.0.0.5:", "10.0.0.5:0", "10.0.0.5:65536",
                             "10.0.0.5:-1", "10.0.0.5:1x", "10.0.0.5:99999999999"}) {
     INFO(wrong);

@@ -114,7 +114,9 @@ TEST_CASE("Session: old logs are bounded, folders that are not ours stay") {
   fs::create_directory(base.path + "/somebody's");
   fs::create_directory(base.path + "/0000000g-1");
   for (int i = 0; i < 9; ++i) MakeSession(base, "0000001" + std::to_string(i), 0);
-  CleanUpDead(base.path);
+  CleanUpDead(base.path, true);
+  CHECK(io::ListSessions(base.path).size() == 9);  // not a driver's to remove
+  CleanUpDead(base.path, false);
   int kept = 0;
   for (const auto& entry : fs::directory_iterator(base.path)) {
     kept += fs::exists(entry.path() / "logs") ? 1 : 0;

@@ -27,8 +27,8 @@ TEST_CASE("StartOptions: memory in bytes, units and shares") {
   CHECK(ParseMemory("--m", "0.5GiB", kVm).value() == uint64_t{1} << 29);
   CHECK(ParseMemory("--m", "500MB", kVm).value() == 500000000 / 4096 * 4096);
   CHECK(ParseMemory("--m", "50%", kVm).value() == uint64_t{4} << 30);
-  for (const char* wrong : {"", "x", "1 GiB", "1gib", "-1GiB", "inf", "nan", "1e999", "101%", "9GiB",
-                            "1MB", "0x10", "%"}) {
+  for (const char* wrong : {"", "x", "1 GiB", "1gib", "-1GiB", "inf", "nan", "1e999", "101%",
+                            "9GiB", "1MB", "0x10", "%"}) {
     INFO(wrong);
     CHECK_THAT(ErrorOf(ParseMemory("--m", wrong, kVm).status()), Catch::StartsWith("--m \""));
   }
@@ -61,7 +61,8 @@ TEST_CASE("StartOptions: resources are CPU, GPU, memory and what JSON names") {
   options.resources = "[1]";
   CHECK_THAT(ErrorOf(ParseResources(options, 1, 1).status()), Catch::Contains("JSON object"));
   options.resources = "{\"memory\": 1}";
-  CHECK_THAT(ErrorOf(ParseResources(options, 1, 1).status()), Catch::Contains("an option of its own"));
+  CHECK_THAT(ErrorOf(ParseResources(options, 1, 1).status()),
+             Catch::Contains("an option of its own"));
 }
 
 TEST_CASE("StartOptions: a plan's defaults, and options that do not go together") {

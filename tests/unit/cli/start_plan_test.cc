@@ -41,7 +41,8 @@ TEST_CASE("StartPlan: written and read") {
 }
 
 TEST_CASE("ReadyAnswer: there and back, whatever bytes an error has") {
-  const auto back = ParseReadyAnswer(FormatReadyAnswer({"bad \xff\n\"bytes\"", "1.2.3.4:5", 7, "c"}));
+  const auto back =
+      ParseReadyAnswer(FormatReadyAnswer({"bad \xff\n\"bytes\"", "1.2.3.4:5", 7, "c"}));
   REQUIRE(back.ok());
   CHECK(back->address == "1.2.3.4:5");
   CHECK(back->node == 7);

@@ -1,6 +1,6 @@
-// Goal: the owner's decisions: dispatch, pipelining, retries, revocation, failure propagation, actor order.
-// Method: ClientCore over a fake sink that records effects; replies and deaths are delivered by hand, every
-// reply twice.
+// Goal: the owner's decisions: dispatch, pipelining, retries, revocation, failure propagation,
+// actor order. Method: ClientCore over a fake sink that records effects; replies and deaths are
+// delivered by hand, every reply twice.
 #include "client/core/client_core.h"
 
 #include <catch2/catch.hpp>
@@ -24,6 +24,7 @@ struct FakeSink {
   };
   std::vector<Sent> calls;
   std::vector<Sent> messages;
+  std::vector<FrameHeader> revokes;
   std::vector<uint64_t> lease_requests;
   std::vector<uint64_t> cancelled;
   std::vector<model::LeaseId> returned;
@@ -32,9 +33,11 @@ struct FakeSink {
   std::vector<model::StoredLocation> freed;
   std::set<model::TaskId> started;  // cannot be revoked
   size_t room = 1000;
+  std::set<ProcessId> no_room;     // there
+  bool workers_elsewhere = false;  // what is sent can only be asked back
 
   bool SendCall(FrameHeader& header, std::span<const std::byte> body) {
-    if (room == 0) return false;
+    if (room == 0 || no_room.contains(header.destination)) return false;
     --room;
     calls.push_back({header, {body.begin(), body.end()}});
     return true;
@@ -43,10 +46,14 @@ struct FakeSink {
     messages.push_back({header, {body.begin(), body.end()}});
   }
   Revocation TryRevoke(const FrameHeader& header) {
+    if (workers_elsewhere) {
+      revokes.push_back(header);
+      return Revocation::kAsked;
+    }
     return started.contains(header.task) ? Revocation::kTooLate : Revocation::kRevoked;
   }
   bool MayHaveStarted(const FrameHeader& header) { return started.contains(header.task); }
-  void RequestLease(uint64_t request, const proto::SchedulingClass&, uint32_t, std::span<const uint32_t>) {
+  void RequestLease(uint64_t request, const proto::SchedulingClass&, std::span<const uint32_t>) {
     lease_requests.push_back(request);
   }
   void CancelLease(uint64_t request) { cancelled.push_back(request); }
@@ -87,7 +94,8 @@ struct Fixture {
     sink.lease_requests.erase(sink.lease_requests.begin());
     core.OnLeaseGranted(request, model::LeaseId{++leases}, worker, now);
   }
-  void Reply(const FrameHeader& call, std::string value = "v", bool failed = false, uint32_t micros = 10) {
+  void Reply(const FrameHeader& call, std::string value = "v", bool failed = false,
+             uint32_t micros = 10) {
     std::vector<std::byte> body;
     model::BodyWriter writer(body);
     if (failed) {
@@ -115,6 +123,30 @@ struct Fixture {
     REQUIRE(info.ParseFromString(Value(slot)));
     return static_cast<ErrorCode>(info.code());
   }
+  void Answer(const FrameHeader& call, FrameKind kind) {
+    FrameHeader answer = call;
+    answer.kind = kind;
+    answer.source = call.destination;
+    answer.destination = kSelf;
+    answer.item_count = 0;
+    core.OnMessage(answer, {}, now);
+    core.OnMessage(answer, {}, now);
+    core.CheckInvariants();
+  }
+  void Fail(ErrorCode code) {
+    REQUIRE_FALSE(sink.lease_requests.empty());
+    const uint64_t request = sink.lease_requests.front();
+    sink.lease_requests.erase(sink.lease_requests.begin());
+    proto::ErrorInfo error;
+    error.set_code(static_cast<int>(code));
+    core.OnLeaseFailed(request, error, false, now);
+    core.CheckInvariants();
+  }
+  void TickAfter(model::Duration time) {
+    now += time;
+    core.OnTick(now);
+    core.CheckInvariants();
+  }
   void Die(ProcessId process, int code = 0) {
     proto::DeathCause cause;
     cause.set_code(code);
@@ -126,7 +158,8 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("ClientCore: a task asks for a lease, is sent when it is granted, resolves by its reply") {
+TEST_CASE(
+    "ClientCore: a task asks for a lease, is sent when it is granted, resolves by its reply") {
   Fixture f;
   const uint32_t slot = f.Submit();
   REQUIRE(f.sink.lease_requests.size() == 1);
@@ -178,7 +211,8 @@ TEST_CASE("ClientCore: short tasks are pipelined on one lease, long ones are not
   CHECK(g.sink.lease_requests.size() == 9);
 }
 
-TEST_CASE("ClientCore: requests that are not needed any more are cancelled, a late grant is given back") {
+TEST_CASE(
+    "ClientCore: requests that are not needed any more are cancelled, a late grant is given back") {
   Fixture f;
   f.Submit();
   f.Submit();
@@ -221,7 +255,8 @@ TEST_CASE("ClientCore: a task that had not started costs no attempt, even with n
   CHECK(f.Error(slot) == ErrorCode::kWorkerDied);
 }
 
-TEST_CASE("ClientCore: every attempt killing its worker ends as TaskPoisoned, a lost node as NodeDied") {
+TEST_CASE(
+    "ClientCore: every attempt killing its worker ends as TaskPoisoned, a lost node as NodeDied") {
   Fixture f;
   const uint32_t slot = f.Submit(/*retries=*/1);
   f.sink.started.insert(f.core.At(slot).id);
@@ -408,6 +443,204 @@ TEST_CASE("ClientCore: actor calls go out in call order, also when an argument i
   f.core.OnActorView(view, f.now);
   CHECK(f.Error(three) == ErrorCode::kActorDied);
   CHECK(f.Error(call({})) == ErrorCode::kActorDied);
+}
+
+namespace {
+
+// An actor that was created and serves, of incarnation 1 on kWorkerB.
+struct ActorFixture : Fixture {
+  explicit ActorFixture(int max_restarts) {
+    auto record = std::make_unique<TaskRecord>();
+    record->name = "A";
+    proto::ActorSpec spec;
+    spec.set_max_restarts(max_restarts);
+    actor = core.CreateActor(std::move(record), std::move(spec), now);
+    View(1, proto::ACTOR_ALIVE, 1, kWorkerB);
+  }
+  void View(uint64_t version, proto::ActorState state, uint32_t incarnation, ProcessId process) {
+    proto::ActorView view;
+    view.mutable_id()->set_creator(kSelf.value);
+    view.mutable_id()->set_sequence(core.Actor(actor).id.sequence);
+    view.set_version(version);
+    view.set_state(state);
+    view.set_incarnation(incarnation);
+    view.set_process(process.value);
+    core.OnActorView(view, now);
+    core.CheckInvariants();
+  }
+  uint32_t Call() { return core.SubmitActorCall(actor, std::make_unique<TaskRecord>(), now); }
+
+  uint32_t actor = 0;
+};
+
+const ProcessId kWorkerC = ProcessId::Make(model::NodeNumber{2}, 4);
+
+}  // namespace
+
+TEST_CASE("ClientCore: calls in flight when an actor restarts fail, in whatever order it is told") {
+  for (const std::string order : {"da", "rda", "rad", "ad", "ra", "uda", "rua", "a"}) {
+    INFO(order);
+    ActorFixture f(/*max_restarts=*/3);
+    const uint32_t running = f.Call();
+    const FrameHeader sent = f.sink.calls.at(0).header;
+    uint64_t version = 1;
+    for (const char what : order) {
+      if (what == 'd') f.Die(kWorkerB);
+      if (what == 'r') f.View(++version, proto::ACTOR_RESTARTING, 2, {});
+      if (what == 'a') f.View(++version, proto::ACTOR_ALIVE, 2, kWorkerC);
+      if (what == 'u') f.Answer(sent, FrameKind::kUndeliverable);
+    }
+    CHECK(f.Error(running) == ErrorCode::kActorDied);
+    const uint32_t next = f.Call();
+    REQUIRE(f.sink.calls.size() == 2);
+    CHECK(f.sink.calls[1].header.destination == kWorkerC);
+    CHECK(f.sink.calls[1].header.incarnation == 2);
+    CHECK(f.sink.calls[1].header.call_number == 1);
+    f.Reply(f.sink.calls[1].header);
+    CHECK(f.core.IsReady(next));
+  }
+}
+
+TEST_CASE("ClientCore: an actor that was unreachable for a moment is called again") {
+  ActorFixture f(0);
+  f.Call();
+  f.Answer(f.sink.calls.at(0).header, FrameKind::kUndeliverable);
+  f.Call();
+  CHECK(f.sink.calls.size() == 1);
+  f.View(1, proto::ACTOR_ALIVE, 1, kWorkerB);  // too early to believe it
+  CHECK(f.sink.calls.size() == 1);
+  f.now += std::chrono::seconds(10);
+  f.View(1, proto::ACTOR_ALIVE, 1, kWorkerB);
+  REQUIRE(f.sink.calls.size() == 2);
+  CHECK(f.sink.calls[1].header.call_number == 2);
+}
+
+TEST_CASE(
+    "ClientCore: an actor that may be restarted leaves nothing pending, and keeps its arguments") {
+  Fixture f;
+  const uint32_t argument = f.core.NewObject();
+  f.core.ResolveValue(argument, {});
+  auto record = std::make_unique<TaskRecord>();
+  record->arguments.push_back({.slot = argument});
+  proto::ActorSpec spec;
+  spec.set_max_restarts(1);
+  const uint32_t actor =
+      f.core.CreateActor(std::move(record), std::move(spec), f.now);  // takes the hold
+  proto::ActorView view;
+  view.mutable_id()->set_creator(kSelf.value);
+  view.mutable_id()->set_sequence(f.core.Actor(actor).id.sequence);
+  view.set_version(1);
+  view.set_state(proto::ACTOR_ALIVE);
+  view.set_incarnation(1);
+  view.set_process(kWorkerB.value);
+  const model::ObjectId id = f.core.At(argument).id;
+  f.core.OnActorView(view, f.now);
+  CHECK_FALSE(f.core.HasPending());
+  CHECK(f.core.Find(id) == argument);
+  view.set_version(2);
+  view.set_state(proto::ACTOR_DEAD);
+  f.core.OnActorView(view, f.now);
+  CHECK(f.core.Find(id) == kNoSlot);
+}
+
+TEST_CASE(
+    "ClientCore: what a stuck worker elsewhere gives back goes to another, and is asked for once") {
+  Fixture f;
+  f.sink.workers_elsewhere = true;
+  f.Submit();
+  f.Grant(kWorkerB);
+  f.Reply(f.sink.calls[0].header, "v", false, 2);
+  const uint32_t stuck = f.Submit();
+  const uint32_t behind = f.Submit();
+  REQUIRE(f.sink.calls.size() == 3);
+  for (int i = 0; i < 20; ++i) f.TickAfter(milliseconds(i == 0 ? 10 : 1));
+  REQUIRE(f.sink.revokes.size() == 1);
+  CHECK(f.sink.revokes[0].task == f.core.At(behind).id);
+  f.Answer(f.sink.revokes[0], FrameKind::kRevokeReply);
+  CHECK(f.sink.calls.size() == 3);
+  f.Grant(kWorkerC);
+  REQUIRE(f.sink.calls.size() == 4);
+  CHECK(f.sink.calls[3].header.destination == kWorkerC);
+  f.Reply(f.sink.calls[3].header);
+  CHECK(f.core.IsReady(behind));
+  CHECK_FALSE(f.core.IsReady(stuck));
+}
+
+TEST_CASE(
+    "ClientCore: a frame that comes back never started: it costs nothing and goes elsewhere") {
+  Fixture f;
+  const uint32_t slot = f.Submit(/*retries=*/0);
+  f.sink.started.insert(f.core.At(slot).id);
+  f.Grant(kWorkerB);
+  f.Answer(f.sink.calls[0].header, FrameKind::kUndeliverable);
+  CHECK(f.sink.returned.size() == 1);
+  f.TickAfter(milliseconds(20));
+  f.Grant(kWorkerC);
+  REQUIRE(f.sink.calls.size() == 2);
+  CHECK(f.sink.calls[1].header.attempt == 1);
+  f.Reply(f.sink.calls[1].header);
+  CHECK(f.Value(slot) == "v");
+}
+
+TEST_CASE("ClientCore: a lease whose ring is full does not hold up the others") {
+  Fixture f;
+  f.Submit();
+  f.Submit();
+  f.Grant(kWorkerA);
+  f.Grant(kWorkerB);
+  f.Reply(f.sink.calls[0].header, "v", false, 100);
+  f.Reply(f.sink.calls[1].header, "v", false, 100);
+  f.sink.no_room.insert(kWorkerA);
+  for (int i = 0; i < 4; ++i) f.Submit();
+  REQUIRE(f.sink.calls.size() == 6);
+  for (size_t i = 2; i < 6; ++i) CHECK(f.sink.calls[i].header.destination == kWorkerB);
+}
+
+TEST_CASE("ClientCore: workers that do not start are tried again before the tasks fail") {
+  Fixture f;
+  const uint32_t slot = f.Submit();
+  for (uint32_t i = 1; i < kFailedStartsMax; ++i) {
+    f.Fail(ErrorCode::kWorkerDied);
+    REQUIRE_FALSE(f.core.IsReady(slot));
+    CHECK(f.sink.lease_requests.empty());
+    f.TickAfter(std::chrono::seconds(2));
+  }
+  f.Fail(ErrorCode::kWorkerDied);
+  CHECK(f.Error(slot) == ErrorCode::kWorkerDied);
+  const uint32_t wrong = f.Submit();
+  f.Fail(ErrorCode::kLibraryMismatch);  // waiting would not help
+  CHECK(f.Error(wrong) == ErrorCode::kLibraryMismatch);
+}
+
+TEST_CASE("ClientCore: a stored result of a superseded attempt is freed, one told twice is not") {
+  Fixture f;
+  const uint32_t slot = f.Submit();
+  f.sink.started.insert(f.core.At(slot).id);
+  f.Grant(kWorkerA);
+  f.Die(kWorkerA);
+  f.Grant(kWorkerB);
+  REQUIRE(f.sink.calls.size() == 2);
+  const auto reply_stored = [&](const FrameHeader& call, uint32_t entry) {
+    model::StoredLocation location;
+    location.object = f.core.At(slot).id;
+    location.node = call.destination.node();
+    location.entry = entry;
+    std::vector<std::byte> body;
+    model::BodyWriter writer(body);
+    writer.AddStored(location);
+    FrameHeader reply = call;
+    reply.kind = FrameKind::kReply;
+    reply.source = call.destination;
+    reply.item_count = 1;
+    f.core.OnMessage(reply, body, f.now);
+  };
+  reply_stored(f.sink.calls[0].header, 5);
+  REQUIRE(f.sink.freed.size() == 1);
+  CHECK(f.sink.freed[0].entry == 5);
+  reply_stored(f.sink.calls[1].header, 6);
+  reply_stored(f.sink.calls[1].header, 6);
+  CHECK(f.sink.freed.size() == 1);
+  CHECK(f.core.At(slot).kind == ValueKind::kStored);
 }
 
 TEST_CASE("ClientCore: at the worker limit a queued child may run on its parent's stack") {

@@ -1,6 +1,5 @@
-// Goal: an actor lives at most once, is restarted as often as allowed, and everybody who waits for it
-// hears of its end.
-// Method: a head of cores; nodes are answered for by hand, each message twice.
+// Goal: an actor lives at most once, is restarted as often as allowed, and everybody who waits for
+// it hears of its end. Method: a head of cores; nodes are answered for by hand, each message twice.
 #include "tests/unit/head/core_fixture.h"
 
 #include "base/mark.h"
@@ -139,7 +138,8 @@ TEST_CASE("Actor: a death without restarts left is the end, with its cause") {
   CHECK(actors.cluster.starts.size() == 1);
 }
 
-TEST_CASE("Actor: restarted with a higher incarnation, later each time, at most max_restarts times") {
+TEST_CASE(
+    "Actor: restarted with a higher incarnation, later each time, at most max_restarts times") {
   Actors actors;
   auto spec = Actors::Spec(1);
   spec.set_max_restarts(2);
@@ -320,6 +320,7 @@ TEST_CASE("Actor: those that hold resources wait until some are free") {
   actors.Create(first);
   actors.Create(second);
   CHECK(actors.cluster.starts.size() == 1);
+  actors.StartAnswered(1, 1, ErrorCode::kNone, true);
   actors.cluster.Heartbeat(actors.node, 0);
   actors.cluster.Pass(seconds(5));
   CHECK(actors.View(2).state() == proto::ACTOR_PENDING);  // not infeasible: it only waits
@@ -357,6 +358,56 @@ TEST_CASE("Actor: only the newest dead are remembered") {
   }
   CHECK(actors.cluster.core.OnStatus().actors_size() == 3);
   CHECK(actors.View(10).state() == proto::ACTOR_DEAD);
+}
+
+TEST_CASE("Actor: a node without room after all costs no restart, and another is found") {
+  Actors actors;
+  const uint32_t other = actors.cluster.AddNode();
+  auto spec = Actors::Spec(1);
+  *spec.mutable_lifetime_resources() = Cpus(2);
+  actors.Create(spec);
+  REQUIRE(actors.cluster.starts.size() == 1);
+  const uint32_t first = actors.cluster.starts[0].node.value;
+  actors.StartAnswered(1, 1, ErrorCode::kNone, true);
+  actors.Report(1, 1, proto::ACTOR_PENDING, first);
+  CHECK(actors.View(1).state() == proto::ACTOR_PENDING);
+  actors.cluster.Pass(milliseconds(200));
+  REQUIRE(actors.cluster.starts.size() == 2);
+  CHECK(actors.cluster.starts[1].node.value == (first == other ? actors.node : other));
+  CHECK(actors.cluster.starts[1].incarnation == 2);
+  actors.Report(1, 2, proto::ACTOR_ALIVE, actors.cluster.starts[1].node.value);
+  CHECK(actors.View(1).state() == proto::ACTOR_ALIVE);
+}
+
+TEST_CASE("Actor: what a node said before it heard of a start makes no room for a second") {
+  Actors actors;
+  auto spec = Actors::Spec(1);
+  *spec.mutable_lifetime_resources() = Cpus(2);
+  actors.Create(spec);
+  REQUIRE(actors.cluster.starts.size() == 1);
+  actors.cluster.Heartbeat(actors.node, 2);
+  auto second = Actors::Spec(2);
+  *second.mutable_lifetime_resources() = Cpus(2);
+  actors.Create(second);
+  actors.cluster.Pass(milliseconds(100));
+  CHECK(actors.cluster.starts.size() == 1);
+  // The actor ends at once; the node's later words count again.
+  actors.StartAnswered(1, 1, ErrorCode::kNone, true);
+  actors.Report(1, 1, proto::ACTOR_DEAD, actors.node, ErrorCode::kTaskError);
+  actors.cluster.Heartbeat(actors.node, 2);
+  CHECK(actors.cluster.starts.size() == 2);
+}
+
+TEST_CASE("Actor: a list of many fits into a message, the living before the dead") {
+  HeadCoreOptions options;
+  options.actors.list_bytes_max = 4000;
+  Actors actors(options, 1000);
+  for (uint64_t i = 1; i <= 100; ++i) actors.Create(Actors::Spec(i));
+  for (uint64_t i = 1; i <= 50; ++i) actors.Kill(i);
+  const proto::StatusReply status = actors.cluster.core.OnStatus();
+  CHECK(status.actors_size() > 10);
+  CHECK(status.ByteSizeLong() < 8000);
+  CHECK(status.actors(0).state() != proto::ACTOR_DEAD);
 }
 
 }  // namespace rayx::head

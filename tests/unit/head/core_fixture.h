@@ -1,5 +1,7 @@
-// A head of cores alone: time is a number, every request is delivered twice and answered the same way,
-// invariants are checked after every step.
+// tests/unit/head/core_fixture.h
+//
+// A head of cores alone: time is a number, every request is delivered twice and answered the same
+// way, invariants are checked after every step.
 #pragma once
 
 #include <chrono>

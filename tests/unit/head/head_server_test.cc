@@ -1,6 +1,6 @@
-// Goal: the head as a process sees it: every method needs the token, calls wait and end, nodes are told
-// what concerns them, and stopping leaves nobody waiting.
-// Method: a real HeadServer on loopback with shortened times; nodes are RpcServers of the test.
+// Goal: the head as a process sees it: every method needs the token, calls wait and end, nodes are
+// told what concerns them, and stopping leaves nobody waiting. Method: a real HeadServer on
+// loopback with shortened times; nodes are RpcServers of the test.
 #include "head/head_server.h"
 
 #include <atomic>
@@ -10,15 +10,15 @@
 #include <mutex>
 #include <vector>
 
-#include <catch2/catch.hpp>
 #include <google/protobuf/descriptor.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
+#include <catch2/catch.hpp>
 
+#include "model/versions.h"
 #include "rpc/channel.h"
 #include "rpc/errors.h"
-#include "rpc/join.h"
 #include "rpc/secret.h"
 #include "rpc/server.h"
 
@@ -61,8 +61,8 @@ struct TestHead {
     auto started = HeadServer::Start(options, std::make_unique<MemoryStorage>());
     REQUIRE(started.ok());
     server = *std::move(started);
-    channel = std::make_unique<rpc::RpcChannel>(server->address(), rpc::Role::kHead,
-                                                options.credentials);
+    channel =
+        std::make_unique<rpc::RpcChannel>(server->address(), rpc::Role::kHead, options.credentials);
   }
   template <typename Request, typename Reply>
   Reply Call(const rpc::Method<Request, Reply>& method, const Request& request) {
@@ -89,14 +89,14 @@ struct TestNode {
           responder.Reply({});
         });
     server.Handle<proto::StopActorRequest, proto::StopActorReply>(
-        rpc::kNodeStopActor, [this](proto::StopActorRequest& request,
-                                    rpc::Responder<proto::StopActorReply> responder) {
+        rpc::kNodeStopActor,
+        [this](proto::StopActorRequest& request, rpc::Responder<proto::StopActorReply> responder) {
           stopped.Add(request);
           responder.Reply({});
         });
     server.Handle<proto::JobEndedRequest, proto::JobEndedReply>(
-        rpc::kNodeJobEnded, [this](proto::JobEndedRequest& request,
-                                   rpc::Responder<proto::JobEndedReply> responder) {
+        rpc::kNodeJobEnded,
+        [this](proto::JobEndedRequest& request, rpc::Responder<proto::JobEndedReply> responder) {
           ended_jobs.Add(request.job());
           responder.Reply({});
         });
@@ -108,7 +108,7 @@ struct TestNode {
         });
     REQUIRE(server.Start().ok());
     proto::RegisterNodeRequest request;
-    *request.mutable_versions() = rpc::OurVersions();
+    model::VersionsToWire(model::OwnVersions(model::kNoLayout), *request.mutable_versions());
     request.set_registration(rpc::RandomHex(8));
     request.set_host_name("vm");
     request.set_address(server.address().ToString());
@@ -156,8 +156,8 @@ uint32_t StartJob(TestHead& head, const TestNode& node) {
 
 TEST_CASE("HeadServer: every method of its service refuses a call without the token") {
   TestHead head;
-  grpc::GenericStub stub(grpc::CreateChannel(head.server->address().ToString(),
-                                             grpc::InsecureChannelCredentials()));
+  grpc::GenericStub stub(
+      grpc::CreateChannel(head.server->address().ToString(), grpc::InsecureChannelCredentials()));
   const auto* service = proto::StatusRequest::descriptor()->file()->service(0);
   for (int i = 0; i < service->method_count(); ++i) {
     for (const bool wrong : {false, true}) {
@@ -178,7 +178,7 @@ TEST_CASE("HeadServer: every method of its service refuses a call without the to
 TEST_CASE("HeadServer: another release is refused by name") {
   TestHead head;
   proto::RegisterNodeRequest request;
-  *request.mutable_versions() = rpc::OurVersions();
+  model::VersionsToWire(model::OwnVersions(model::kNoLayout), *request.mutable_versions());
   request.mutable_versions()->set_release("0.0.1");
   const auto reply = head.Call(rpc::kHeadRegisterNode, request);
   CHECK(reply.error().code() == static_cast<int>(ErrorCode::kVersionMismatch));
@@ -269,9 +269,10 @@ TEST_CASE("MemoryStorage: rows come back in order, erased ones do not") {
                                      {Table::kJob, "3", std::nullopt}};
   REQUIRE(storage.Apply(step).ok());
   std::string seen;
-  REQUIRE(storage.ForEach(Table::kJob, [&](const std::string& key, const std::string& value) {
-            seen += key + value + " ";
-          }).ok());
+  REQUIRE(storage
+              .ForEach(Table::kJob, [&](const std::string& key,
+                                        const std::string& value) { seen += key + value + " "; })
+              .ok());
   CHECK(seen == "1a 2b ");
 }
 

@@ -1,6 +1,6 @@
-// Goal: no order of requests, repeats, deaths and times breaks an invariant, and everything that waits
-// is answered in the end.
-// Method: random walks over all inputs of the head's core, seeds fixed; invariants after each step.
+// Goal: no order of requests, repeats, deaths and times breaks an invariant, and everything that
+// waits is answered in the end. Method: random walks over all inputs of the head's core, seeds
+// fixed; invariants after each step.
 #include "tests/unit/head/core_fixture.h"
 
 #include <map>
@@ -50,7 +50,8 @@ class Walk {
       case 0:
         if (nodes_.size() < 20) nodes_.push_back(cluster_.AddNode(1 + double(Below(3))));
         return;
-      case 1: return cluster_.Pass(milliseconds(Below(4000)));
+      case 1:
+        return cluster_.Pass(milliseconds(Below(4000)));
       case 2:
       case 3:
         cluster_.Heartbeat(nodes_[Below(nodes_.size())], double(Below(3)));
@@ -141,9 +142,9 @@ class Walk {
         default:
           break;
       }
-      cluster_.core.OnStartAnswered(
-          model::ActorId{model::ProcessId{key.first}, key.second}, start.incarnation, error,
-          Below(2) == 0, cluster_.now, cluster_.effects);
+      cluster_.core.OnStartAnswered(model::ActorId{model::ProcessId{key.first}, key.second},
+                                    start.incarnation, error, Below(2) == 0, cluster_.now,
+                                    cluster_.effects);
       cluster_.Done();
     }
   }

@@ -22,7 +22,9 @@ std::unique_ptr<Loop> MakeLoop(const Clock& clock) {
   return *std::move(loop);
 }
 
-base::UniqueFd RungEvent() { return base::UniqueFd(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)); }
+base::UniqueFd RungEvent() {
+  return base::UniqueFd(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+}
 
 }  // namespace
 
@@ -117,6 +119,19 @@ TEST_CASE("Loop: Close drops what was posted with all that it holds, and refuses
   loop->Close();
   CHECK(held.use_count() == 1);
   CHECK_FALSE(loop->Post([held] {}));
+}
+
+TEST_CASE("Loop: full, it takes the ends of its own calls and nothing else") {
+  FakeClock clock;
+  auto loop = MakeLoop(clock);
+  size_t ran = 0;
+  for (size_t i = 0; i < Loop::kPostedMax; ++i) REQUIRE(loop->Post([&] { ++ran; }));
+  CHECK_FALSE(loop->Post([&] { ++ran; }));
+  CHECK(loop->PostAlways([&] { ++ran; }));
+  loop->RunOnce(std::chrono::milliseconds(0));
+  CHECK(ran == Loop::kPostedMax + 1);
+  loop->Close();
+  CHECK_FALSE(loop->PostAlways([] {}));
 }
 
 TEST_CASE("Loop: it does not sleep while the hook before sleep has work") {

@@ -1,11 +1,12 @@
-// Goal: packets arrive whole, with their descriptors, or the connection ends; nothing leaks. Method:
-// real sockets in a private folder.
+// Goal: packets arrive whole, with their descriptors, or the connection ends; nothing leaks.
+// Method: real sockets in a private folder.
 #include "io/packet_queue.h"
 #include "io/packet_socket.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -42,14 +43,14 @@ TEST_CASE("PacketSocket: a packet arrives whole with descriptors that close on e
   const int fds[] = {event.get()};
   REQUIRE(pair->first.Send(Filled(kPacketBytesMax, 5), fds) == SocketResult::kOk);
   Packet packet;
-  REQUIRE(pair->second.ReceiveWithin(packet, 5000) == SocketResult::kOk);
+  REQUIRE(pair->second.ReceiveWithin(packet, std::chrono::seconds(5)) == SocketResult::kOk);
   CHECK(packet.bytes == Filled(kPacketBytesMax, 5));
   REQUIRE(packet.fds.size() == 1);
   CHECK((::fcntl(packet.fds[0].get(), F_GETFD) & FD_CLOEXEC) != 0);
   uint64_t value = 0;
   REQUIRE(::read(packet.fds[0].get(), &value, sizeof value) == sizeof value);
   CHECK(value == 7);
-  CHECK(pair->second.ReceiveWithin(packet, 0) == SocketResult::kAgain);
+  CHECK(pair->second.ReceiveWithin(packet, std::chrono::milliseconds(0)) == SocketResult::kAgain);
   pair->first.Close();
   CHECK(pair->second.Receive(packet) == SocketResult::kClosed);
 }
@@ -85,6 +86,53 @@ TEST_CASE("PacketSocket: too large a packet or too many descriptors are an error
   CHECK(OpenDescriptors() == before);
 }
 
+TEST_CASE(
+    "PacketSocket: at the descriptor limit a packet comes without its descriptors, and says so") {
+  auto pair = PacketSocket::Pair();
+  REQUIRE(pair.ok());
+  const int fds[] = {pair->first.fd()};
+  REQUIRE(pair->first.Send(Filled(10, 5), fds) == SocketResult::kOk);
+  REQUIRE(pair->first.Send(Filled(10, 6)) == SocketResult::kOk);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const base::UniqueFd highest(::dup(0));  // every lower number is in use
+  rlimit full = before;
+  full.rlim_cur = static_cast<rlim_t>(highest.get()) + 1;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &full) == 0);
+  Packet packet;
+  const SocketResult result = pair->second.Receive(packet);
+  Packet next;
+  const SocketResult later = pair->second.Receive(next);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(result == SocketResult::kFdsLost);
+  CHECK(packet.bytes == Filled(10, 5));
+  CHECK(packet.fds.empty());
+  CHECK(later == SocketResult::kOk);
+  CHECK(next.bytes == Filled(10, 6));
+}
+
+TEST_CASE("PacketListener: without descriptors a peer waits and is accepted later") {
+  const Folder folder;
+  auto listener = PacketListener::Listen(std::string(folder.path) + "/node.sock");
+  REQUIRE(listener.ok());
+  auto client = PacketSocket::Connect(std::string(folder.path) + "/node.sock");
+  REQUIRE(client.ok());
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const base::UniqueFd highest(::dup(0));
+  rlimit full = before;
+  full.rlim_cur = static_cast<rlim_t>(highest.get()) + 1;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &full) == 0);
+  Accepted accepted;
+  std::string why;
+  const SocketResult result = listener->Accept(accepted, why);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(result == SocketResult::kError);
+  CHECK_FALSE(accepted.socket.valid());
+  CHECK_FALSE(why.empty());
+  CHECK(listener->Accept(accepted, why) == SocketResult::kOk);
+}
+
 TEST_CASE("PacketListener: it names the peer's pid, replaces a stale file and removes its own") {
   const Folder folder;
   const std::string path = std::string(folder.path) + "/node.sock";
@@ -111,7 +159,8 @@ TEST_CASE("PacketListener: it names the peer's pid, replaces a stale file and re
   CHECK_FALSE(PacketListener::Listen("/tmp/" + std::string(120, 'x')).ok());
 }
 
-TEST_CASE("PacketQueue: what does not fit waits in order, and a peer that never reads is broken off") {
+TEST_CASE(
+    "PacketQueue: what does not fit waits in order, and a peer that never reads is broken off") {
   auto pair = PacketSocket::Pair();
   REQUIRE(pair.ok());
   REQUIRE(pair->first.SetNonBlocking().ok());
@@ -137,6 +186,18 @@ TEST_CASE("PacketQueue: what does not fit waits in order, and a peer that never 
   CHECK_FALSE(open);
   CHECK(queue.broken());
   CHECK_FALSE(queue.Send(Filled(1, 1)));
+}
+
+TEST_CASE("PacketQueue: a packet that is too large is refused and costs the peer nothing") {
+  auto pair = PacketSocket::Pair();
+  REQUIRE(pair.ok());
+  PacketQueue queue(pair->first);
+  CHECK_FALSE(queue.Send(Filled(kPacketBytesMax + 1, 1)));
+  CHECK_FALSE(queue.broken());
+  CHECK(queue.Send(Filled(8, 2)));
+  Packet packet;
+  REQUIRE(pair->second.Receive(packet) == SocketResult::kOk);
+  CHECK(packet.bytes == Filled(8, 2));
 }
 
 }  // namespace rayx::io

@@ -3,7 +3,6 @@
 #include "io/processes.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,8 +21,7 @@ SpawnOptions Shell(const std::string& script) {
 }
 
 ExitStatus WaitFor(const Process& process) {
-  pollfd ready{process.pidfd.get(), POLLIN, 0};
-  REQUIRE(::poll(&ready, 1, 10000) == 1);
+  REQUIRE(WaitExited(process.pidfd.get(), std::chrono::seconds(10)));
   CHECK(HasExited(process.pidfd.get()));
   const auto status = Reap(process.pidfd.get());
   REQUIRE(status.has_value());
@@ -61,10 +59,34 @@ TEST_CASE("Spawn: exit code and signal are told apart") {
   auto sleeps = Spawn(Shell("sleep 60"));
   REQUIRE(sleeps.ok());
   CHECK_FALSE(HasExited(sleeps->pidfd.get()));
+  CHECK_FALSE(WaitExited(sleeps->pidfd.get(), std::chrono::milliseconds(1)));
   CHECK_FALSE(Reap(sleeps->pidfd.get()).has_value());
   REQUIRE(Signal(sleeps->pidfd.get(), SIGKILL));
   CHECK(WaitFor(*sleeps).signal == SIGKILL);
   CHECK_FALSE(Signal(sleeps->pidfd.get(), SIGKILL));
+}
+
+TEST_CASE("ExitStatus: a sentence tells how a process ended") {
+  CHECK(ExitStatus{SIGKILL, 0}.ToString() == "was killed by signal 9 (Killed)");
+  CHECK(ExitStatus{0, 3}.ToString() == "exited with code 3");
+}
+
+TEST_CASE("ReadLine: a line is read in pieces; none in time and a closed pipe are told apart") {
+  int fds[2];
+  REQUIRE(::pipe2(fds, O_CLOEXEC) == 0);
+  const base::UniqueFd read_end(fds[0]);
+  base::UniqueFd write_end(fds[1]);
+  CHECK(absl::IsDeadlineExceeded(ReadLine(read_end.get(), std::chrono::milliseconds(1)).status()));
+  SpawnOptions options = Shell("printf 'one '; printf 'line\\n'");
+  options.fds = {{write_end.get(), 1}};
+  const auto child = Spawn(options);
+  REQUIRE(child.ok());
+  write_end.Reset();
+  const auto line = ReadLine(read_end.get(), std::chrono::seconds(10));
+  REQUIRE(line.ok());
+  CHECK(*line == "one line\n");
+  CHECK(absl::IsUnavailable(ReadLine(read_end.get(), std::chrono::seconds(10)).status()));
+  WaitFor(*child);
 }
 
 TEST_CASE("Spawn: a program that cannot run is an error that names it") {
@@ -115,6 +137,26 @@ TEST_CASE("Spawn: the child dies with the process that started it") {
   CHECK(status == 0);
   char byte;
   CHECK(::read(read_end.get(), &byte, 1) == 0);  // end-of-file: the last holder is gone
+}
+
+TEST_CASE("EndAllChildren: it ends what has left its session and its parent") {
+  REQUIRE(AdoptOrphans());
+  int fds[2];
+  REQUIRE(::pipe2(fds, O_CLOEXEC) == 0);
+  const base::UniqueFd read_end(fds[0]);
+  base::UniqueFd write_end(fds[1]);
+  SpawnOptions options = Shell("setsid sleep 600 & echo; exit 0");
+  options.fds = {{write_end.get(), 1}};
+  auto process = Spawn(options);
+  REQUIRE(process.ok());
+  write_end.Reset();
+  char byte = 0;
+  REQUIRE(::read(read_end.get(), &byte, 1) == 1);
+  WaitFor(*process);
+  CHECK(Children().size() == 1);  // the orphan is ours
+  CHECK(EndAllChildren(std::chrono::seconds(10)));
+  CHECK(Children().empty());
+  CHECK(::read(read_end.get(), &byte, 1) == 0);  // nobody holds the other end
 }
 
 }  // namespace rayx::io

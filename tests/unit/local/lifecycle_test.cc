@@ -19,6 +19,7 @@ using rayx::testing::LocalMode;
 namespace {
 
 Gate* the_gate = nullptr;
+std::atomic<bool> was_wait_ended{false};
 
 class Waiter {
  public:
@@ -26,7 +27,12 @@ class Waiter {
   void Wait() { the_gate->Pass(); }
   bool WaitForKey() {
     the_gate->Open();
-    return rayx::KeyValue::Wait({"never"});
+    try {
+      return rayx::KeyValue::Wait({"never"});
+    } catch (const rayx::NotInitialized&) {
+      was_wait_ended = true;
+      throw;
+    }
   }
 };
 int Answer() {
@@ -94,10 +100,14 @@ TEST_CASE("Lifecycle: Shutdown ends who waits for a call") {
 TEST_CASE("Lifecycle: Shutdown ends a wait for a key") {
   Gate gate;
   the_gate = &gate;
-  const LocalMode local;
-  const auto waiter = rayx::Actor<&Waiter::Create>().Remote();
-  const auto waiting = waiter.Task<&Waiter::WaitForKey>().Remote();
-  gate.Pass();
+  was_wait_ended = false;
+  {
+    const LocalMode local;
+    const auto waiter = rayx::Actor<&Waiter::Create>().Remote();
+    const auto waiting = waiter.Task<&Waiter::WaitForKey>().Remote();
+    gate.Pass();
+  }
+  CHECK(was_wait_ended);  // Shutdown has waited for the call's end
 }
 
 TEST_CASE("Lifecycle: a fork is refused by name") {

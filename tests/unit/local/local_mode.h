@@ -1,6 +1,7 @@
+// tests/unit/local/local_mode.h
+//
 // Local mode for the length of one test.
-#ifndef TESTS_UNIT_LOCAL_LOCAL_MODE_H_
-#define TESTS_UNIT_LOCAL_LOCAL_MODE_H_
+#pragma once
 
 #include <condition_variable>
 #include <mutex>
@@ -51,5 +52,3 @@ class Gate {
 };
 
 }  // namespace rayx::testing
-
-#endif  // TESTS_UNIT_LOCAL_LOCAL_MODE_H_

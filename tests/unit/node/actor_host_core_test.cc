@@ -1,5 +1,5 @@
-// Goal: an actor's incarnation is started once and its end reported once, whatever repeats or crosses.
-// Method: head, workers and leases played by the test; every message is delivered twice.
+// Goal: an actor's incarnation is started once and its end reported once, whatever repeats or
+// crosses. Method: head, workers and leases played by the test; every message is delivered twice.
 #include "node/core/actor_host_core.h"
 
 #include <catch2/catch.hpp>
@@ -147,6 +147,33 @@ TEST_CASE("ActorHostCore: no worker to be had is the cause") {
   const auto step = f.Take();
   REQUIRE(step.reports.size() == 1);
   CHECK(step.reports[0].cause.code() == static_cast<int>(ErrorCode::kInfeasible));
+}
+
+TEST_CASE("ActorHostCore: no room in time is told once as PENDING, and the life is over here") {
+  Fixture f;
+  f.Start();
+  f.core.OnFailed(Fixture::Key(), Error(ErrorCode::kNone, ""), f.effects);
+  f.core.OnFailed(Fixture::Key(), Error(ErrorCode::kNone, ""), f.effects);
+  const auto step = f.Take();
+  REQUIRE(step.reports.size() == 1);
+  CHECK(step.reports[0].state == proto::ACTOR_PENDING);
+  CHECK(f.core.living() == 0);
+  const auto again = f.Start();
+  CHECK(again.requests.empty());
+  REQUIRE(again.reports.size() == 2);
+  CHECK(again.reports[0].state == proto::ACTOR_PENDING);
+}
+
+TEST_CASE("ActorHostCore: an order to stop that overtakes the one to start wins") {
+  Fixture f;
+  f.core.OnStop({kActor, 1}, "killed", f.effects);
+  f.core.OnStop({kActor, 1}, "killed", f.effects);
+  CHECK(f.Take().reports.empty());
+  const auto late = f.Start();
+  CHECK(late.requests.empty());
+  REQUIRE(late.reports.size() == 2);
+  CHECK(late.reports[0].state == proto::ACTOR_DEAD);
+  CHECK(f.Start(2).requests.size() == 1);
 }
 
 }  // namespace rayx::node

@@ -19,7 +19,9 @@ namespace {
 
 constexpr char kToken[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-std::string OwnProgram() { return std::filesystem::read_symlink("/proc/self/exe"); }
+std::string OwnProgram() {
+  return std::filesystem::read_symlink("/proc/self/exe");
+}
 
 model::ResourceSet Cpus(double cpus) {
   model::ResourceSet set;
@@ -74,13 +76,13 @@ FakeHead::FakeHead() {
         changed_.notify_all();
         responder.Reply({});
       });
-  server_->Handle<proto::LeaveRequest, proto::LeaveReply>(
-      rpc::kHeadLeave, [this](auto& request, auto responder) {
-        std::lock_guard lock(mutex_);
-        left_.push_back(request.node());
-        changed_.notify_all();
-        responder.Reply({});
-      });
+  server_->Handle<proto::LeaveRequest, proto::LeaveReply>(rpc::kHeadLeave,
+                                                          [this](auto& request, auto responder) {
+                                                            std::lock_guard lock(mutex_);
+                                                            left_.push_back(request.node());
+                                                            changed_.notify_all();
+                                                            responder.Reply({});
+                                                          });
   server_->Handle<proto::ActorReport, proto::ActorReportReply>(
       rpc::kHeadReportActor, [this](auto& request, auto responder) {
         std::lock_guard lock(mutex_);
@@ -93,6 +95,11 @@ FakeHead::FakeHead() {
         std::lock_guard lock(mutex_);
         proto::HeadResponse reply;
         reply.set_request_id(request.request_id());
+        if (hold_polls_ && request.has_watch_actor()) {
+          reply.mutable_watch_actor();
+          held_polls_.emplace_back(std::move(reply), std::move(responder));
+          return;
+        }
         if (request.has_list_jobs()) {
           for (const auto& [job, driver] : drivers_) {
             auto* info = reply.mutable_list_jobs()->add_jobs();
@@ -109,7 +116,17 @@ FakeHead::FakeHead() {
   REQUIRE(server_->Start().ok());
 }
 
-void FakeHead::Stop() { server_->Stop(std::chrono::milliseconds(0)); }
+void FakeHead::HoldPolls(bool hold) {
+  std::lock_guard lock(mutex_);
+  hold_polls_ = hold;
+  for (auto& [reply, responder] : held_polls_) responder.Reply(reply);
+  held_polls_.clear();
+}
+
+void FakeHead::Stop() {
+  HoldPolls(false);
+  server_->Stop(std::chrono::milliseconds(0));
+}
 
 io::Address FakeHead::NodeAddress(uint32_t node) {
   std::lock_guard lock(mutex_);
@@ -210,7 +227,7 @@ std::unique_ptr<FakeProcess> FakeDaemon::Driver(std::vector<std::string> environ
 proto::ClientMessage HelloOfDriver(const std::vector<std::string>& environment) {
   proto::ClientMessage message;
   auto* hello = message.mutable_hello();
-  *hello->mutable_versions() = OurClientVersions();
+  *hello->mutable_versions() = OwnClientVersions();
   hello->set_role(proto::DRIVER);
   hello->set_pid(::getpid());
   hello->mutable_program()->set_executable(OwnProgram());
@@ -243,7 +260,8 @@ bool RunAsDaemon(int argc, char** argv, int& exit_code) {
   options.head_lost_after = std::chrono::milliseconds(std::atoi(argv[6]));
   options.store_bytes = 64 << 20;
   options.on_ready = [](const NodeReady& ready) {
-    if (::write(3, &ready.node, sizeof ready.node) != sizeof ready.node) std::abort();
+    if (::write(3, &ready.node.value, sizeof ready.node.value) != sizeof ready.node.value)
+      std::abort();
     ::close(3);
   };
   exit_code = RunNodeDaemon(options);

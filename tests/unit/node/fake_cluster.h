@@ -1,4 +1,7 @@
-// A head in the test's process and node daemons in processes of their own (the test's program again).
+// tests/unit/node/fake_cluster.h
+//
+// A head in the test's process and node daemons in processes of their own (the test's program
+// again).
 #pragma once
 
 #include <condition_variable>
@@ -27,6 +30,8 @@ class FakeHead {
   io::Address NodeAddress(uint32_t node);
   void MarkDead(uint32_t node);  // heartbeats of the others tell it
 
+  void HoldPolls(bool hold);  // answers to WatchActor; those held are given when it ends
+
   // Waits at most 10 s.
   bool AwaitFinished(uint32_t job);
   bool AwaitLeft(uint32_t node);
@@ -51,6 +56,8 @@ class FakeHead {
   std::vector<uint32_t> finished_;
   std::vector<uint32_t> left_;
   std::vector<proto::ActorReport> reports_;
+  bool hold_polls_ = false;
+  std::vector<std::pair<proto::HeadResponse, rpc::Responder<proto::HeadResponse>>> held_polls_;
 };
 
 struct DaemonSpec {

@@ -1,5 +1,7 @@
-// A process of the fake cluster as its node daemon sees it: socket, daemon channel, peers. No doorbell
-// of its own: it looks at its rings whenever it is asked for something.
+// tests/unit/node/fake_process.h
+//
+// A process of the fake cluster as its node daemon sees it: socket, daemon channel, peers. No
+// doorbell of its own: it looks at its rings whenever it is asked for something.
 #pragma once
 
 #include <poll.h>
@@ -96,7 +98,10 @@ class FakeProcess {
   bool HasPeer(model::ProcessId process) const { return peers_.count(process) != 0; }
   model::ProcessId daemon() const { return model::ProcessId::Make(self.node(), 0); }
   bool closed() const { return closed_; }
-  void Close() { socket_.Close(); closed_ = true; }
+  void Close() {
+    socket_.Close();
+    closed_ = true;
+  }
   void set_reads_rings(bool reads) { reads_rings_ = reads; }
 
   model::ProcessId self;
@@ -116,7 +121,7 @@ class FakeProcess {
   void ReadSocket() {
     io::Packet packet;
     while (!closed_) {
-      const io::SocketResult result = socket_.ReceiveWithin(packet, 0);
+      const io::SocketResult result = socket_.ReceiveWithin(packet, std::chrono::milliseconds(0));
       if (result == io::SocketResult::kAgain) return;
       proto::DaemonMessage message;
       if (result != io::SocketResult::kOk ||

@@ -18,7 +18,7 @@ namespace {
 [[noreturn]] void Work(io::PacketSocket socket, uint64_t token) {
   FakeProcess process(std::move(socket));
   proto::ClientMessage hello;
-  *hello.mutable_hello()->mutable_versions() = OurClientVersions();
+  *hello.mutable_hello()->mutable_versions() = OwnClientVersions();
   hello.mutable_hello()->set_role(proto::WORKER);
   hello.mutable_hello()->set_pid(::getpid());
   hello.mutable_hello()->set_worker_token(token);
@@ -38,17 +38,39 @@ namespace {
       reply.item_count = writer.item_count();
     };
     switch (call->header.function.value) {
-      case kEcho: body = call->body; break;
+      case kEcho:
+        body = call->body;
+        break;
       case kDie:
         std::fprintf(stderr, "about to die\n");
         ::raise(SIGKILL);
         break;
-      case kExit: ::_exit(7);
+      case kDieLoudly:
+        for (int i = 0; i < 30; ++i) {
+          std::fprintf(stderr, "%s\n", std::string(7000, static_cast<char>('a' + i % 26)).c_str());
+        }
+        ::raise(SIGKILL);
+        break;
+      case kLeaveChild: {
+        const pid_t child = ::fork();
+        if (child == 0) {
+          ::setsid();
+          ::close(1);
+          ::close(2);
+          for (;;) ::pause();
+        }
+        answer(std::to_string(child));
+        break;
+      }
+      case kExit:
+        ::_exit(7);
       case kPrint:
         std::printf("hello from a task\n");
         std::fflush(stdout);
         break;
-      case kPid: answer(std::to_string(::getpid())); break;
+      case kPid:
+        answer(std::to_string(::getpid()));
+        break;
       case kHang:
         process.set_reads_rings(false);
         std::printf("hanging\n");
@@ -78,7 +100,8 @@ namespace {
         answer(allocated ? allocated->allocated().SerializeAsString() : "");
         break;
       }
-      default: break;
+      default:
+        break;
     }
     while (!process.SendFrame(reply, body) && !process.closed()) {
       process.Await(proto::DaemonMessage::kExit, 1);
@@ -106,7 +129,8 @@ namespace {
     if (!order.ParseFromArray(packet.bytes.data(), static_cast<int>(packet.bytes.size()))) continue;
     const uint64_t token = order.fork_worker().worker_token();
     const pid_t daemon = ::getppid();
-    const long pid = ::syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+    const long pid =
+        ::syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != daemon) ::_exit(0);
@@ -122,13 +146,16 @@ namespace {
     forked.mutable_forked()->set_worker_token(token);
     forked.mutable_forked()->set_pid(static_cast<int32_t>(pid));
     tell(forked);
+    if (std::getenv("FAKE_SAYS_TWICE") != nullptr) tell(forked);
   }
   ::_exit(0);
 }
 
 }  // namespace
 
-bool IsFakeWorker() { return std::getenv("RAYX_WORKER_FD") != nullptr; }
+bool IsFakeWorker() {
+  return std::getenv("RAYX_WORKER_FD") != nullptr;
+}
 
 void RunFakeWorker() {
   io::PacketSocket socket{base::UniqueFd(std::atoi(std::getenv("RAYX_WORKER_FD")))};

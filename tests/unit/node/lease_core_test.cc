@@ -1,8 +1,12 @@
-// Goal: leases are granted once, fairly, where there is room, and what can never run says so. Method:
-// a small node written out by hand; every request is delivered twice; invariants after every step.
+// Goal: leases are granted once, fairly, where there is room, and what can never run says so.
+// Method: a small node written out by hand; every request is delivered twice; invariants after
+// every step.
 #include "node/core/lease_core.h"
 
 #include <catch2/catch.hpp>
+#include <set>
+
+#include "core_fixture.h"
 
 namespace rayx::node {
 namespace {
@@ -14,16 +18,9 @@ using model::ProcessId;
 using model::ResourceSet;
 using model::TimePoint;
 
-constexpr NodeNumber kSelf{1};
-constexpr NodeNumber kOther{2};
-
-ResourceSet Cpus(double cpus) {
-  ResourceSet set;
-  REQUIRE(set.SetDouble(model::kCpu, cpus).ok());
-  return set;
+ProcessId Owner(uint32_t number, NodeNumber node = kSelf) {
+  return ProcessId::Make(node, number);
 }
-
-ProcessId Owner(uint32_t number, NodeNumber node = kSelf) { return ProcessId::Make(node, number); }
 
 LeaseRequest Request(ProcessId owner, uint64_t id, double cpus = 1, std::string class_key = "c") {
   LeaseRequest request;
@@ -63,7 +60,9 @@ struct Fixture {
     while (true) {
       LeaseEffects step;
       std::swap(step, effects);
-      const auto append = [](auto& to, auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+      const auto append = [](auto& to, auto& from) {
+        to.insert(to.end(), from.begin(), from.end());
+      };
       append(all.releases, step.releases);
       append(all.cancelled_wants, step.cancelled_wants);
       append(all.wants, step.wants);
@@ -255,8 +254,42 @@ TEST_CASE("LeaseCore: an owner without a lease is served before one with many, b
   CHECK(f.TickAfter(std::chrono::milliseconds(60)).recalls.empty());  // one is on its way
   const auto after = f.Return(recalled.recalls[0].lease);
   REQUIRE(after.grants.size() == 1);
-  CHECK(after.grants[0].key.owner == Owner(2));  // although the other asked before
+  CHECK(after.grants[0].key.owner == Owner(2));                 // although the other asked before
   CHECK(f.TickAfter(std::chrono::seconds(1)).recalls.empty());  // one each: nobody starves
+}
+
+TEST_CASE("LeaseCore: two owners share one CPU in turns, however many requests each has") {
+  Fixture f(1);
+  for (uint64_t id = 1; id <= 10; ++id) f.Ask(Request(Owner(1), id));
+  std::map<ProcessId, int> turns;
+  ++turns[Owner(1)];
+  for (uint64_t id = 1; id <= 10; ++id) f.Ask(Request(Owner(2), id));
+  for (int i = 0; i < 8; ++i) {
+    f.now += std::chrono::seconds(3);  // all of them are old by now
+    const auto recalled = f.TickAfter(std::chrono::milliseconds(150));
+    REQUIRE(recalled.recalls.size() == 1);
+    const auto after = f.Return(recalled.recalls[0].lease);
+    REQUIRE(after.grants.size() == 1);
+    CHECK(after.grants[0].key.owner != recalled.recalls[0].owner);
+    ++turns[after.grants[0].key.owner];
+  }
+  CHECK(turns[Owner(1)] == 5);
+  CHECK(turns[Owner(2)] == 4);
+}
+
+TEST_CASE("LeaseCore: spread uses every node before any twice") {
+  Fixture f(4);
+  f.core.OnClusterView({Node(kOther, 4, 4), Node(NodeNumber{3}, 4, 4)}, f.now, f.effects);
+  std::map<uint32_t, int> placed;
+  for (uint64_t id = 1; id <= 6; ++id) {
+    LeaseRequest request = Request(Owner(1), id);
+    request.strategy.kind = scheduling::StrategyKind::kSpread;
+    f.core.OnRequest(request, f.now, f.effects);
+    const auto step = f.Settle();
+    if (!step.grants.empty()) ++placed[1];
+    for (const auto& ask : step.asks) ++placed[ask.node.value];
+  }
+  CHECK(placed == std::map<uint32_t, int>{{1, 2}, {2, 2}, {3, 2}});
 }
 
 TEST_CASE("LeaseCore: a large request is not starved by small ones") {
@@ -325,7 +358,8 @@ TEST_CASE("LeaseCore: deaths of worker and owner end leases and requests") {
   }
 }
 
-TEST_CASE("LeaseCore: an actor that can never run here fails at once; one that can waits for room") {
+TEST_CASE(
+    "LeaseCore: an actor that can never run here fails at once; one that can waits for room") {
   Fixture f(1);
   LeaseRequest large = Request(Owner(1), 1, 4);
   large.key.incarnation = 1;
@@ -355,6 +389,62 @@ TEST_CASE("LeaseCore: a start that fails is told to the owner and gives the CPU 
   REQUIRE(failed.failures.size() == 1);
   CHECK(failed.failures[0].message == "no such program");
   CHECK(f.core.ledger().available() == Cpus(1));
+}
+
+TEST_CASE("LeaseCore: the end of a job answers what waits or starts, whose owner may live on") {
+  Fixture f(1);
+  f.serve = false;
+  f.core.OnRequest(Request(Owner(5), 1), f.now, f.effects);  // starting
+  f.core.OnRequest(Request(Owner(5), 2), f.now, f.effects);  // queued
+  LeaseRequest remote = Request(Owner(7, kOther), 3);
+  remote.asking = kOther;
+  f.core.OnRequest(remote, f.now, f.effects);
+  CHECK(f.Settle().wants.size() == 1);
+  f.core.OnJobEnded(JobId{1}, f.now, f.effects);
+  const LeaseEffects step = f.Settle();
+  CHECK(step.cancelled_wants.size() == 1);
+  REQUIRE(step.failures.size() == 3);
+  std::set<uint64_t> answered;
+  for (const auto& failure : step.failures) {
+    CHECK(failure.code == ErrorCode::kCancelled);
+    answered.insert(failure.key.request);
+  }
+  CHECK(answered == std::set<uint64_t>{1, 2, 3});
+}
+
+TEST_CASE("LeaseCore: an actor that finds no room in time is given back to the head") {
+  Fixture f(1);
+  REQUIRE(f.Ask(Request(Owner(5), 1)).grants.size() == 1);
+  LeaseRequest actor = Request(Owner(6), 9);
+  actor.key.incarnation = 1;
+  f.core.OnRequest(actor, f.now, f.effects);
+  CHECK(f.Settle().failures.empty());
+  const LeaseEffects step = f.TickAfter(LeaseOptions{}.remote_wait);
+  REQUIRE(step.failures.size() == 1);
+  CHECK(step.failures[0].key == actor.key);
+  CHECK(step.failures[0].code == ErrorCode::kNone);
+  CHECK(f.core.queued() == 0);
+}
+
+TEST_CASE("LeaseCore: a node that was declared dead is granted nothing, and keeps nothing") {
+  Fixture f(2);
+  LeaseRequest request = Request(Owner(7, kOther), 1);
+  request.asking = kOther;
+  REQUIRE(f.Ask(request).grants.size() == 1);
+  // Its death is the first that this node hears of it.
+  scheduling::NodeView dead;
+  dead.number = kOther;
+  dead.alive = false;
+  f.core.OnClusterView({dead}, f.now, f.effects);
+  CHECK(f.Settle().releases.size() == 1);
+  LeaseRequest late = Request(Owner(7, kOther), 2);
+  late.asking = kOther;
+  f.core.OnRequest(late, f.now, f.effects);
+  const LeaseEffects step = f.Settle();
+  CHECK(step.grants.empty());
+  REQUIRE(step.failures.size() == 1);
+  CHECK(step.failures[0].code == ErrorCode::kNodeDied);
+  CHECK(f.core.task_leases() == 0);
 }
 
 }  // namespace rayx::node

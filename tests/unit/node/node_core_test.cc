@@ -6,6 +6,8 @@
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "core_fixture.h"
+
 namespace rayx::node {
 namespace {
 
@@ -15,15 +17,6 @@ using model::NodeNumber;
 using model::ProcessId;
 using model::ResourceSet;
 using model::TimePoint;
-
-constexpr NodeNumber kSelf{1};
-constexpr NodeNumber kOther{2};
-
-ResourceSet Cpus(int64_t cpus) {
-  ResourceSet set;
-  set.Set(model::kCpu, cpus * model::kResourceUnit);
-  return set;
-}
 
 class Walk {
  public:
@@ -94,8 +87,10 @@ class Walk {
     switch (Pick(12)) {
       case 0:
       case 1:
-      case 2: return Request();
-      case 3: return StartActor();
+      case 2:
+        return Request();
+      case 3:
+        return StartActor();
       case 4: {
         const RequestKey key{SomeOwner(), 1 + Pick(40), 0};
         core_.OnLeaseCancel(key, now_, out_);
@@ -118,7 +113,8 @@ class Walk {
       case 8:
         if (!workers_.empty()) Kill(Any(workers_));
         return;
-      case 9: return core_.OnTick(now_, out_);
+      case 9:
+        return core_.OnTick(now_, out_);
       case 10: {
         const ActorLife life{{ProcessId::Make(kSelf, 1), 1 + Pick(5)}, 1 + Pick(3)};
         core_.OnStopActor(life, "killed", now_, out_);
@@ -169,8 +165,11 @@ class Walk {
             core_.OnRemoteGranted(key, ask.node, LeaseId{uint64_t{2} << 32 | ++remote_},
                                   ProcessId::Make(kOther, 100), Cpus(1), now_, out_);
             break;
-          case 1: core_.OnRemoteBusy(key, ask.node, NodeNumber{}, now_, out_); break;
-          case 2: core_.OnRemoteFailed(key, ask.node, ErrorCode::kWorkerDied, "x", now_, out_);
+          case 1:
+            core_.OnRemoteBusy(key, ask.node, NodeNumber{}, now_, out_);
+            break;
+          case 2:
+            core_.OnRemoteFailed(key, ask.node, ErrorCode::kWorkerDied, "x", now_, out_);
         }
       }
       for (const auto& creation : step.creations) {

@@ -1,9 +1,11 @@
 // Goal: a real node daemon keeps its promises towards drivers, workers, the head and other daemons.
-// Method: the daemon runs as a process of its own; head, drivers and workers are fakes written against
-// the wire contracts alone (fake_*.h), so that every message can be looked at.
+// Method: the daemon runs as a process of its own; head, drivers and workers are fakes written
+// against the wire contracts alone (fake_*.h), so that every message can be looked at.
 #define CATCH_CONFIG_RUNNER
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -123,7 +125,7 @@ TEST_CASE("NodeDaemon: a driver is welcomed, others are refused with a sentence"
   auto driver = daemon.Driver();
   CHECK(driver->welcome.job() == 1);
   CHECK(driver->self.node() == NodeNumber{1});
-  CHECK(driver->welcome.session_folder() == daemon.folder());
+  CHECK(driver->welcome.node_ip() == "127.0.0.1");
   const auto segment = driver->Await(Case::kSegmentAttached);
   REQUIRE(segment);
   CHECK(segment->segment_attached().job() == 1);
@@ -179,8 +181,7 @@ TEST_CASE("NodeDaemon: a leased worker runs tasks over a channel of its own and 
   const auto failed = driver->Await(Case::kLeaseFailed, 4000);
   REQUIRE(failed);
   CHECK(failed->lease_failed().error().code() == static_cast<int>(ErrorCode::kInfeasible));
-  CHECK(failed->lease_failed().error().message().find("CPU: needs 64, has 1") !=
-        std::string::npos);
+  CHECK(failed->lease_failed().error().message().find("CPU: needs 64, has 1") != std::string::npos);
 }
 
 TEST_CASE("NodeDaemon: a worker's death is told with signal, exit code and last lines") {
@@ -278,7 +279,8 @@ TEST_CASE("NodeDaemon: an actor is created, reported, and its death reported wit
     creation.function.value = function;
     creation.actor = {driver->self, spec->id().sequence()};
     creation.task = {driver->self, 1000 + spec->id().sequence()};
-    spec->set_creation_frame(std::string(reinterpret_cast<const char*>(&creation), sizeof creation));
+    spec->set_creation_frame(
+        std::string(reinterpret_cast<const char*>(&creation), sizeof creation));
     for (int i = 0; i < 2; ++i) {
       const auto reply = channel.CallAndWait(rpc::kNodeStartActor, start);
       REQUIRE(reply.ok());
@@ -325,7 +327,8 @@ TEST_CASE("NodeDaemon: objects are allocated in the job's segment") {
   CHECK(state.objects(0).bytes() == 1 << 20);
 }
 
-TEST_CASE("NodeDaemon: a full node's request is granted by another, whose worker is reached by frames") {
+TEST_CASE(
+    "NodeDaemon: a full node's request is granted by another, whose worker is reached by frames") {
   FakeHead head;
   FakeDaemon first(head, {.host = "vm1"});
   FakeDaemon second(head, {.host = "vm2"});
@@ -381,6 +384,32 @@ TEST_CASE("NodeDaemon: a full node's request is granted by another, whose worker
     const Lease again = Acquire(*driver, 3);
     CHECK(again.worker.node() == NodeNumber{2});
   }
+  SECTION("its last answers come before the news of its death") {
+    const pid_t worker = PidOf(*driver, there);
+    const base::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, worker, 0)));
+    REQUIRE(pidfd);
+    driver->set_reads_rings(false);  // most of the answers wait in the driver's daemon
+    const std::vector<std::byte> body(3000);
+    std::vector<model::TaskId> tasks;
+    for (int i = 0; i < 1000; ++i) {
+      const FrameHeader header = Call(*driver, there.worker, kEcho);
+      tasks.push_back(header.task);
+      REQUIRE(driver->Poll(10000, [&] { return driver->SendFrame(header, body); }));
+    }
+    REQUIRE(driver->Poll(10000,
+                         [&] { return driver->SendFrame(Call(*driver, there.worker, kDie), {}); }));
+    pollfd gone{pidfd.get(), POLLIN, 0};
+    REQUIRE(::poll(&gone, 1, 10000) == 1);
+    driver->set_reads_rings(true);
+    // Await reads the rings after the socket: what was there before the news has been read.
+    REQUIRE(driver->Await(Case::kProcessDied));
+    for (const auto& task : tasks) {
+      const auto reply = driver->AwaitFrame(0);
+      REQUIRE(reply);
+      REQUIRE(reply->header.kind == FrameKind::kReply);
+      REQUIRE(reply->header.task == task);
+    }
+  }
   SECTION("its node is declared dead") {
     second.Signal(SIGSTOP);
     FrameHeader lost = Call(*driver, there.worker, kEcho);
@@ -400,6 +429,76 @@ TEST_CASE("NodeDaemon: a full node's request is granted by another, whose worker
     driver->Close();
     CHECK(AwaitGone(worker));
   }
+}
+
+TEST_CASE("NodeDaemon: a worker that dies with much output costs its owner nothing") {
+  FakeHead head;
+  FakeDaemon daemon(head);
+  auto driver = daemon.Driver();
+  const Lease lease = Acquire(*driver, 1);
+  REQUIRE(driver->SendFrame(Call(*driver, lease.worker, kDieLoudly), {}));
+  const auto died = driver->Await(Case::kProcessDied);
+  REQUIRE(died);
+  CHECK(died->process_died().cause().log_lines_size() > 0);
+  CHECK_FALSE(driver->closed());
+  Run(*driver, Acquire(*driver, 2).worker, kEcho);
+}
+
+TEST_CASE("NodeDaemon: a zygote that names each worker twice does no harm") {
+  FakeHead head;
+  FakeDaemon daemon(head, {.cpus = 2});
+  auto driver = daemon.Driver({"FAKE_SAYS_TWICE=1"});
+  const Lease first = Acquire(*driver, 1);
+  const Lease second = Acquire(*driver, 2);
+  CHECK(PidOf(*driver, first) != PidOf(*driver, second));
+  REQUIRE(driver->SendFrame(Call(*driver, first.worker, kDie), {}));
+  REQUIRE(driver->Await(Case::kProcessDied));
+  Run(*driver, Acquire(*driver, 3).worker, kEcho);
+}
+
+TEST_CASE("NodeDaemon: more long polls than the head takes at once wait their turn, others go on") {
+  constexpr int kPolls = 6000;
+  FakeHead head;
+  FakeDaemon daemon(head);
+  auto driver = daemon.Driver();
+  head.HoldPolls(true);
+  proto::ClientMessage poll;
+  auto* request = poll.mutable_head_request();
+  request->mutable_watch_actor()->mutable_id()->set_creator(driver->self.value);
+  request->mutable_watch_actor()->set_timeout_ms(10'000);
+  for (int i = 1; i <= kPolls; ++i) {
+    request->set_request_id(static_cast<uint64_t>(i));
+    driver->Send(poll);
+  }
+  proto::ClientMessage get;
+  get.mutable_head_request()->set_request_id(kPolls + 1);
+  get.mutable_head_request()->mutable_kv_get()->set_key("\xFF");
+  driver->Send(get);
+  const auto got = driver->Await(Case::kHeadResponse);
+  REQUIRE(got);
+  CHECK(got->head_response().request_id() == kPolls + 1);
+  CHECK(got->head_response().kv_get().found());
+  head.HoldPolls(false);
+  int answers = 0;
+  while (answers < kPolls) {
+    const auto answer = driver->Await(Case::kHeadResponse);
+    REQUIRE(answer);
+    REQUIRE(answer->head_response().error().code() == 0);
+    ++answers;
+  }
+}
+
+TEST_CASE("NodeDaemon: told to stop it ends what workers have left behind in other sessions") {
+  FakeHead head;
+  FakeDaemon daemon(head);
+  auto driver = daemon.Driver();
+  const Lease lease = Acquire(*driver, 1);
+  const pid_t child = std::stoi(Text(Run(*driver, lease.worker, kLeaveChild)));
+  REQUIRE(::kill(child, 0) == 0);
+  daemon.Signal(SIGTERM);
+  io::ExitStatus status;
+  REQUIRE(daemon.AwaitExit(status));
+  CHECK(AwaitGone(child));
 }
 
 TEST_CASE("NodeDaemon: told to stop it ends its workers, leaves the cluster and exits with 0") {

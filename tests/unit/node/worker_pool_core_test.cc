@@ -18,6 +18,7 @@ struct Fixture {
   PoolEffects effects;
   TimePoint now{std::chrono::seconds(100)};
   uint32_t next_worker = 1;
+  bool detached = false;
 
   PoolEffects Take() {
     core.CheckInvariants();
@@ -26,8 +27,8 @@ struct Fixture {
     return taken;
   }
   PoolEffects Want(uint64_t lease, uint32_t job = 1, bool for_actor = false) {
-    core.OnWant(LeaseId{lease}, JobId{job}, "p", for_actor, now, effects);
-    core.OnWant(LeaseId{lease}, JobId{job}, "p", for_actor, now, effects);
+    core.OnWant(LeaseId{lease}, JobId{job}, "p", for_actor, detached, now, effects);
+    core.OnWant(LeaseId{lease}, JobId{job}, "p", for_actor, detached, now, effects);
     return Take();
   }
   PoolEffects Ready(bool can_fork = true) {
@@ -57,7 +58,8 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("WorkerPoolCore: the first want starts a zygote, then a fork; the next take idle workers") {
+TEST_CASE(
+    "WorkerPoolCore: the first want starts a zygote, then a fork; the next take idle workers") {
   Fixture f;
   REQUIRE(f.Want(1).zygotes.size() == 1);
   CHECK(f.Want(2).zygotes.empty());
@@ -86,7 +88,8 @@ TEST_CASE("WorkerPoolCore: a program that cannot be forked is executed for each 
   CHECK(f.Take().failures.empty());
 }
 
-TEST_CASE("WorkerPoolCore: a start is tried three times, then the want fails with the last reason") {
+TEST_CASE(
+    "WorkerPoolCore: a start is tried three times, then the want fails with the last reason") {
   Fixture f;
   f.Want(1);
   auto step = f.Ready();
@@ -184,7 +187,22 @@ TEST_CASE("WorkerPoolCore: the end of a job ends its workers, starts and wants, 
   CHECK(std::string(f.core.StateOf(other)) == "leased");
   CHECK(f.Want(4, 1).failures.size() == 2);  // each repeat is told
   f.core.OnWorkerGone(mine, f.now, f.effects);
-  CHECK_FALSE(f.core.HasJob(JobId{1}));
+  CHECK(std::string(f.core.StateOf(mine)).empty());
+  CHECK(f.core.workers() == 1);
+}
+
+TEST_CASE("WorkerPoolCore: a detached actor's worker, start and want outlive their job") {
+  Fixture f;
+  f.detached = true;
+  const ProcessId alive = f.Serve(1, 1, true);
+  REQUIRE(f.Want(2, 1, true).forks.size() == 1);
+  f.core.OnJobEnded(JobId{1}, f.now, f.effects);
+  const auto step = f.Take();
+  CHECK(step.ends.empty());
+  CHECK(step.abandons.empty());
+  CHECK(step.failures.empty());
+  CHECK(std::string(f.core.StateOf(alive)) == "actor");
+  CHECK(f.Want(3, 1, true).forks.size() == 1);  // a restart, later
 }
 
 }  // namespace rayx::node

@@ -1,10 +1,13 @@
-// Goal: each call ends once and by its deadline, whatever the server does; a server says why it cannot
-// listen.
-// Method: a real server and channel on loopback, ports given by the kernel.
+// Goal: each call ends once and by its deadline, whatever the server does; a server says why it
+// cannot listen. Method: a real server and channel on loopback, ports given by the kernel.
 #include "rpc/channel.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
 
 #include <chrono>
 #include <future>
+#include <thread>
 
 #include <catch2/catch.hpp>
 
@@ -21,6 +24,16 @@ CallOptions Within(int ms, bool idempotent = false) {
   options.deadline = milliseconds(ms);
   options.idempotent = idempotent;
   return options;
+}
+
+// Within 10 s.
+bool Soon(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
 }
 
 }  // namespace
@@ -86,6 +99,35 @@ TEST_CASE("RpcChannel: an idempotent call waits for a server that comes back") {
   TestServer second(options);
   REQUIRE(second.server.Start().ok());
   CHECK(answer.get_future().get().ok());
+}
+
+TEST_CASE("RpcChannel: a call that was repeated and is over holds its connection no longer") {
+  ServerOptions options = PlainOptions();
+  {
+    TestServer first(options);
+    REQUIRE(first.server.Start().ok());
+    options.port = first.server.address().port;
+  }
+  std::weak_ptr<grpc::Channel> connection;
+  {
+    RpcChannel channel({"127.0.0.1", options.port}, Role::kHead, options.credentials);
+    connection = channel.grpc_channel();
+    const auto reply = channel.CallAndWait(kHeadStatus, proto::StatusRequest(), Within(400, true));
+    CHECK_FALSE(reply.ok());
+  }
+  CHECK(Soon([&] { return connection.expired(); }));
+}
+
+TEST_CASE("RpcServer: a connection without calls is closed after idle_max") {
+  ServerOptions options = PlainOptions();
+  options.idle_max = std::chrono::milliseconds(1000);
+  TestServer test(options);
+  REQUIRE(test.server.Start().ok());
+  const auto stranger =
+      grpc::CreateChannel(test.server.address().ToString(), grpc::InsecureChannelCredentials());
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(20);
+  REQUIRE(stranger->WaitForConnected(deadline));
+  CHECK(stranger->WaitForStateChange(GRPC_CHANNEL_READY, deadline));
 }
 
 TEST_CASE("RpcChannel: destroying it ends its open calls") {

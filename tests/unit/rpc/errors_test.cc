@@ -2,8 +2,8 @@
 // Method: there and back; nonsense from a peer.
 #include "rpc/errors.h"
 
-#include <catch2/catch.hpp>
 #include <grpcpp/support/status.h>
+#include <catch2/catch.hpp>
 
 namespace rayx::rpc {
 

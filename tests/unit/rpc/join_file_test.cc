@@ -1,6 +1,5 @@
-// Goal: a join file comes back as it was written; a wrong one is an error that names file and field and
-// shows no token.
-// Method: texts with one thing wrong each.
+// Goal: a join file comes back as it was written; a wrong one is an error that names file and field
+// and shows no token. Method: texts with one thing wrong each.
 #include "rpc/join_file.h"
 
 #include <stdlib.h>
@@ -50,8 +49,9 @@ TEST_CASE("JoinFile: what is wrong is named and no token is shown") {
   const std::string token = RandomHex(kTokenBytes);
   const auto text = [&](const std::string& address, const std::string& ca, const std::string& print,
                         const std::string& secret, const std::string& insecure) {
-    return "{\"address\":\"" + address + "\",\"ca_certificate\":\"" + ca + "\",\"ca_fingerprint\":\"" +
-           print + "\",\"token\":\"" + secret + "\",\"insecure\":" + insecure + "}";
+    return "{\"address\":\"" + address + "\",\"ca_certificate\":\"" + ca +
+           "\",\"ca_fingerprint\":\"" + print + "\",\"token\":\"" + secret +
+           "\",\"insecure\":" + insecure + "}";
   };
   CHECK(ParseJoinFile(text("1.2.3.4:5", "", "", token, "false"), "FILE").ok());
   CHECK_THAT(ErrorOf(""), Catch::Contains("FILE") && Catch::Contains("not JSON"));

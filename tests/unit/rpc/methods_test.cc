@@ -1,12 +1,12 @@
-// Goal: methods.h is what the .proto files say.
-// Method: each constant is looked up in the descriptors; the descriptors have no method without one.
+// Goal: methods.h is what the .proto files say. Method: each constant is looked up in the
+// descriptors; the descriptors have no method without one.
 #include "rpc/methods.h"
 
 #include <set>
 #include <string>
 
-#include <catch2/catch.hpp>
 #include <google/protobuf/descriptor.h>
+#include <catch2/catch.hpp>
 
 namespace rayx::rpc {
 namespace {
@@ -16,8 +16,8 @@ void Add(std::set<std::string>& paths, const Method<Request, Reply>& method) {
   const std::string path = method.path;
   INFO(path);
   paths.insert(path);
-  const auto* service = Request::descriptor()->file()->pool()->FindServiceByName(
-      path.substr(1, path.rfind('/') - 1));
+  const auto* service =
+      Request::descriptor()->file()->pool()->FindServiceByName(path.substr(1, path.rfind('/') - 1));
   REQUIRE(service != nullptr);
   const auto* found = service->FindMethodByName(path.substr(path.rfind('/') + 1));
   REQUIRE(found != nullptr);

@@ -1,3 +1,5 @@
+// tests/unit/rpc/test_server.h
+//
 // A server of the head's service for the tests of this folder: Status answers with `cluster`.
 #pragma once
 

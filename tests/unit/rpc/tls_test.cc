@@ -1,5 +1,5 @@
-// Goal: beyond loopback both ends know each other: right authority, right role.
-// Method: a certificate authority, signed servers and channels on loopback, one thing wrong at a time.
+// Goal: beyond loopback both ends know each other: right authority, right role. Method: a
+// certificate authority, signed servers and channels on loopback, one thing wrong at a time.
 #include <catch2/catch.hpp>
 
 #include "rpc/certificate.h"
@@ -119,13 +119,15 @@ TEST_CASE("Tls: joining gives a certificate that other members accept") {
 }
 
 TEST_CASE("Tls: other versions are named on both sides") {
-  proto::Versions theirs = OurVersions();
-  CHECK(CheckVersions(theirs).ok());
+  const model::Versions ours = model::OwnVersions(model::kNoLayout);
+  proto::Versions theirs;
+  model::VersionsToWire(ours, theirs);
+  CHECK(CheckVersions("the head", ours, "the node", theirs).ok());
   theirs.set_release("9.9.9");
-  const base::Status status = CheckVersions(theirs);
+  const base::Status status = CheckVersions("the head", ours, "the node", theirs);
   CHECK(CodeOf(status) == ErrorCode::kVersionMismatch);
   CHECK_THAT(std::string(base::Message(status)),
-             Catch::Contains("9.9.9") && Catch::Contains(OurVersions().release()));
+             Catch::Contains("9.9.9") && Catch::Contains(ours.release));
 }
 
 }  // namespace rayx::rpc

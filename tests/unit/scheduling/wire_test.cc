@@ -1,4 +1,5 @@
-// Goal: what is sent arrives; what a hostile peer sends is refused. Method: round trips and bad fields.
+// Goal: what is sent arrives; what a hostile peer sends is refused. Method: round trips and bad
+// fields.
 #include "scheduling/wire.h"
 
 #include <catch2/catch.hpp>
@@ -23,6 +24,21 @@ TEST_CASE("wire: a node comes back as it was sent, to the last fraction") {
   CHECK(back->labels == node.labels);
 }
 
+TEST_CASE("wire: ids and the places of objects come back as they were sent") {
+  const model::ActorId actor{model::ProcessId{(uint64_t{3} << 32) | 17}, 5};
+  CHECK(FromWire(ToWire(actor)) == actor);
+  model::StoredLocation place;
+  place.object = {model::ProcessId{(uint64_t{2} << 32) | 9}, uint64_t{1} << 40};
+  place.node = model::NodeNumber{2};
+  place.job = model::JobId{3};
+  place.entry = 4;
+  place.generation = 5;
+  place.offset = uint64_t{6} << 32;
+  place.size = uint64_t{7} << 32;
+  CHECK(FromWire(ToWire(place.object)) == place.object);
+  CHECK(FromWire(ToWire(place)) == place);
+}
+
 TEST_CASE("wire: an oversubscribed node counts as full") {
   NodeView node;
   node.number = model::NodeNumber{1};
@@ -32,7 +48,8 @@ TEST_CASE("wire: an oversubscribed node counts as full") {
   CHECK(back->available.empty());
 }
 
-TEST_CASE("wire: negative amounts, bad names, too many of them and unknown strategies are refused") {
+TEST_CASE(
+    "wire: negative amounts, bad names, too many of them and unknown strategies are refused") {
   proto::Resources resources;
   auto* amount = resources.add_amounts();
   amount->set_name("CPU");

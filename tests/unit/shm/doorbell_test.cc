@@ -135,15 +135,15 @@ TEST_CASE("Waiting: gives up after its budget and at once while yields are banne
   Bell bell;
   WaitingOptions options;
   options.spin = std::chrono::microseconds(200);
+  options.slow_yield = std::chrono::hours(1);  // whatever the machine's load, none is slow
   Waiting waiting(bell.page, options);
   for (const bool woke : {false, true}) {
     waiting.Begin(woke);
     const int64_t start = MonotonicNs();
     int steps = 0;
     while (waiting.Step({})) ++steps;
-    CHECK(steps > 1);
-    // A slow yield of a loaded machine may end the wait early, never late without bound.
-    CHECK(MonotonicNs() - start < 2'000'000'000);
+    CHECK(steps >= 1);
+    CHECK(MonotonicNs() - start >= 200'000);
   }
   options.slow_yield = model::Duration(-1);  // every yield is slow
   options.no_yields = std::chrono::hours(1);

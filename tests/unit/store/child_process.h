@@ -1,3 +1,5 @@
+// tests/unit/store/child_process.h
+//
 // A process of a test's own that uses the store as a client does, on command, and may be killed.
 #pragma once
 

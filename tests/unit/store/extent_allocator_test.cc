@@ -1,6 +1,7 @@
-// Goal:   extents never overlap, warm pages are used first, and nothing is ever lost between grants.
-// Method: named cases, then every sequence of operations on a segment of five pages, checked against
-//         a plain array of pages.
+// Goal:   extents never overlap, warm pages are used first, and nothing is ever lost between
+//         grants.
+// Method: named cases, then every sequence of operations on a segment of five pages, checked
+//         against a plain array of pages.
 #include "store/core/extent_allocator.h"
 
 #include <algorithm>

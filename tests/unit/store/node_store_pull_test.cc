@@ -1,7 +1,7 @@
-// Goal:   objects of other nodes arrive whole or with a typed error, once for all who wait; what the
-//         source frees goes everywhere.
-// Method: two stores in one process and a source that streams from one to the other on a thread, or does
-//         what a test tells it to.
+// Goal:   objects of other nodes arrive whole or with a typed error, once for all who wait; what
+//         the source frees goes everywhere.
+// Method: two stores in one process and a source that streams from one to the other on a thread, or
+//         does what a test tells it to.
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -15,15 +15,7 @@ namespace rayx::store {
 namespace {
 
 using namespace std::chrono_literals;
-using base::StatusCode;
-using model::JobId;
-using model::NodeNumber;
-using model::ObjectId;
-using model::ProcessId;
-using model::StoredLocation;
 
-constexpr uint64_t kMiB = uint64_t{1} << 20;
-constexpr JobId kJob{1};
 const ProcessId kOwner = ProcessId::Make(NodeNumber{1}, 1);
 const ProcessId kReader = ProcessId::Make(NodeNumber{2}, 1);
 

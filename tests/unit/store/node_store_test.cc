@@ -1,5 +1,6 @@
-// Goal:   the node's store does with real memory what its cores decide: memory before grants, no reuse
-//         under a pin, copies of other nodes' objects, typed errors for whatever is stale or forged.
+// Goal:   the node's store does with real memory what its cores decide: memory before grants, no
+//         reuse under a pin, copies of other nodes' objects, typed errors for whatever is stale or
+//         forged.
 // Method: the store on a loop of the test, processes of one's own in the same process.
 #include "store/node_store.h"
 
@@ -15,15 +16,7 @@ namespace rayx::store {
 namespace {
 
 using namespace std::chrono_literals;
-using base::StatusCode;
-using model::JobId;
-using model::NodeNumber;
-using model::ObjectId;
-using model::ProcessId;
-using model::StoredLocation;
 
-constexpr uint64_t kMiB = uint64_t{1} << 20;
-constexpr JobId kJob{1};
 const ProcessId kAlice = ProcessId::Make(NodeNumber{1}, 1);
 const ProcessId kBob = ProcessId::Make(NodeNumber{1}, 2);
 
@@ -86,14 +79,15 @@ TEST_CASE("NodeStore: memory is there before it is granted, and kept for the nex
   // Nobody has to wait for pages that are there: the answer comes within the call.
   bool is_answered = false;
   rig.store.Allocate(kAlice, 1000, {kAlice, 2}, kJob, 9 * kMiB, [&](const Result& result) {
-    is_answered = result.ok() && result->offset == first.offset &&
-                  result->generation == first.generation + 1;
+    is_answered =
+        result.ok() && result->offset == first.offset && result->generation == first.generation + 1;
   });
   CHECK(is_answered);
   CHECK(PagesOf(segment) == 9 * 256);
 }
 
-TEST_CASE("NodeStore: a full store answers with the sizes after the wait, or serves what is freed") {
+TEST_CASE(
+    "NodeStore: a full store answers with the sizes after the wait, or serves what is freed") {
   StoreRig rig(4 * kMiB);
   REQUIRE(rig.store.OpenJob(kJob).ok());
   shm::ClientSegments alice(kAlice);

@@ -1,7 +1,7 @@
-// Goal:   every waiter of a copy is answered once, in bounded time; one transfer an object; no memory is
-//         given back while a fetch may write to it.
-// Method: named cases against a model of the store and of the fetches, then every sequence of events on
-//         two objects and two waiters.
+// Goal:   every waiter of a copy is answered once, in bounded time; one transfer an object; no
+//         memory is given back while a fetch may write to it.
+// Method: named cases against a model of the store and of the fetches, then every sequence of
+//         events on two objects and two waiters.
 #include "store/core/pull_core.h"
 
 #include <catch2/catch.hpp>
@@ -25,7 +25,12 @@ const ProcessId kBob = ProcessId::Make(NodeNumber{1}, 2);
 const ProcessId kOwner = ProcessId::Make(NodeNumber{2}, 1);
 
 StoredLocation Source(uint32_t entry, uint64_t bytes = 3 * kChunkBytes) {
-  return {{kOwner, entry}, NodeNumber{2}, model::JobId{1}, entry, 1, entry * (uint64_t{1} << 30),
+  return {{kOwner, entry},
+          NodeNumber{2},
+          model::JobId{1},
+          entry,
+          1,
+          entry * (uint64_t{1} << 30),
           bytes};
 }
 
@@ -110,9 +115,7 @@ struct World {
     Step([&](PullEffects& effects) { core.OnTick(now, effects); });
   }
   void SourceFreed(const StoredLocation& source) {
-    Step([&](PullEffects& effects) {
-      core.OnSourceFreed(SourceKey::Of(source), now, effects);
-    });
+    Step([&](PullEffects& effects) { core.OnSourceFreed(SourceKey::Of(source), now, effects); });
   }
 
   void Run(const PullEffects& effects) {
@@ -262,7 +265,8 @@ TEST_CASE("PullCore: bytes in flight are bounded, but one transfer is always adm
   CHECK(world.AnswerOf(third).ok());
 }
 
-TEST_CASE("PullCore: a transfer that nobody waits for is cancelled, and taken up again by a new waiter") {
+TEST_CASE(
+    "PullCore: a transfer that nobody waits for is cancelled, and taken up again by a new waiter") {
   World world;
   world.Cancel(world.Pull(kAlice, Source(1)));
   CHECK(world.allocating.size() == 1);
@@ -331,32 +335,26 @@ TEST_CASE("PullCore: the end of owners, nodes, jobs and waiters") {
   world.Allocated(3);
   world.FinishFetch(3);
   SECTION("the source's node is lost: complete copies of other nodes' owners stay") {
-    world.Step([&](PullEffects& effects) {
-      world.core.OnNodeGone(NodeNumber{2}, world.now, effects);
-    });
+    world.Step(
+        [&](PullEffects& effects) { world.core.OnNodeGone(NodeNumber{2}, world.now, effects); });
     CHECK(world.AnswerOf(running).status().code() == base::StatusCode::kNotFound);
     world.Done(1, FetchOutcome::kBroken);
     CHECK(world.extents.size() == 1);
   }
   SECTION("an owner dies") {
-    world.Step([&](PullEffects& effects) {
-      world.core.OnProcessGone(kOwner, world.now, effects);
-    });
+    world.Step([&](PullEffects& effects) { world.core.OnProcessGone(kOwner, world.now, effects); });
     CHECK(world.AnswerOf(running).status().code() == base::StatusCode::kNotFound);
     world.Done(1, FetchOutcome::kBroken);
     CHECK(world.extents.size() == 1);
   }
   SECTION("a waiter dies") {
-    world.Step([&](PullEffects& effects) {
-      world.core.OnProcessGone(kAlice, world.now, effects);
-    });
+    world.Step([&](PullEffects& effects) { world.core.OnProcessGone(kAlice, world.now, effects); });
     CHECK(world.fetching.at(1).is_cancelled);
     CHECK(world.answers.count(running) == 0);
   }
   SECTION("the job ends") {
-    world.Step([&](PullEffects& effects) {
-      world.core.OnJobClosed(model::JobId{1}, world.now, effects);
-    });
+    world.Step(
+        [&](PullEffects& effects) { world.core.OnJobClosed(model::JobId{1}, world.now, effects); });
     CHECK(world.AnswerOf(running).status().code() == base::StatusCode::kCancelled);
     world.Done(1, FetchOutcome::kBroken);
     CHECK(world.extents.empty());
@@ -374,12 +372,17 @@ TEST_CASE("PullCore: what a peer may send wrongly") {
   CHECK(world.AnswerOf(world.Pull(kBob, other)).status().code() ==
         base::StatusCode::kInvalidArgument);
   // The same request again; answers to fetches that are not running; chunks out of range.
-  world.Step([&](PullEffects& effects) { world.core.OnPull(waiter, Source(2), world.now, effects); });
+  world.Step(
+      [&](PullEffects& effects) { world.core.OnPull(waiter, Source(2), world.now, effects); });
   world.Allocated(1);
   world.core.OnChunk(1, 1, 1, world.now);
   world.core.OnChunk(1, 1, UINT64_MAX / kChunkBytes * kChunkBytes, world.now);
   world.core.OnChunk(1, 9, 0, world.now);
   world.core.OnChunk(99, 1, 0, world.now);
+  for (int i = 0; i < 2; ++i) {  // one chunk twice
+    world.core.OnChunk(1, 1, kChunkBytes, world.now);
+    world.core.CheckInvariants();
+  }
   world.Step([&](PullEffects& effects) {
     world.core.OnFetchDone(1, 9, FetchOutcome::kLost, "", world.now, effects);
     world.core.OnFetchDone(99, 1, FetchOutcome::kLost, "", world.now, effects);
@@ -422,16 +425,19 @@ struct Explorer {
     go([](World& next) { next.Tick(4s); });
   }
 
-  // When nothing answers any more, every waiter that did not cancel is answered and nothing is left.
+  // When nothing answers any more, every waiter that did not cancel is answered and nothing is
+  // left.
   static void Drain(World world) {
     while (!world.allocating.empty()) {
       world.Allocated(world.allocating.begin()->first, absl::ResourceExhaustedError("full"));
     }
     for (int i = 0; i < 4; ++i) {
-      while (!world.fetching.empty()) world.Done(world.fetching.begin()->first, FetchOutcome::kBroken);
+      while (!world.fetching.empty())
+        world.Done(world.fetching.begin()->first, FetchOutcome::kBroken);
       world.Tick(6s);
     }
-    while (!world.fetching.empty()) world.Done(world.fetching.begin()->first, FetchOutcome::kBroken);
+    while (!world.fetching.empty())
+      world.Done(world.fetching.begin()->first, FetchOutcome::kBroken);
     while (!world.allocating.empty()) {
       world.Allocated(world.allocating.begin()->first, absl::ResourceExhaustedError("full"));
     }

@@ -1,7 +1,7 @@
 // Goal:   an extent is granted again only when nobody can reach it, requests are answered once, and
 //         the budget holds, whatever the order of events.
-// Method: named cases against a small model of what the shell does, then every sequence of events on
-//         a store of three pages.
+// Method: named cases against a small model of what the shell does, then every sequence of events
+//         on a store of three pages.
 #include "store/core/store_core.h"
 
 #include <catch2/catch.hpp>
@@ -50,8 +50,8 @@ struct World {
 
   StoreCore core;
   TimePoint now{};
-  std::map<EntryName, Held> table;               // granted and not granted again
-  std::map<RequestKey, int> answers;             // how often
+  std::map<EntryName, Held> table;    // granted and not granted again
+  std::map<RequestKey, int> answers;  // how often
   std::map<RequestKey, base::Status> refusals;
   std::map<RequestKey, EntryName> grants;
   std::vector<EntryName> preparing;
@@ -161,7 +161,8 @@ struct World {
   }
 };
 
-TEST_CASE("StoreCore: a cold extent is prepared before it is granted, a warm one is granted at once") {
+TEST_CASE(
+    "StoreCore: a cold extent is prepared before it is granted, a warm one is granted at once") {
   World world(Options(4));
   const RequestKey key = world.Allocate(kAlice, 2);
   CHECK(world.answers.empty());
@@ -202,8 +203,12 @@ TEST_CASE("StoreCore: an object freed while it is written is left to its writer"
     world.Seal(name);
     world.Tick(50ms);
   }
-  SECTION("who gives it up") { world.Free(name, kBob); }
-  SECTION("who dies") { world.ProcessGone(kBob); }
+  SECTION("who gives it up") {
+    world.Free(name, kBob);
+  }
+  SECTION("who dies") {
+    world.ProcessGone(kBob);
+  }
   CHECK(world.core.live_bytes() == 0);
 }
 
@@ -298,9 +303,15 @@ TEST_CASE("StoreCore: a writer's death discards what it wrote and offers what it
   CHECK(world.core.Find(own) == nullptr);
   CHECK(world.core.Find(finished) != nullptr);
   CHECK(world.orphans == std::vector<ObjectId>{{kAlice, 2}});
-  SECTION("its owner frees it") { world.Free(finished, kAlice); }
-  SECTION("a new attempt supersedes it") { world.Free(world.Grant(kAlice, 1, {kAlice, 2}), kAlice); }
-  SECTION("its owner dies") { world.ProcessGone(kAlice); }
+  SECTION("its owner frees it") {
+    world.Free(finished, kAlice);
+  }
+  SECTION("a new attempt supersedes it") {
+    world.Free(world.Grant(kAlice, 1, {kAlice, 2}), kAlice);
+  }
+  SECTION("its owner dies") {
+    world.ProcessGone(kAlice);
+  }
   CHECK(world.core.live_bytes() == 0);
 }
 
@@ -361,6 +372,22 @@ TEST_CASE("StoreCore: memory that the system refuses is asked for again until th
     CHECK_THAT(std::string(base::Message(world.refusals.at(key))),
                Catch::Contains("the system has no memory for more"));
   }
+}
+
+TEST_CASE("StoreCore: the budget is one for all jobs") {
+  World world(Options(4));
+  const EntryName name = world.Grant(kAlice, 3);
+  world.Seal(name);
+  StoreEffects effects;
+  const JobId other{2};
+  world.core.OnOpenJob(other);
+  world.core.OnAllocate({{kBob, 70}, {kBob, 70}, other, 2 * kPage, false}, world.now, effects);
+  CHECK(effects.empty());
+  CHECK(world.core.waiting() == 1);
+  world.core.OnFree(name, world.table.at(name).placed.object, kAlice, world.now, effects);
+  world.Run(effects);
+  CHECK(world.core.waiting() == 0);
+  CHECK(world.preparing.size() == 1);
 }
 
 TEST_CASE("StoreCore: pages kept warm by one job make room for another") {

@@ -1,5 +1,7 @@
-// What the tests of NodeStore share: a loop to run posted calls on, a clock to turn by hand, a source of
-// chunks to script, and processes that a test may kill.
+// tests/unit/store/store_fixture.h
+//
+// What the tests of NodeStore share: a loop to run posted calls on, a clock to turn by hand, a
+// source of chunks to script, and processes that a test may kill.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -18,6 +20,16 @@
 #include "store/node_store.h"
 
 namespace rayx::store {
+
+using base::StatusCode;
+using model::JobId;
+using model::NodeNumber;
+using model::ObjectId;
+using model::ProcessId;
+using model::StoredLocation;
+
+inline constexpr uint64_t kMiB = uint64_t{1} << 20;
+inline constexpr JobId kJob{1};
 
 class ManualClock final : public io::Clock {
  public:

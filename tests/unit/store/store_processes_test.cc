@@ -1,4 +1,5 @@
-// Goal:   whatever moment a process is killed at, nothing leaks and nobody reads what was not written.
+// Goal:   whatever moment a process is killed at, nothing leaks and nobody reads what was not
+//         written.
 // Method: real processes that share a segment with the store, kill -9, 10,000 random cycles.
 #include <sys/stat.h>
 
@@ -12,18 +13,11 @@
 namespace rayx::store {
 namespace {
 
-using base::StatusCode;
-using model::JobId;
-using model::NodeNumber;
-using model::ObjectId;
-using model::ProcessId;
-using model::StoredLocation;
-
-constexpr uint64_t kMiB = uint64_t{1} << 20;
-constexpr JobId kJob{1};
 const ProcessId kDriver = ProcessId::Make(NodeNumber{1}, 1);
 
-ProcessId Worker(uint32_t number) { return ProcessId::Make(NodeNumber{1}, 100 + number); }
+ProcessId Worker(uint32_t number) {
+  return ProcessId::Make(NodeNumber{1}, 100 + number);
+}
 
 std::unique_ptr<ChildProcess> Start(StoreRig& rig, ProcessId process,
                                     std::function<void()> at_start = {}) {
@@ -80,9 +74,13 @@ TEST_CASE("Store and processes: a write to a sealed object is reported and kills
   auto page_memory = shm::ProcessPage::CreateMemory(Worker(1), 0);
   REQUIRE(page_memory.ok());
   const int page_fd = page_memory->get();
-  const auto writer = Start(rig, Worker(1), [page_fd] {
+  int pipe[2];
+  REQUIRE(::pipe(pipe) == 0);
+  const bool says_it = GENERATE(false, true);
+  const auto writer = Start(rig, Worker(1), [&] {
+    ::dup2(pipe[1], STDERR_FILENO);
     static auto page = *shm::ProcessPage::Open(page_fd);
-    if (!shm::InstallFaultReport(&page, false).ok()) ::_exit(98);
+    if (!shm::InstallFaultReport(&page, says_it).ok()) ::_exit(98);
   });
   const Result at = rig.Allocate(writer->process(), {kDriver, 77}, kMiB);
   const Result other = rig.Allocate(writer->process(), {kDriver, 78}, kMiB);
@@ -100,12 +98,22 @@ TEST_CASE("Store and processes: a write to a sealed object is reported and kills
   REQUIRE(fault.has_value());
   CHECK(fault->object == ObjectId{kDriver, 77});
   CHECK(fault->address % kPageBytes == 100);
+  ::close(pipe[1]);
+  char text[256] = {};
+  const auto length = ::read(pipe[0], text, sizeof(text) - 1);
+  ::close(pipe[0]);
+  const std::string said(text, length > 0 ? static_cast<size_t>(length) : 0);
+  const bool is_sentence =
+      said.find("rayx: wrote to immutable object n1.p1.o77 at address 0x") == 0 &&
+      said.find(": clone it first\n") != std::string::npos;
+  CHECK(is_sentence == says_it);
   rig.store.ProcessGone(writer->process());
   rig.store.ProcessGone(kDriver);
   CHECK(rig.store.used_bytes() == 0);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they have handlers of their own
+// they have handlers of their own
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 volatile int* volatile nowhere = nullptr;
 
 int StatusOfChild(const std::function<void()>& body) {

@@ -1,5 +1,5 @@
-// Goal:   objects travel between two daemons over gRPC without being copied on the way; hostile bytes and
-//         requests get an error.
+// Goal:   objects travel between two daemons over gRPC without being copied on the way; hostile
+//         bytes and requests get an error.
 // Method: two stores, one server on a loopback port, everything posted runs on the test's thread.
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -14,6 +14,7 @@
 #include "rpc/channel.h"
 #include "rpc/secret.h"
 #include "rpc/server.h"
+#include "scheduling/wire.h"
 #include "store/transfer/chunk_wire.h"
 #include "store/transfer/grpc_chunk_source.h"
 #include "store/transfer/pull_server.h"
@@ -23,13 +24,7 @@ namespace rayx::store {
 namespace {
 
 using namespace std::chrono_literals;
-using model::JobId;
-using model::NodeNumber;
-using model::ProcessId;
-using model::StoredLocation;
 
-constexpr uint64_t kMiB = uint64_t{1} << 20;
-constexpr JobId kJob{1};
 const ProcessId kOwner = ProcessId::Make(NodeNumber{1}, 1);
 const ProcessId kReader = ProcessId::Make(NodeNumber{2}, 1);
 
@@ -224,7 +219,8 @@ TEST_CASE("Transfer: what the source does not have is lost, at once") {
   at.generation += 1;
   const Result stale = nodes.second.Pull(kReader, at);
   CHECK(ErrorCodeOf(stale.status()) == ErrorCode::kObjectLost);
-  CHECK_THAT(std::string(base::Message(stale.status())), Catch::Contains("not on this node any more"));
+  CHECK_THAT(std::string(base::Message(stale.status())),
+             Catch::Contains("not on this node any more"));
   at.generation -= 1;
   at.offset += kPageBytes;
   CHECK(ErrorCodeOf(nodes.second.Pull(kReader, at).status()) == ErrorCode::kObjectLost);
@@ -235,7 +231,7 @@ TEST_CASE("Transfer: a peer's odd requests are answered") {
   TwoNodes nodes;
   const StoredLocation at = nodes.Put(1, 3 * kMiB + 1);
   proto::PullRequest request;
-  *request.mutable_source() = LocationToProto(at);
+  *request.mutable_source() = scheduling::ToWire(at);
   request.set_node(2);
   std::vector<proto::PullChunk> chunks;
   SECTION("a range beyond the object") {
@@ -246,7 +242,9 @@ TEST_CASE("Transfer: a peer's odd requests are answered") {
     CHECK(nodes.Call(request, chunks).error_code() == grpc::StatusCode::INVALID_ARGUMENT);
     CHECK(chunks.empty());
   }
-  SECTION("no bytes") { CHECK(nodes.Call(request, chunks).ok()); }
+  SECTION("no bytes") {
+    CHECK(nodes.Call(request, chunks).ok());
+  }
   SECTION("another chunk size, from the middle") {
     request.set_offset(kMiB + 5);
     request.set_bytes(kMiB);
@@ -278,8 +276,12 @@ TEST_CASE("Transfer: a peer's odd requests are answered") {
 TEST_CASE("Transfer: an unknown node and a daemon that has gone end in ObjectLost") {
   TwoNodes nodes;
   StoredLocation at = nodes.Put(1, 30 * kMiB);
-  SECTION("unknown") { at.node = NodeNumber{9}; }
-  SECTION("gone") { nodes.server->Stop(0ms); }
+  SECTION("unknown") {
+    at.node = NodeNumber{9};
+  }
+  SECTION("gone") {
+    nodes.server->Stop(0ms);
+  }
   std::optional<Result> result;
   nodes.second.store.Pull(kReader, 1, at, [&](Result answer) { result = answer; });
   const auto deadline = std::chrono::steady_clock::now() + 30s;
@@ -307,7 +309,9 @@ TEST_CASE("Transfer: a source and its fetches may end while bytes flow") {
     nodes.second.store.Stop();
     CHECK(is_answered);
   }
-  SECTION("the waiter first") { nodes.second.store.CancelPull(kReader, 1); }
+  SECTION("the waiter first") {
+    nodes.second.store.CancelPull(kReader, 1);
+  }
   SECTION("the serving store first") {
     nodes.pulls->Stop();
     nodes.first.store.Stop();

@@ -79,7 +79,8 @@ TEST_CASE("KeyValueStore: a wait ends with the key, or with an error that names 
   const Fixture f;
   CHECK_THROWS_WITH(f.store->get("absent"), Catch::Contains("not set within 100 ms: t/absent"));
   f.store->set("there", Bytes{1});
-  CHECK_THROWS_WITH(f.store->wait({"there", "gone"}, milliseconds(10)), Catch::Contains(": t/gone"));
+  CHECK_THROWS_WITH(f.store->wait({"there", "gone"}, milliseconds(10)),
+                    Catch::Contains(": t/gone"));
   std::thread setter([&] { f.store->set("late", Bytes{2}); });
   f.store->wait({"there", "late"}, milliseconds(30000));
   setter.join();

@@ -1,6 +1,7 @@
+// tests/unit/torch/native_reference.h
+//
 // The numbers of native torch.distributed, from native_ddp.py, and the same job for RayX.
-#ifndef RAYX_TESTS_UNIT_TORCH_NATIVE_REFERENCE_H_
-#define RAYX_TESTS_UNIT_TORCH_NATIVE_REFERENCE_H_
+#pragma once
 
 #include <torch/torch.h>
 
@@ -35,5 +36,3 @@ at::Tensor JobFeatures(const Job& job);
 at::Tensor JobLabels(const Job& job);
 
 }  // namespace rayx::torch::test
-
-#endif  // RAYX_TESTS_UNIT_TORCH_NATIVE_REFERENCE_H_

@@ -1,4 +1,5 @@
-// Goal: actors form a group through KeyValue, and a group whose rank is absent or gone ends with an error.
+// Goal: actors form a group through KeyValue, and a group whose rank is absent or gone ends with an
+// error.
 // Method: local mode: each actor is a thread of this process; Gloo runs over loopback.
 #include "tests/unit/torch/torch_catch.h"
 
@@ -7,9 +8,12 @@
 
 #include "rayx/torch/process_group.h"
 #include "rayx/torch/tensor.h"
+#include "tests/unit/local/local_mode.h"
 
 namespace rayx::torch {
 namespace {
+
+using rayx::testing::LocalMode;
 
 class Member {
  public:
@@ -35,16 +39,6 @@ class Member {
 
  private:
   std::optional<ProcessGroup> group_;
-};
-
-class LocalMode {
- public:
-  LocalMode() {
-    Options options;
-    options.local_mode = true;
-    Init(options);
-  }
-  ~LocalMode() { Shutdown(); }
 };
 
 std::vector<ActorHandle<Member>> Members(int count) {

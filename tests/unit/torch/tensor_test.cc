@@ -1,5 +1,5 @@
-// Goal: a tensor that travels arrives with its type, sizes and every bit, large ones without a copy, and
-// bytes that are no tensor are refused.
+// Goal: a tensor that travels arrives with its type, sizes and every bit, large ones without a
+// copy, and bytes that are no tensor are refused.
 // Method: values are encoded and decoded in this process; hostile ones are written with Packer.
 #include "tests/unit/torch/torch_catch.h"
 

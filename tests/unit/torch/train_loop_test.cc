@@ -1,5 +1,6 @@
-// Goal: a rank's training reproduces PyTorch's DistributedDataParallel bit for bit, at three ranks too,
-// where the sum's order depends on how gradients are laid out in buckets. (One and two: trainer_test.)
+// Goal: a rank's training reproduces PyTorch's DistributedDataParallel bit for bit, at three ranks
+// too, where the sum's order depends on how gradients are laid out in buckets. (One and two:
+// trainer_test.)
 // Method: ranks are threads that meet in an in-process store; the truth is native_ddp.py.
 #include "tests/unit/torch/torch_catch.h"
 
@@ -22,14 +23,15 @@ detail::TrainFunctions Functions() {
   return {[] { return Model(test::MakePerceptron()); }, &CrossEntropy, &Sgd};
 }
 
-TrainLoop MakeLoop(const Job& job, int rank, c10::intrusive_ptr<c10d::ProcessGroup> group) {
+TrainLoop MakeLoop(const Job& job, int rank, const RowSet& rows,
+                   c10::intrusive_ptr<c10d::ProcessGroup> group) {
   TrainLoopOptions options;
   options.rank = rank;
   options.ranks = job.ranks;
   options.seed = job.seed;
   options.learning_rate = job.learning_rate;
-  return TrainLoop(Functions(), options, BatchPlan::OneOrder(job.rows, job.ranks, job.batch),
-                   test::JobFeatures(job), test::JobLabels(job), std::move(group));
+  return TrainLoop(Functions(), options, BatchPlan::OneOrder(job.rows, job.ranks, job.batch), rows,
+                   std::move(group));
 }
 
 struct Trained {
@@ -40,7 +42,8 @@ struct Trained {
 
 Trained Train(const Job& job, int rank, c10::intrusive_ptr<c10d::ProcessGroup> group) {
   at::set_num_threads(1);
-  TrainLoop loop = MakeLoop(job, rank, std::move(group));
+  const RowSet rows({{test::JobFeatures(job), test::JobLabels(job)}});
+  TrainLoop loop = MakeLoop(job, rank, rows, std::move(group));
   Trained trained;
   const std::int64_t steps = BatchPlan::OneOrder(job.rows, job.ranks, job.batch).steps();
   loop.Run(0, steps * job.epochs, trained.losses);
@@ -88,7 +91,9 @@ void CheckAgainstNative(const Job& job, const std::vector<Trained>& trained) {
   }
 }
 
-TEST_CASE("TrainLoop: ranks that share batches unevenly have the losses and weights of native DDP") {
+// The sum of three numbers depends on its order, and that on the layout of the buckets: DDP's own.
+TEST_CASE(
+    "TrainLoop: ranks that share batches unevenly have the losses and weights of native DDP") {
   Job job;
   job.ranks = 3;  // 64 rows: 22, 21, 21
   job.rows = 650;

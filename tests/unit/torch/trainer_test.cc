@@ -6,20 +6,13 @@
 #include <stdexcept>
 
 #include "rayx/torch.h"
+#include "tests/unit/local/local_mode.h"
 #include "tests/unit/torch/native_reference.h"
 
 namespace rayx::torch {
 namespace {
 
-class LocalMode {
- public:
-  LocalMode() {
-    Options options;
-    options.local_mode = true;
-    Init(options);
-  }
-  ~LocalMode() { Shutdown(); }
-};
+using rayx::testing::LocalMode;
 
 TrainerOptions OptionsOf(const test::Job& job) {
   TrainerOptions options;
@@ -31,14 +24,21 @@ TrainerOptions OptionsOf(const test::Job& job) {
   return options;
 }
 
-TensorBlock RowsOf(const test::Job& job) { return {test::JobFeatures(job), test::JobLabels(job)}; }
+TensorBlock RowsOf(const test::Job& job) {
+  return {test::JobFeatures(job), test::JobLabels(job)};
+}
 
 TEST_CASE("DataParallelTrainer: one and two workers have the losses and weights of native DDP") {
   const LocalMode local;
   test::Job job;
   job.ranks = GENERATE(1, 2);
-  DataParallelTrainer<&test::MakePerceptron> trainer(OptionsOf(job));
+  TrainerOptions options = OptionsOf(job);
+  DataParallelTrainer<&test::MakePerceptron> trainer(options);
   const TrainResult result = trainer.Fit({Put(RowsOf(job))});
+
+  options.overlap_above_bytes = 0;
+  DataParallelTrainer<&test::MakePerceptron> as_ddp(options);
+  CHECK(as_ddp.Fit({Put(RowsOf(job))}).rank_losses == result.rank_losses);
 
   const test::Reference native = test::RunNative(job);
   REQUIRE(result.rank_losses.size() == native.losses.size());
@@ -97,6 +97,10 @@ TEST_CASE("DataParallelTrainer: progress, evaluation, and the same again from th
   REQUIRE(first.accuracies.size() == 3);
   CHECK(first.accuracies.back() > 0.95);
 
+  // A shorter training on the same workers changes nothing for the next one.
+  const TrainResult shorter = trainer.Train({}, 7);
+  CHECK(shorter.steps == 7);
+  CHECK(shorter.losses == std::vector<double>(first.losses.begin(), first.losses.begin() + 7));
   const TrainResult second = trainer.Train();
   CHECK(second.losses == first.losses);
   CHECK(second.weights_checksum == first.weights_checksum);
@@ -107,8 +111,8 @@ TEST_CASE("DataParallelTrainer: workers with blocks of their own") {
   TrainerOptions options = SmallOptions(2);
   options.shard_blocks = true;
   DataParallelTrainer<&MakeSmall, &CrossEntropy, &Adam> trainer(options);
-  const TrainResult result =
-      trainer.Fit({Put(Clouds(100, 1)), Put(Clouds(90, 2)), Put(Clouds(20, 3))}, Put(Clouds(50, 4)));
+  const TrainResult result = trainer.Fit(
+      {Put(Clouds(100, 1)), Put(Clouds(90, 2)), Put(Clouds(20, 3))}, Put(Clouds(50, 4)));
   CHECK(result.steps == 3 * 6);  // rank 0 has 120 rows, rank 1 has 90: 6 batches of 16
   CHECK(result.accuracies.size() == 3);
   CHECK(result.losses.back() < result.losses.front());
@@ -117,12 +121,11 @@ TEST_CASE("DataParallelTrainer: workers with blocks of their own") {
 TEST_CASE("DataParallelTrainer: max_steps ends the training, the checkpoint holds its weights") {
   const LocalMode local;
   TrainerOptions options = SmallOptions(2);
-  options.max_steps = 7;
   options.checkpoint_path = (std::filesystem::temp_directory_path() /
                              ("rayx-trainer-test-" + std::to_string(::getpid()) + ".pt"))
                                 .string();
   DataParallelTrainer<&MakeSmall> trainer(options);
-  const TrainResult result = trainer.Fit({Put(Clouds(300, 1))});
+  const TrainResult result = trainer.Fit({Put(Clouds(300, 1))}, {}, {}, 7);
   CHECK(result.losses.size() == 7);
   const Model model(MakeSmall());
   CHECK(LoadCheckpoint(*result.checkpoint.Get(), model) == 7);
@@ -164,8 +167,8 @@ TEST_CASE("DataParallelTrainer: wrong options and data are named") {
   refused([](auto& o) { o.workers = 0; }, "workers must be 1 to 4096, not 0");
   refused([](auto& o) { o.cpus_per_worker = -1; }, "cpus_per_worker");
   refused([](auto& o) { o.epochs = 0; }, "epochs");
-  refused([](auto& o) { o.max_steps = -1; }, "max_steps");
-  refused([](auto& o) { o.global_batch = 1; }, "global_batch must be at least the number of workers");
+  refused([](auto& o) { o.global_batch = 1; },
+          "global_batch must be at least the number of workers");
   refused([](auto& o) { o.learning_rate = std::nan(""); }, "learning_rate");
   refused([](auto& o) { o.report_every_steps = -1; }, "report_every_steps");
   refused([](auto& o) { o.evaluation_batch = 0; }, "evaluation_batch");
@@ -175,11 +178,15 @@ TEST_CASE("DataParallelTrainer: wrong options and data are named") {
 
   DataParallelTrainer<&MakeSmall> trainer(SmallOptions(2));
   CHECK_THROWS_WITH(trainer.Train(), Catch::Contains("Start and Load"));
+  CHECK_THROWS_WITH(trainer.Fit({Put(Clouds(9, 1))}, {}, {}, -1), Catch::Contains("max_steps"));
   CHECK_THROWS_WITH(trainer.Load({}), Catch::Contains("Start"));
   CHECK_THROWS_WITH(trainer.Fit({}), Catch::Contains("0 blocks"));
   CHECK_THROWS_WITH(trainer.Fit({Put(Clouds(1, 1))}), Catch::Contains("too few rows"));
   CHECK_THROWS_WITH(trainer.Fit({Put(TensorBlock{::torch::zeros({3, 4}), ::torch::zeros({2})})}),
                     Catch::Contains("as many rows"));
+  CHECK_THROWS_WITH(trainer.Fit({Put(Clouds(9, 1)),
+                                 Put(TensorBlock{::torch::zeros({3, 5}), ::torch::zeros({3})})}),
+                    Catch::Contains("block 1: rows must have the type"));
   CHECK_THROWS_WITH(trainer.Fit({Put(TensorBlock())}), Catch::Contains("must be tensors"));
 }
 

@@ -1,9 +1,8 @@
 // A remote call's arguments: checked when the program is compiled, packed when it runs.
 //
 // Promises: each mistake is one static_assert with a sentence. An argument of the parameter's own
-// type is
-//           packed where it is; another is converted first. An ObjectRef for a parameter T is sent
-//           as a reference, which the receiver resolves before the call.
+//           type is packed where it is; another is converted first. An ObjectRef for a parameter T
+//           is sent as a reference, which the receiver resolves before the call.
 #ifndef RAYX_DETAIL_CALL_H_
 #define RAYX_DETAIL_CALL_H_
 

@@ -2,8 +2,7 @@
 //
 // Purpose:  unpack the arguments, call, pack the result; one instantiation a function.
 // Promises: arguments are unpacked left to right. Whatever the function or the serializer throws
-// leaves
-//           the invoker: the executor captures it (CaptureException).
+//           leaves the invoker: the executor captures it (CaptureException).
 #ifndef RAYX_DETAIL_ENTRY_H_
 #define RAYX_DETAIL_ENTRY_H_
 

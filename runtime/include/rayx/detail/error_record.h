@@ -1,7 +1,8 @@
 // An error as plain data: what travels, mirrored by proto ErrorInfo.
 //
 // Purpose:  one form of an error between the exceptions of errors.h and the runtime behind the
-// door. Threads:  CaptureException, ThrowError and RegisterException from any thread.
+//           door.
+// Threads:  CaptureException, ThrowError and RegisterException from any thread.
 #ifndef RAYX_DETAIL_ERROR_RECORD_H_
 #define RAYX_DETAIL_ERROR_RECORD_H_
 

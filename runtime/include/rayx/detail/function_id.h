@@ -1,14 +1,11 @@
 // The name and the id of a function, the same in every build and every program.
 //
 // Purpose:  FunctionText names a function by its signature and qualified name as the compiler
-// spells them;
-//           FunctionId hashes that text.
+//           spells them; FunctionId hashes that text.
 // Promises: constant expressions. Blanks and `__cxx11::` do not count, so that GCC and Clang agree
-// on
-//           functions of ordinary types.
+//           on functions of ordinary types.
 // Limits:   functions of internal linkage (static, anonymous namespace) of one name and signature
-// have
-//           one text: RAYX_REMOTE adds the source file for those.
+//           have one text: RAYX_REMOTE adds the source file for those.
 #ifndef RAYX_DETAIL_FUNCTION_ID_H_
 #define RAYX_DETAIL_FUNCTION_ID_H_
 

@@ -1,4 +1,9 @@
 // ObjectRef and ActorHandle inside classes that say MSGPACK_DEFINE.
+//
+// Owner:    no state.
+// Threads:  any; packing uses the packer of its thread.
+// Promises: a reference inside such a class is held on its way like any other; packed by msgpack
+//           alone, outside of a remote call, it throws SerializationError.
 #ifndef RAYX_DETAIL_MSGPACK_ADAPTORS_H_
 #define RAYX_DETAIL_MSGPACK_ADAPTORS_H_
 

@@ -1,11 +1,10 @@
 // A value taken apart for travel, and a value on its way back.
 //
-// Purpose:  what the serializer (detail/serialize.h) hands to the runtime and gets from it.
+// Purpose:  what the serializer (serialize.h) hands to the runtime and gets from it.
 // Owner:    Packed views the user's value and must not outlive it; Fetched owns or pins its bytes.
 // Threads:  one at a time.
 // Promises: a contiguous buffer of >= kOutOfBandBytesMin bytes is not copied into the structure: it
-// is
-//           named by address and copied once, straight to where the value will live, 64-byte
+//           is named by address and copied once, straight to where the value will live, 64-byte
 //           aligned.
 //
 // Encoded form (what travels): u8 form; form 0: msgpack structure to the end. Form 1, out-of-band

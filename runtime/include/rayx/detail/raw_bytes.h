@@ -1,8 +1,7 @@
 // Which values are their bytes: they may be copied as a block, in vectors and arrays.
 //
 // Promises: numbers (not bool, whose bytes could be hostile), enumerations, std::complex,
-// std::array and
-//           plain structs of those. Nothing that holds a pointer, whatever
+//           std::array and plain structs of those. Nothing that holds a pointer, whatever
 //           std::is_trivially_copyable says.
 #ifndef RAYX_DETAIL_RAW_BYTES_H_
 #define RAYX_DETAIL_RAW_BYTES_H_

@@ -3,7 +3,7 @@
 // Owner:    whoever has it; copying takes another hold, the destructor gives it back.
 // Threads:  a const RefHold may be used and copied by several threads at once.
 // Promises: outlives the runtime it came from: it then does nothing, and Use() throws
-// NotInitialized.
+//           NotInitialized.
 #ifndef RAYX_DETAIL_REF_HOLD_H_
 #define RAYX_DETAIL_REF_HOLD_H_
 

@@ -2,10 +2,9 @@
 //
 // Purpose:  FieldsOf(value) is a std::tuple of references to the fields of a plain struct.
 // Method:   the number of fields is the largest number of initialisers that the struct accepts,
-// less what
-//           brace elision lets a C array take; structured bindings then name them.
+//           less what brace elision lets a C array take; structured bindings then name them.
 // Limits:   at most kFieldsMax fields; no base classes; kFieldCount is 0 for what cannot be taken
-// apart.
+//           apart.
 #ifndef RAYX_DETAIL_REFLECT_H_
 #define RAYX_DETAIL_REFLECT_H_
 

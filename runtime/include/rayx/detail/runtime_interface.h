@@ -1,13 +1,11 @@
 // The one door from the public templates into the client.
 //
 // Purpose:  what a driver or worker can ask of the runtime, in types without templates. Two things
-// stand
-//           behind it: the cluster client (client/) and local mode (client/local/).
+//           stand behind it: the cluster client (client/) and local mode (client/local/).
 // Owner:    Init makes one, Shutdown stops it; Runtime() gives it or throws NotInitialized.
 // Threads:  every method from any user thread at once.
 // Promises: every failure is thrown as a type of errors.h. Remote calls never throw for what
-// happens at
-//           the other side: that error surfaces at Get.
+//           happens at the other side: that error surfaces at Get.
 #ifndef RAYX_DETAIL_RUNTIME_INTERFACE_H_
 #define RAYX_DETAIL_RUNTIME_INTERFACE_H_
 

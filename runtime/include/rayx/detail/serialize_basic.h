@@ -1,4 +1,9 @@
 // Serializers of numbers, strings, plain structs and classes with RAYX_SERIALIZE.
+//
+// Owner:    no state.
+// Threads:  any.
+// Promises: a number that does not fit the type that reads it, and any other form than the expected
+//           one, throw SerializationError.
 #ifndef RAYX_DETAIL_SERIALIZE_BASIC_H_
 #define RAYX_DETAIL_SERIALIZE_BASIC_H_
 

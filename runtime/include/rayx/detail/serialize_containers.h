@@ -1,4 +1,9 @@
 // Serializers of the standard library's containers.
+//
+// Owner:    no state.
+// Threads:  any.
+// Promises: order is kept; a vector or array of plain values travels as one block; room is made as
+//           elements arrive, never by the size that was announced.
 #ifndef RAYX_DETAIL_SERIALIZE_CONTAINERS_H_
 #define RAYX_DETAIL_SERIALIZE_CONTAINERS_H_
 

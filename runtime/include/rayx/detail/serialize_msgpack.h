@@ -1,7 +1,7 @@
 // Classes that say MSGPACK_DEFINE travel as msgpack packs them.
 //
-// Limits: everything inside such a class must be known to msgpack itself; ObjectRef and ActorHandle
-// are.
+// Limits:   everything inside such a class must be known to msgpack itself; ObjectRef and
+//           ActorHandle are.
 #ifndef RAYX_DETAIL_SERIALIZE_MSGPACK_H_
 #define RAYX_DETAIL_SERIALIZE_MSGPACK_H_
 

@@ -5,8 +5,7 @@
 // Owner:    the call that unpacks; views it gives live as long as Pin(), or only during the call.
 // Threads:  one.
 // Promises: bytes that are no value of the type throw SerializationError; nothing is read outside
-// the
-//           given bytes, and no allocation is larger than a fixed multiple of them.
+//           the given bytes, and no allocation is larger than a fixed multiple of them.
 #ifndef RAYX_DETAIL_UNPACKER_H_
 #define RAYX_DETAIL_UNPACKER_H_
 

@@ -1,7 +1,9 @@
 // A training state as bytes, and those bytes as a file.
 //
-// Purpose:  checkpoints travel as objects (a std::string) and lie on disk as files of the same bytes.
-// Owner:    plain functions.                        Threads: any; a model by one at a time.
+// Purpose:  checkpoints travel as objects (a std::string) and lie on disk as files of the same
+//           bytes.
+// Owner:    plain functions.
+// Threads:  any; a model by one at a time.
 // Promises: a file is written whole or not at all: a reader sees the old one or the new one, also
 //           after a crash in between.
 // Format:   a PyTorch archive (torch::serialize) with the entries "model", "optimizer" and "step".

@@ -1,9 +1,11 @@
 // What a trainer trains: a module with a forward, a loss, an optimiser.
 //
 // Purpose:  the types of the three functions that a DataParallelTrainer is given.
-// Owner:    Model shares the module.                Threads: as the module: one at a time.
+// Owner:    Model shares the module.
+// Threads:  as the module: one at a time.
 // Promises: converts from whatever a factory likes to return: a torch::nn::Sequential, any
-//           TORCH_MODULE holder, a std::shared_ptr of a module, as long as forward(Tensor) -> Tensor.
+//           TORCH_MODULE holder, a std::shared_ptr of a module, as long as forward(Tensor) ->
+//           Tensor.
 #ifndef RAYX_TORCH_MODEL_H_
 #define RAYX_TORCH_MODEL_H_
 
@@ -54,8 +56,9 @@ Optimizer Sgd(const std::vector<at::Tensor>& parameters, double learning_rate);
 Optimizer Adam(const std::vector<at::Tensor>& parameters, double learning_rate);
 
 // A fingerprint of all parameters, equal only if every bit is (up to a chance of 2^-64): the sum
-// over i of bits_i * (2i + 1) modulo 2^64, where bits_i is the i-th parameter value, in the order of
-// module.parameters() and row-major, read as a signed integer of its width. In Python, for float32:
+// over i of bits_i * (2i + 1) modulo 2^64, where bits_i is the i-th parameter value, in the order
+// of module.parameters() and row-major, read as a signed integer of its width. In Python, for
+// float32:
 //   b = torch.cat([p.detach().reshape(-1).view(torch.int32) for p in model.parameters()]).long()
 //   checksum = int((b * (2 * torch.arange(len(b)) + 1)).sum()) % 2**64
 std::uint64_t WeightsChecksum(const ::torch::nn::Module& module);

@@ -1,9 +1,11 @@
 // Collective communication among actors.
 //
-// Purpose:  makes a set of actors a c10d process group over Gloo. The ranks meet in rayx::KeyValue, so there
-//           is no address or port to choose; connections use the address by which VMs know each other.
-// Owner:    each actor owns its ProcessGroup; Leave, or its destructor, closes the connections, upon which
-//           a collective that another rank is in fails at once: a rank that leaves ends the group.
+// Purpose:  makes a set of actors a c10d process group over Gloo. The ranks meet in rayx::KeyValue,
+//           so there is no address or port to choose; connections use the address by which VMs know
+//           each other.
+// Owner:    each actor owns its ProcessGroup; Leave, or its destructor, closes the connections,
+//           upon which a collective that another rank is in fails at once: a rank that leaves ends
+//           the group.
 // Threads:  one at a time. In local mode the ranks are threads of one process.
 // Promises: joining and every collective end within the group's timeout: done, or with an error.
 // Errors:   Timeout names the ranks that did not join. GroupBroken: a rank is gone or late.
@@ -33,8 +35,8 @@ class ProcessGroup;
 
 namespace rayx::torch {
 
-// A rank of the group is gone or did not answer in time; what() says how it showed. The group is of no
-// further use. Remotely thrown, it arrives as itself.
+// A rank of the group is gone or did not answer in time; what() says how it showed. The group is of
+// no further use. Remotely thrown, it arrives as itself.
 class GroupBroken : public std::runtime_error {
  public:
   explicit GroupBroken(const std::string& message) : std::runtime_error(message) {}
@@ -78,8 +80,8 @@ class ProcessGroup {
 
   void Leave() noexcept;
 
-  // Call with what a use of c10d() threw: throws GroupBroken when it means that the group is broken,
-  // having left it; else returns.
+  // Call with what a use of c10d() threw: throws GroupBroken when it means that the group is
+  // broken, having left it; else returns.
   void CheckBroken(const std::exception& error);
 
  private:

@@ -1,12 +1,14 @@
 // Which rows each rank trains on in each step.
 //
 // Purpose:  the order of a data set in an epoch and its division over steps and ranks, reproducible
-//           from Python: the order of epoch e is
-//             torch.randperm(rows, generator=torch.Generator().manual_seed(seed + e))
-//           step b takes the global batch order[b*G : (b+1)*G], rank r its contiguous part of that.
-// Owner:    plain values.                         Threads: any.
+//           from Python: the order of epoch e is torch.randperm(rows,
+//           generator=torch.Generator().manual_seed(seed + e)) step b takes the global batch
+//           order[b*G : (b+1)*G], rank r its contiguous part of that.
+// Owner:    plain values.
+// Threads:  any.
 // Promises: the same numbers for the same arguments on every machine; no state between calls.
-// Limits:   a last batch with fewer rows than ranks is left out, because a rank without rows has no loss.
+// Limits:   a last batch with fewer rows than ranks is left out, because a rank without rows has no
+//           loss.
 #ifndef RAYX_TORCH_SAMPLER_H_
 #define RAYX_TORCH_SAMPLER_H_
 
@@ -36,7 +38,8 @@ class BatchPlan {
   static BatchPlan OneOrder(std::int64_t rows, int ranks, std::int64_t global_batch);
   // Rank r has rows_of_rank[r] rows of its own, in an order of its own, and takes
   // RankPart(global_batch) of them in a step. The rank that runs out of rows first ends the epoch.
-  static BatchPlan OwnRows(const std::vector<std::int64_t>& rows_of_rank, std::int64_t global_batch);
+  static BatchPlan OwnRows(const std::vector<std::int64_t>& rows_of_rank,
+                           std::int64_t global_batch);
 
   std::int64_t steps() const { return steps_; }
   // Rows of the global batch of `step` (0 <= step < steps()).

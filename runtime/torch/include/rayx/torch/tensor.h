@@ -1,11 +1,11 @@
 // Tensors as objects: put, passed, returned and read like any other value.
 //
 // Purpose:  rayx::Serializer of at::Tensor, and the two tensors that training data come in.
-// Owner:    a fetched tensor of more than kTensorCopyBytesMax is a view of the object and pins it as long
-//           as the tensor or any view of it lives; a smaller one is a private copy.
+// Owner:    a fetched tensor of more than kTensorCopyBytesMax is a view of the object and pins it
+//           as long as the tensor or any view of it lives; a smaller one is a private copy.
 // Threads:  any.
-// Promises: a contiguous tensor of >= 4096 bytes is written once, 64-byte aligned, and not copied to be
-//           read. dtype, sizes and every bit of the values arrive; strides become contiguous;
+// Promises: a contiguous tensor of >= 4096 bytes is written once, 64-byte aligned, and not copied
+//           to be read. dtype, sizes and every bit of the values arrive; strides become contiguous;
 //           requires_grad does not travel. An undefined tensor arrives undefined.
 // Limits:   dense tensors on the CPU, real, complex or bool, at most 64 dimensions. Views lie on
 //           read-only pages: clone() before writing.

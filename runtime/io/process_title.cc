@@ -1,4 +1,4 @@
-#include "client/executor/process_title.h"
+#include "io/process_title.h"
 
 #include <unistd.h>
 
@@ -6,7 +6,7 @@
 #include <climits>
 #include <cstring>
 
-namespace rayx::client {
+namespace rayx::io {
 namespace {
 
 char* title_begin = nullptr;
@@ -14,12 +14,13 @@ size_t title_bytes = 0;
 
 }  // namespace
 
-void KeepArguments(int argc, char** argv) {
+void KeepArguments(int argc, char** argv, TitleRoom room) {
   if (argc < 1 || argv == nullptr || argv[0] == nullptr) return;
   char* end = argv[0];
   for (int i = 0; i < argc && argv[i] == end; ++i) end += std::strlen(argv[i]) + 1;
   // The environment that follows is copied before it is overwritten.
-  for (char** variable = environ; variable != nullptr && *variable != nullptr && *variable == end; ++variable) {
+  for (char** variable = room == TitleRoom::kEnvironment ? environ : nullptr;
+       variable != nullptr && *variable != nullptr && *variable == end; ++variable) {
     end += std::strlen(*variable) + 1;
     *variable = ::strdup(*variable);
   }
@@ -40,4 +41,4 @@ std::string ProgramPath() {
   return bytes > 0 ? std::string(path, static_cast<size_t>(bytes)) : "?";
 }
 
-}  // namespace rayx::client
+}  // namespace rayx::io
