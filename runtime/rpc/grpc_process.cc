@@ -32,18 +32,18 @@ void Forward(gpr_log_func_args* arguments) {
 // It connects to nothing: its only call, which makes the queue, is cancelled before it starts.
 void KeepCallbackQueue() {
   struct Call {
+    std::shared_ptr<grpc::Channel> channel =
+        grpc::CreateChannel("unix:rayx-never", grpc::InsecureChannelCredentials());
+    grpc::GenericStub stub{channel};
     grpc::ClientContext context;
     grpc::Slice nothing;
     grpc::ByteBuffer request{&nothing, 1};
     grpc::ByteBuffer answer;
   };
-  auto* channel = new std::shared_ptr<grpc::Channel>(
-      grpc::CreateChannel("unix:rayx-never", grpc::InsecureChannelCredentials()));
-  auto* stub = new grpc::GenericStub(*channel);
-  auto* call = new Call;
+  static auto* const call = new Call;  // for ever
   call->context.TryCancel();
-  stub->UnaryCall(&call->context, "/rayx/Never", {}, &call->request, &call->answer,
-                  [](const grpc::Status&) {});
+  call->stub.UnaryCall(&call->context, "/rayx/Never", {}, &call->request, &call->answer,
+                       [](const grpc::Status&) {});
 }
 
 }  // namespace

@@ -11,6 +11,20 @@
 namespace rayx::client {
 namespace {
 
+// "int app::square(int)" -> "app::square".
+std::string ShortName(std::string_view name) {
+  int depth = 0;  // of template arguments
+  size_t begin = 0;
+  for (size_t i = 0; i < name.size(); ++i) {
+    if (name[i] == '<') ++depth;
+    if (name[i] == '>') --depth;
+    if (depth > 0) continue;
+    if (name[i] == '(') return std::string(name.substr(begin, i - begin));
+    if (name[i] == ' ') begin = i + 1;
+  }
+  return std::string(name);
+}
+
 constexpr auto kTitleAfter = std::chrono::milliseconds(1);
 
 // Writes results as reply items; large ones go to the store first.
@@ -107,8 +121,12 @@ void Executor::Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver
   running_ = true;
   title_shown_ = false;
   ++depth_;
-  running_name_ = context.task_name;
-  client_.ShowTask(context.task_name);
+  if (entry != titled_ || title_.empty()) {  // once for a run of calls of one function
+    titled_ = entry;
+    title_ = ShortName(context.task_name);
+  }
+  running_name_ = title_;
+  client_.ShowTask(running_name_);
   running_since_ = start;
   lock.unlock();
 

@@ -77,6 +77,8 @@ class Executor {
   bool running_ = false;
   bool title_shown_ = false;
   std::string running_name_;
+  const detail::FunctionEntry* titled_ = nullptr;  // whose short name title_ is
+  std::string title_;
   model::TimePoint running_since_{};
   bool exit_after_call_ = false;
 };

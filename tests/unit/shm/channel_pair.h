@@ -22,7 +22,8 @@ class ChannelPair {
  public:
   explicit ChannelPair(const ChannelOptions& options = {}) {
     const size_t bytes = ChannelShape::FromOptions(options)->total_bytes();
-    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, bytes)));
+    const size_t whole_pages = (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, whole_pages)));
     std::memset(memory_.get(), 0, bytes);
     bytes_ = {memory_.get(), bytes};
     RAYX_CHECK(Channel::InitializeMemory(bytes_, options).ok());
