@@ -174,12 +174,18 @@ bool Executor::Execute(const Call& call, std::vector<std::byte>& results, uint16
     return true;
   } catch (...) {
     proto::ErrorInfo info = ToInfo(detail::CaptureException(std::current_exception()));
-    if (info.node() == 0) {
+    const bool is_own = info.node() == 0;  // else it has come from another task
+    if (is_own) {
       info.set_node(client_.self().node().value);
       info.set_pid(::getpid());
       info.set_host(client_.welcome().welcome.host_name());
     }
     if (info.attempt() == 0) info.set_attempt(call.header.attempt);
+    if (is_own && info.code() == static_cast<int>(ErrorCode::kTaskError)) {
+      info.set_message(ClusterClient::CurrentContext()->task_name + " failed (attempt " +
+                       std::to_string(info.attempt()) + ", pid " + std::to_string(info.pid()) +
+                       " on " + info.host() + "): " + info.message());
+    }
     results.clear();
     model::BodyWriter writer(results);
     std::string bytes = info.SerializeAsString();

@@ -188,6 +188,13 @@ TEST_CASE(
   const auto bad = rayx::Task<&user::Throw>().Remote(std::string("index 9"));
   CHECK_THROWS_AS(bad.Get(), std::out_of_range);
   CHECK_THROWS_AS(bad.Get(), rayx::TaskError);
+  try {
+    bad.Get();
+  } catch (const rayx::TaskError& error) {  // what failed, where, why
+    CHECK_THAT(error.message(), Catch::Contains("user::Throw") && Catch::Contains("attempt 1") &&
+                                    Catch::Contains("pid " + std::to_string(error.pid())) &&
+                                    Catch::Contains("index 9"));
+  }
   const auto dependant = rayx::Task<&user::Add>().Remote(bad, 1);
   CHECK_THROWS_WITH(dependant.Get(), Catch::Contains("index 9"));
   const auto good = rayx::Task<&user::Square>().Remote(2);
