@@ -147,7 +147,8 @@ ErrorRecord CaptureException(const std::exception_ptr& error) {
   } catch (const Error& known) {
     return known.record();
   } catch (const std::exception& standard) {
-    ErrorRecord record = TaskErrorRecord(&typeid(standard), standard.what());
+    const char* what = standard.what();
+    ErrorRecord record = TaskErrorRecord(&typeid(standard), what == nullptr ? "" : what);
     record.base_name = StandardBase(standard);
     return record;
   } catch (const std::string& text) {

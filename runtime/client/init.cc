@@ -2,8 +2,11 @@
 #include "rayx/init.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -65,11 +68,20 @@ void SetUpLog(const Options& options) {
   base::SetUpLogging(log).IgnoreError();  // stderr cannot fail to open
 }
 
+// A closed one would be the next descriptor that is opened: the program's own output would go into
+// a socket or into shared memory.
+void OpenStandardStreams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) ::open("/dev/null", O_RDWR);
+  }
+}
+
 void AtExit() {
   Shutdown();
 }
 
 void Start(const Options& options) {
+  OpenStandardStreams();
   SetUpLog(options);
   Preload(options.preload_libraries);
   detail::CheckRegistry();

@@ -247,6 +247,9 @@ void Executor::RunFunction(const Call& call, const detail::Arguments& arguments,
     case model::FrameKind::kActorCreate:
       if (entry->factory == nullptr) break;
       actor_ = entry->factory(arguments);
+      if (!actor_) {
+        Throw(ErrorCode::kInvalidOption, "its factory " + entry->name + " returned no object");
+      }
       actor_id_ = call.header.actor;
       incarnation_ = call.header.incarnation;
       return;

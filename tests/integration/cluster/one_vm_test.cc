@@ -125,6 +125,15 @@ class Log {
  private:
   std::vector<std::string> entries_;
 };
+Log* NoLog(int) {
+  return nullptr;
+}
+struct Wordless : std::exception {
+  const char* what() const noexcept override { return nullptr; }
+};
+int ThrowWordless() {
+  throw Wordless();
+}
 Log* BadLog(int) {
   throw std::runtime_error("no disk");
 }
@@ -195,6 +204,7 @@ TEST_CASE(
                                     Catch::Contains("pid " + std::to_string(error.pid())) &&
                                     Catch::Contains("index 9"));
   }
+  CHECK_THROWS_AS(rayx::Task<&user::ThrowWordless>().Remote().Get(), rayx::TaskError);
   const auto dependant = rayx::Task<&user::Add>().Remote(bad, 1);
   CHECK_THROWS_WITH(dependant.Get(), Catch::Contains("index 9"));
   const auto good = rayx::Task<&user::Square>().Remote(2);
@@ -282,6 +292,9 @@ TEST_CASE("one VM: an actor keeps its state, serves calls in order, and dies wit
   CHECK_THROWS_AS(log.Task<&user::Log::Pid>().Remote().Get(15'000), rayx::ActorDied);
   auto bad = rayx::Actor<&user::BadLog>().Remote(1);
   CHECK_THROWS_WITH(bad.Task<&user::Log::Pid>().Remote().Get(15'000), Catch::Contains("no disk"));
+  auto none = rayx::Actor<&user::NoLog>().Remote(1);
+  CHECK_THROWS_WITH(none.Task<&user::Log::Pid>().Remote().Get(15'000),
+                    Catch::Contains("returned no object"));
 }
 
 TEST_CASE("one VM: a killed actor process is ActorDied with its signal") {
