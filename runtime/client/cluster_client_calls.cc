@@ -215,7 +215,6 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
   std::unique_lock lock(mutex_, std::defer_lock);
   std::unique_ptr<TaskRecord> record = MakeRecord(factory, options, arguments, lock, "actor");
   if (spec.class_name().empty()) spec.set_class_name(record->name);
-  record->header.result_count = static_cast<uint16_t>(spec.max_concurrency());
   const uint32_t index = core_.CreateActor(std::move(record), std::move(spec), Now());
   const model::ActorId id = core_.Actor(index).id;
   AfterCall();
