@@ -56,7 +56,7 @@ TEST_CASE("Spawn: exit code and signal are told apart") {
   auto killed = Spawn(Shell("kill -SEGV $$; sleep 60"));
   REQUIRE(killed.ok());
   CHECK(WaitFor(*killed).signal == SIGSEGV);
-  auto sleeps = Spawn(Shell("sleep 60"));
+  auto sleeps = Spawn(Shell("exec sleep 60"));
   REQUIRE(sleeps.ok());
   CHECK_FALSE(HasExited(sleeps->pidfd.get()));
   CHECK_FALSE(WaitExited(sleeps->pidfd.get(), std::chrono::milliseconds(1)));
@@ -112,7 +112,7 @@ TEST_CASE("Spawn: a blocked or ignored signal of the parent works in the child")
   ::sigemptyset(&blocked);
   ::sigaddset(&blocked, SIGTERM);
   REQUIRE(::sigprocmask(SIG_BLOCK, &blocked, &before) == 0);
-  auto process = Spawn(Shell("sleep 60"));
+  auto process = Spawn(Shell("exec sleep 60"));
   REQUIRE(::sigprocmask(SIG_SETMASK, &before, nullptr) == 0);
   REQUIRE(process.ok());
   REQUIRE(Signal(process->pidfd.get(), SIGTERM));
@@ -127,7 +127,8 @@ TEST_CASE("Spawn: the child dies with the process that started it") {
   const pid_t parent = ::fork();
   REQUIRE(parent >= 0);
   if (parent == 0) {
-    SpawnOptions options = Shell("sleep 60");
+    // exec: a shell that forks its sleep before the signal comes would leave it behind.
+    SpawnOptions options = Shell("exec sleep 60");
     options.fds = {{write_end.get(), 1}};
     ::_exit(Spawn(options).ok() ? 0 : 1);
   }
