@@ -46,8 +46,10 @@ absl::Status ResourceSet::SetDouble(const std::string& name, double amount) {
   }
   const double units = amount * kResourceUnit;
   const double rounded = std::nearbyint(units);
-  if (std::abs(units - rounded) > 1e-4 * (1 + std::abs(units) * 1e-9)) {
-    return absl::InvalidArgumentError("resource '" + name + "': expected a multiple of 0.0001");
+  const bool vanishes = amount > 0 && rounded == 0;
+  if (vanishes || std::abs(units - rounded) > 1e-4 * (1 + std::abs(units) * 1e-9)) {
+    return absl::InvalidArgumentError("resource '" + name +
+                                      "': expected 0 or a multiple of 0.0001");
   }
   if (units_.size() >= kResourceNamesMax && units_.find(name) == units_.end()) {
     return absl::InvalidArgumentError("resource '" + name + "': more than 64 resources");

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/check.h"
 #include "rpc/errors.h"
 
 namespace rayx::node {
@@ -309,8 +310,11 @@ void FrameRouter::OnProcessGone(LocalProcess& process, const proto::ErrorInfo& c
     causes_.erase(causes_order_.front());
     causes_order_.pop_front();
   }
-  ReturnUnstarted(process, cause);
-  destinations_.erase(process.id);
+  const auto it = destinations_.find(process.id);
+  if (it == destinations_.end()) return;
+  RAYX_CHECK(it->second.calls.empty() && it->second.waiting_calls.empty(),
+             "a process is forgotten with calls that nobody gave back");
+  destinations_.erase(it);
 }
 
 void FrameRouter::ReturnUnstarted(LocalProcess& process, const proto::ErrorInfo& cause) {

@@ -72,7 +72,7 @@ class FrameRouter {
   // Gives back what a process that has exited had not started, so that it costs its owners no
   // attempt. After DrainLast, and before its death is told.
   void ReturnUnstarted(LocalProcess& process, const proto::ErrorInfo& cause);
-  // All frames of the process have been drained (DrainLast); it is about to leave the table.
+  // After ReturnUnstarted and the news of its death; it is about to leave the table.
   void OnProcessGone(LocalProcess& process, const proto::ErrorInfo& cause);
   // Moves the last answers of a process that has exited, all of them: full or not.
   void DrainLast(LocalProcess& process);

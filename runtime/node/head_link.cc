@@ -13,6 +13,8 @@ namespace {
 
 constexpr milliseconds kBeatDeadline{2000};
 constexpr milliseconds kTellDeadline{30000};
+// A beat that is later than this was not merely late: this process did not run.
+constexpr milliseconds kPauseMin{1000};
 
 }  // namespace
 
@@ -36,13 +38,16 @@ base::StatusOr<proto::RegisterNodeReply> HeadLink::Register(
 
 void HeadLink::StartHeartbeats(uint32_t node) {
   node_ = node;
-  last_acknowledged_ = loop_->Now();
+  last_acknowledged_ = last_beat_ = loop_->Now();
   Beat();
 }
 
 void HeadLink::Beat() {
   timer_ = loop_->AddTimerAfter(options_.heartbeat_every, [this] { Beat(); });
   const model::TimePoint now = loop_->Now();
+  const model::Duration late = now - last_beat_ - options_.heartbeat_every;
+  if (late > kPauseMin) last_acknowledged_ = std::min(now, last_acknowledged_ + late);
+  last_beat_ = now;
   if (now - last_acknowledged_ > options_.lost_after) {
     return Lose(ErrorCode::kHeadUnavailable,
                 "the head at " + options_.head.ToString() + " has not answered for " +

@@ -4,9 +4,10 @@
 // Owner:    NodeShell.
 // Threads:  the node loop; callbacks are posted to it.
 // Promises: every callback comes once, by its deadline, on the loop; none after Stop. The head
-//           counts as lost when no heartbeat sent within the last `lost_after` was acknowledged (a
-//           pause of this VM counts too), or when it says that this node was declared dead; told
-//           once.
+//           counts as lost when no heartbeat sent within the last `lost_after` was acknowledged, or
+//           when it says that this node was declared dead; told once. Time in which this process
+//           itself did not run (it was stopped, the VM suspended) does not count: its first act
+//           after a pause is a heartbeat, and the head's answer says whether it was missed.
 #pragma once
 
 #include <functional>
@@ -77,7 +78,8 @@ class HeadLink {
   const HeadLinkEvents events_;
   std::unique_ptr<rpc::RpcChannel> channel_;
   uint32_t node_ = 0;
-  model::TimePoint last_acknowledged_{};  // sending time of the last beat that was
+  model::TimePoint last_beat_{};
+  model::TimePoint last_acknowledged_{};  // sending time of the last beat that was, later by pauses
   bool beating_ = false;
   bool lost_ = false;
   std::string last_error_;

@@ -257,6 +257,7 @@ void NodeShell::Tick() {
   core_->OnTick(Now(), effects_);
   RunEffects();
   store_->Tick();
+  starter_->Tick();
   ReapStrangers();
 }
 

@@ -71,6 +71,31 @@ void WorkerLog::Finish(model::TimePoint now) {
     Deliver(is_stderr, std::move(lines), now);
     stream.fd.Reset();
   }
+  SayNotShown();
+}
+
+void WorkerLog::Tick(model::TimePoint now) {
+  if (now - window_ < std::chrono::seconds(1)) return;
+  window_ = now;
+  lines_in_window_ = 0;
+  SayNotShown();
+}
+
+void WorkerLog::SayNotShown() {
+  for (const bool is_stderr : {false, true}) {
+    const uint64_t count = std::exchange(streams_[is_stderr ? 1 : 0].not_shown, 0);
+    if (count == 0) continue;
+    on_lines_(is_stderr,
+              {"... " + std::to_string(count) + (count == 1 ? " line was" : " lines were") +
+               " not shown (at most " + std::to_string(kLinesPerSecondMax) + " a second are; " +
+               WhereFiled() + ")"});
+  }
+}
+
+std::string WorkerLog::WhereFiled() const {
+  if (!file_fd_) return "they are in no file";
+  const std::string files = rotated_ ? file_ + ".1 and " + file_ : file_;
+  return filed_all_ ? "all are in " + files : "a part of the output is in " + files;
 }
 
 void WorkerLog::Deliver(bool is_stderr, std::vector<std::string> lines, model::TimePoint now) {
@@ -84,18 +109,10 @@ void WorkerLog::Deliver(bool is_stderr, std::vector<std::string> lines, model::T
     text += '\n';
   }
   WriteFile(text);
-  if (now - window_ >= std::chrono::seconds(1)) {
-    window_ = now;
-    lines_in_window_ = 0;
-    if (suppressed_ != 0) {
-      lines.insert(lines.begin(), "... " + std::to_string(suppressed_) +
-                                      " lines were not shown (all are in " + file_ + ")");
-      suppressed_ = 0;
-    }
-  }
+  Tick(now);
   const size_t room = kLinesPerSecondMax - std::min(lines_in_window_, kLinesPerSecondMax);
   if (lines.size() > room) {
-    suppressed_ += lines.size() - room;
+    stream.not_shown += lines.size() - room;
     lines.resize(room);
   }
   lines_in_window_ += static_cast<uint32_t>(lines.size());
@@ -108,14 +125,19 @@ void WorkerLog::WriteFile(const std::string& text) {
     file_fd_.Reset();
     std::rename(file_.c_str(), (file_ + ".1").c_str());
     file_bytes_ = 0;
+    if (std::exchange(rotated_, true)) filed_all_ = false;  // the older one is gone
   }
   if (!file_fd_) {
     file_fd_.Reset(::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    if (!file_fd_) return;
+    if (!file_fd_) {
+      filed_all_ = false;
+      return;
+    }
   }
   // A full disk loses log lines, nothing else.
   const ssize_t written = ::write(file_fd_.get(), text.data(), text.size());
   if (written > 0) file_bytes_ += static_cast<uint64_t>(written);
+  if (written != static_cast<ssize_t>(text.size())) filed_all_ = false;
 }
 
 std::vector<std::string> WorkerLog::LastLines() const {

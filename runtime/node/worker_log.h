@@ -7,7 +7,8 @@
 // Promises: memory is bounded whatever is written; a line longer than kLineBytesMax is cut into
 //           several; the last lines before a death are kept; the file is rotated.
 // Limits:   kFileBytesMax a file, one old one; kLinesPerSecondMax are passed on, the rest is
-//           counted and said (the file has all).
+//           counted and said, within a second or so and at the end at the latest, with the files
+//           that have it and whether they have all.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +37,8 @@ class WorkerLog {
   int fd(bool is_stderr) const { return streams_[is_stderr ? 1 : 0].fd.get(); }
   // Reads what is there, at most a fixed amount. False at end-of-file, once: stop watching it.
   bool ReadSome(bool is_stderr, model::TimePoint now);
+  // Several times a second: says what was not shown.
+  void Tick(model::TimePoint now);
   // After the process's end: reads the rest and passes on a last line without its newline.
   void Finish(model::TimePoint now);
 
@@ -47,9 +50,12 @@ class WorkerLog {
     base::UniqueFd fd;
     std::string partial;
     std::deque<std::string> last;
+    uint64_t not_shown = 0;  // lines that nobody was told of yet
   };
   void Take(bool is_stderr, const char* bytes, size_t size, std::vector<std::string>& lines);
   void Deliver(bool is_stderr, std::vector<std::string> lines, model::TimePoint now);
+  void SayNotShown();
+  std::string WhereFiled() const;
   void WriteFile(const std::string& text);
 
   Stream streams_[2];
@@ -57,9 +63,10 @@ class WorkerLog {
   const LinesCallback on_lines_;
   base::UniqueFd file_fd_;
   uint64_t file_bytes_ = 0;
+  bool rotated_ = false;
+  bool filed_all_ = true;  // nothing was written over or refused by the disk
   model::TimePoint window_{};
   uint32_t lines_in_window_ = 0;
-  uint64_t suppressed_ = 0;
 };
 
 }  // namespace rayx::node

@@ -425,6 +425,12 @@ void WorkerStarter::FinishLog(StartId start) {
   pids_.erase(start);
 }
 
+void WorkerStarter::Tick() {
+  const model::TimePoint now = loop_.Now();
+  for (const auto& [start, log] : logs_) log->Tick(now);
+  for (const auto& [key, zygote] : zygotes_) zygote.log->Tick(now);
+}
+
 const proto::Program* WorkerStarter::Program(const std::string& key) const {
   auto it = programs_.find(key);
   return it == programs_.end() ? nullptr : &it->second;

@@ -63,6 +63,7 @@ class WorkerStarter {
   std::vector<std::string> LastLines(StartId start) const;
   void FinishOutput(StartId start);  // the process has exited: passes on what it wrote last
   void FinishLog(StartId start);
+  void Tick();  // of the logs: several times a second
   size_t zygotes() const { return zygotes_.size(); }
   // Kills what is under way. No callback comes afterwards.
   void Stop();

@@ -137,6 +137,30 @@ std::string WhyInfeasible(const ClusterView& view, const PlacementRequest& reque
   return "no node has the labels that the strategy asks for: " + labels;
 }
 
+std::string WhyWaiting(const ClusterView& view, const PlacementRequest& request) {
+  if (std::string why = WhyInfeasible(view, request); !why.empty()) return why;
+  const NodeView* closest = nullptr;
+  size_t fewest = 0;
+  size_t candidates = 0;
+  for (const auto& [number, node] : view.nodes()) {
+    if (!Feasible(node, request)) continue;
+    if (IsHardAffinity(request.strategy) && number != request.strategy.node) continue;
+    size_t lacking = 0;
+    for (const auto& [name, units] : request.demand.units()) {
+      lacking += node.available.Get(name) < units ? 1 : 0;
+    }
+    if (lacking == 0) return "";
+    ++candidates;
+    if (closest != nullptr && lacking >= fewest) continue;
+    closest = &node;
+    fewest = lacking;
+  }
+  if (closest == nullptr) return "";
+  return "waits for room on " + ToString(closest->number) + " " + closest->host_name +
+         (candidates == 1 ? "" : ", the closest of " + std::to_string(candidates) + " nodes") +
+         ": " + closest->available.Missing(request.demand);
+}
+
 Placement PickNode(const ClusterView& view, const PlacementRequest& request,
                    NodeNumber& spread_cursor) {
   if (std::string why = WhyInfeasible(view, request); !why.empty()) {

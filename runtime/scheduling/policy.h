@@ -56,4 +56,8 @@ Placement PickNode(const ClusterView& view, const PlacementRequest& request,
 // The sentence of an infeasible demand; empty when some live node could run it.
 std::string WhyInfeasible(const ClusterView& view, const PlacementRequest& request);
 
+// What a request without a place waits for, as a sentence that names the closest node; empty when
+// some node has room.
+std::string WhyWaiting(const ClusterView& view, const PlacementRequest& request);
+
 }  // namespace rayx::scheduling

@@ -47,6 +47,13 @@ std::string Describe(const proto::ActorView& view) {
                       view.name().empty() ? "" : "\"");
 }
 
+// In front of the death that it is restarted after, if any.
+void SetWait(const std::string& wait, proto::ErrorInfo& cause) {
+  if (wait.empty()) return;
+  cause.set_message(cause.message().empty() ? wait
+                                            : absl::StrCat(wait, "; before: ", cause.message()));
+}
+
 }  // namespace
 
 proto::ErrorInfo ActorCore::Check(const proto::ActorSpec& spec) const {
@@ -205,7 +212,7 @@ void ActorCore::OnKill(const proto::KillActor& kill, model::TimePoint now, HeadE
   if (kill.no_restart()) {
     Bury(id, actor, std::move(cause), effects);
   } else {
-    OnDeath(id, actor, std::move(cause), now, effects);
+    RestartOrBury(id, actor, std::move(cause), model::Duration::zero(), now, effects);
   }
 }
 
@@ -221,19 +228,27 @@ void ActorCore::StopWhereItIs(ActorId id, const Actor& actor, const std::string&
 
 void ActorCore::OnDeath(ActorId id, Actor& actor, proto::ErrorInfo cause, model::TimePoint now,
                         HeadEffects& effects) {
+  const model::Duration delay = DelayAfterFailure(actor, now);
+  RestartOrBury(id, actor, std::move(cause), delay, now, effects);
+}
+
+model::Duration ActorCore::DelayAfterFailure(Actor& actor, model::TimePoint now) const {
+  if (actor.view.state() == proto::ACTOR_ALIVE &&
+      now - actor.alive_since >= options_.healthy_after) {
+    RAYX_MARK("a healthy actor failed");
+    actor.failures = 0;
+  }
+  const int doublings = static_cast<int>(std::min<uint32_t>(actor.failures++, 16));
+  return std::min(options_.restart_delay_max, options_.restart_delay * (int64_t{1} << doublings));
+}
+
+// The next incarnation, if there may be one, waits for a place.
+void ActorCore::RestartOrBury(ActorId id, Actor& actor, proto::ErrorInfo cause,
+                              model::Duration delay, model::TimePoint now, HeadEffects& effects) {
   const int32_t limit = actor.spec.max_restarts();
   const bool left = limit < 0 || actor.restarts < static_cast<uint32_t>(limit);
   if (IsFinal(cause) || !left) return Bury(id, actor, std::move(cause), effects);
   ++actor.restarts;
-  Restart(id, actor, std::move(cause), now, effects);
-}
-
-// The next incarnation waits for a place.
-void ActorCore::Restart(ActorId id, Actor& actor, proto::ErrorInfo cause, model::TimePoint now,
-                        HeadEffects& effects) {
-  const int doublings = static_cast<int>(std::min<uint32_t>(actor.restarts, 16));
-  const model::Duration delay =
-      std::min(options_.restart_delay_max, options_.restart_delay * (int64_t{1} << doublings) / 2);
   if (actor.view.state() == proto::ACTOR_ALIVE) actor.view.set_state(proto::ACTOR_RESTARTING);
   *actor.view.mutable_cause() = std::move(cause);
   WaitForPlace(id, actor, delay, now);
@@ -396,6 +411,7 @@ void ActorCore::OnReport(const proto::ActorReport& report, model::TimePoint now,
   if (report.state() != proto::ACTOR_ALIVE || !process) return;
   starting_.erase(id);
   actor.view.set_state(proto::ACTOR_ALIVE);
+  actor.alive_since = now;
   actor.view.set_process(report.process());
   actor.view.set_pid(report.pid());
   actor.view.clear_cause();
@@ -453,18 +469,24 @@ void ActorCore::OnTick(model::TimePoint now, HeadEffects& effects) {
 void ActorCore::FillActors(google::protobuf::RepeatedPtrField<proto::ActorView>& actors) const {
   // The living first. One message holds 8 MiB and has to hold nodes and jobs beside these.
   size_t bytes = 0;
+  std::map<std::string, std::string> waits;  // thousands may wait for the same
   for (const bool dead : {false, true}) {
     for (const auto& [id, actor] : actors_) {
       if (IsDead(actor.view) != dead) continue;
       if (bytes >= options_.list_bytes_max) return;
       proto::ActorView& view = *actors.Add();
       view = actor.view;
+      if (waiting_.count(id) != 0) {
+        const auto [wait, is_new] = waits.try_emplace(actor.placement_key);
+        if (is_new) wait->second = scheduling::WhyWaiting(view_, actor.placement);
+        SetWait(wait->second, *view.mutable_cause());
+      }
       view.mutable_cause()->clear_log_lines();
       for (std::string* text :
            {view.mutable_cause()->mutable_message(), view.mutable_cause()->mutable_what()}) {
         if (text->size() > kListedTextBytesMax) text->resize(kListedTextBytesMax);
       }
-      if (!actor.view.has_cause()) view.clear_cause();
+      if (view.cause().ByteSizeLong() == 0) view.clear_cause();
       bytes += view.ByteSizeLong() + 8;
     }
   }

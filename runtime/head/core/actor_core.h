@@ -9,9 +9,11 @@
 // Promises: an actor has at most one accepting incarnation: a start that may have reached a node is
 //           stopped there and the next one has a higher number. A creation is accepted once,
 //           however often it is repeated. A name is held by one living actor of its namespace.
-//           Restarted at most max_restarts times. Every watch is answered, by a change or at its
-//           time. What no node of the cluster could host is dead with Infeasible after
-//           `infeasible_after`. A node that had no room after all costs no restart.
+//           Restarted at most max_restarts times, after a delay that doubles with each failure and
+//           starts anew when an incarnation was alive for `healthy_after`; a kill that asks for a
+//           restart is none. Every watch is answered, by a change or at its time. What no node of
+//           the cluster could host is dead with Infeasible after `infeasible_after`. A node that
+//           had no room after all costs no restart.
 // Limits:   ActorOptions; the newest dead_kept dead actors are remembered without their frames.
 //
 //   PENDING --placed, reported--> ALIVE --death, restarts left--> RESTARTING --reported--> ALIVE
@@ -44,8 +46,9 @@ struct ActorOptions {
   size_t list_bytes_max = 4 * 1024 * 1024;  // of FillActors
   model::Duration watch_max = std::chrono::seconds(10);
   model::Duration infeasible_after = std::chrono::seconds(3);
-  model::Duration restart_delay = std::chrono::milliseconds(100);  // doubles with each restart
+  model::Duration restart_delay = std::chrono::milliseconds(100);  // doubles with each failure
   model::Duration restart_delay_max = std::chrono::seconds(10);
+  model::Duration healthy_after = std::chrono::seconds(30);
 };
 
 class ActorCore {
@@ -76,7 +79,7 @@ class ActorCore {
   void Place(model::TimePoint now, HeadEffects& effects);
   void OnTick(model::TimePoint now, HeadEffects& effects);
 
-  // As many as fit, causes without log lines.
+  // As many as fit, causes without log lines. What waits for a place says in its cause for what.
   void FillActors(google::protobuf::RepeatedPtrField<proto::ActorView>& actors) const;
   void CheckInvariants() const;
 
@@ -89,6 +92,8 @@ class ActorCore {
     proto::ActorView view;
     model::NodeNumber node;  // where it was placed; none = waits for a place
     uint32_t restarts = 0;
+    uint32_t failures = 0;           // since it was last healthy
+    model::TimePoint alive_since;    // while its state is ALIVE
     model::TimePoint not_before;     // of the next placement
     model::TimePoint waiting_since;  // for a place
     std::set<ReplyTo> watchers;
@@ -103,8 +108,9 @@ class ActorCore {
   bool TryPlace(model::ActorId id, Actor& actor, model::TimePoint now, HeadEffects& effects);
   void OnDeath(model::ActorId id, Actor& actor, proto::ErrorInfo cause, model::TimePoint now,
                HeadEffects& effects);
-  void Restart(model::ActorId id, Actor& actor, proto::ErrorInfo cause, model::TimePoint now,
-               HeadEffects& effects);
+  model::Duration DelayAfterFailure(Actor& actor, model::TimePoint now) const;
+  void RestartOrBury(model::ActorId id, Actor& actor, proto::ErrorInfo cause, model::Duration delay,
+                     model::TimePoint now, HeadEffects& effects);
   void WaitForPlace(model::ActorId id, Actor& actor, model::Duration delay, model::TimePoint now);
   void Bury(model::ActorId id, Actor& actor, proto::ErrorInfo cause, HeadEffects& effects);
   void StopWhereItIs(model::ActorId id, const Actor& actor, const std::string& reason,

@@ -144,8 +144,13 @@ bool MembershipCore::OnLeave(model::NodeNumber number, const std::string& reason
 
 std::vector<model::NodeNumber> MembershipCore::OnTick(model::TimePoint now) {
   std::vector<model::NodeNumber> died;
+  const model::Duration gap = now - last_tick_.value_or(now);
+  const bool paused = gap > options_.pause_min;
+  last_tick_ = now;
+  if (paused) RAYX_MARK("head was paused");
   for (auto& [number, node] : nodes_) {
     if (!node.info.alive()) continue;
+    if (paused) node.heard = std::min(now, node.heard + gap);
     const model::Duration silence = now - node.heard;
     if (silence >= options_.dead) {
       died.push_back(number);
@@ -167,6 +172,9 @@ void MembershipCore::MarkDead(Node& node, const std::string& reason) {
   node.info.set_alive(false);
   node.info.set_death_reason(reason);
   node.info.clear_available();
+  node.info.clear_queued_leases();
+  node.info.clear_workers();
+  node.info.clear_store_used_bytes();
   view_.MarkDead(number, reason);
   ++version_;
   dead_.push_back(number);

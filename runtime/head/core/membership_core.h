@@ -7,12 +7,14 @@
 // Outputs:  answers; the numbers of nodes that died in this step.
 // Promises: a registration is answered with one number however often it is repeated; a number is
 //           never reused; a dead node stays dead and is told so; the version grows with every birth
-//           and death. A node unheard of for `suspect` gets no new work, for `dead` is dead.
+//           and death. A node unheard of for `suspect` gets no new work, for `dead` is dead. Time
+//           in which the head itself did not run (no tick for `pause_min`) counts for nobody.
 // Limits:   nodes_max alive; the newest dead_nodes_kept dead ones are remembered by name.
 #pragma once
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,7 @@ struct MembershipOptions {
   std::string cluster;  // id
   model::Duration suspect = std::chrono::seconds(3);
   model::Duration dead = std::chrono::seconds(10);
+  model::Duration pause_min = std::chrono::seconds(1);
   size_t nodes_max = 1024;
   size_t dead_nodes_kept = 64;
 };
@@ -43,6 +46,7 @@ class MembershipCore {
   proto::HeartbeatReply OnHeartbeat(const proto::HeartbeatRequest& request, model::TimePoint now);
   // True when the node was alive.
   bool OnLeave(model::NodeNumber node, const std::string& reason);
+  // Several times in a `pause_min`.
   std::vector<model::NodeNumber> OnTick(model::TimePoint now);
 
   scheduling::ClusterView& view() { return view_; }
@@ -70,6 +74,7 @@ class MembershipCore {
   std::map<std::string, model::NodeNumber> by_registration_;
   std::deque<model::NodeNumber> dead_;  // oldest first
   scheduling::ClusterView view_;
+  std::optional<model::TimePoint> last_tick_;
   uint32_t next_number_ = 1;
   uint64_t version_ = 0;
 };

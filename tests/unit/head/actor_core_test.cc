@@ -272,6 +272,53 @@ TEST_CASE("Actor: kill ends it, or costs a restart") {
   CHECK_FALSE(actors.Kill(99));
 }
 
+TEST_CASE("Actor: one that ran well for 30 s is restarted without a grown delay") {
+  Actors actors;
+  auto spec = Actors::Spec(1);
+  spec.set_max_restarts(-1);
+  actors.Create(spec);
+  uint32_t incarnation = 1;
+  // True when the next incarnation was placed within `delay` of this one's death, not earlier.
+  const auto restarts_after = [&](model::Duration delay) {
+    const size_t starts = actors.cluster.starts.size();
+    actors.Report(1, incarnation, proto::ACTOR_DEAD, actors.node, ErrorCode::kWorkerDied);
+    actors.Pass(delay - milliseconds(100));
+    const bool early = actors.cluster.starts.size() > starts;
+    actors.Pass(milliseconds(100));
+    ++incarnation;
+    return !early && actors.cluster.starts.size() == starts + 1;
+  };
+  const auto live_for = [&](model::Duration duration) {
+    actors.Report(1, incarnation, proto::ACTOR_ALIVE, actors.node);
+    for (model::Duration lived{}; lived < duration; lived += seconds(2)) actors.Pass(seconds(2));
+  };
+  for (const int delay : {100, 200, 400, 800}) {
+    live_for(seconds(20));
+    CHECK(restarts_after(milliseconds(delay)));
+  }
+  live_for(seconds(30));
+  CHECK(restarts_after(milliseconds(100)));
+  live_for(seconds(2));
+  CHECK(restarts_after(milliseconds(200)));
+}
+
+TEST_CASE("Actor: a kill that asks for a restart is no failure: no delay, none that grows") {
+  Actors actors;
+  auto spec = Actors::Spec(1);
+  spec.set_max_restarts(-1);
+  actors.Create(spec);
+  for (uint32_t incarnation = 1; incarnation <= 8; ++incarnation) {
+    actors.Report(1, incarnation, proto::ACTOR_ALIVE, actors.node);
+    CHECK(actors.Kill(1, false));
+    actors.cluster.Tick();
+    REQUIRE(actors.cluster.starts.back().incarnation == incarnation + 1);
+  }
+  actors.Report(1, 9, proto::ACTOR_ALIVE, actors.node);
+  actors.Report(1, 9, proto::ACTOR_DEAD, actors.node, ErrorCode::kWorkerDied);
+  actors.Pass(milliseconds(100));
+  CHECK(actors.cluster.starts.back().incarnation == 10);
+}
+
 TEST_CASE("Actor: names are unique in a namespace among the living") {
   Actors actors;
   const uint32_t shared = actors.cluster.AddJob(actors.node, "space");
@@ -326,6 +373,32 @@ TEST_CASE("Actor: those that hold resources wait until some are free") {
   CHECK(actors.View(2).state() == proto::ACTOR_PENDING);  // not infeasible: it only waits
   actors.cluster.Heartbeat(actors.node, 1);
   CHECK(actors.cluster.starts.size() == 2);
+}
+
+TEST_CASE("Actor: the list says what those without a place wait for") {
+  Actors actors({}, 1);
+  auto spec = Actors::Spec(1);
+  *spec.mutable_lifetime_resources() = Cpus(1);
+  actors.Create(spec);
+  actors.StartAnswered(1, 1, ErrorCode::kNone, true);
+  actors.Report(1, 1, proto::ACTOR_ALIVE, actors.node);
+  actors.cluster.Heartbeat(actors.node, 0);
+  spec = Actors::Spec(2);
+  *spec.mutable_lifetime_resources() = Cpus(1);
+  spec.set_max_restarts(1);
+  actors.Create(spec);
+  const auto listed = [&actors](int index) { return actors.cluster.core.OnStatus().actors(index); };
+  CHECK_FALSE(listed(0).has_cause());
+  CHECK_THAT(listed(1).cause().message(),
+             Catch::Contains("waits for room on") && Catch::Contains("CPU: needs 1, has 0"));
+  CHECK_FALSE(actors.View(2).has_cause());  // a handle's word about deaths stays one
+  actors.Kill(1);
+  actors.cluster.Heartbeat(actors.node, 1);
+  CHECK_FALSE(listed(0).has_cause());
+  actors.Report(2, 1, proto::ACTOR_ALIVE, actors.node);
+  actors.Report(2, 1, proto::ACTOR_DEAD, actors.node, ErrorCode::kWorkerDied);
+  actors.cluster.Heartbeat(actors.node, 0);
+  CHECK_THAT(listed(0).cause().message(), Catch::Contains("needs 1, has 0"));
 }
 
 TEST_CASE("Actor: wrong and too large creations are refused") {

@@ -4,6 +4,7 @@
 // way, invariants are checked after every step.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -112,8 +113,20 @@ class Cluster {
     return std::nullopt;
   }
 
+  // In steps, as the head ticks.
   void Pass(model::Duration duration) {
+    const model::TimePoint end = now + duration;
+    while (now < end) {
+      now = std::min<model::TimePoint>(end, now + milliseconds(100));
+      Tick();
+    }
+  }
+  // Nothing of the head runs meanwhile.
+  void Pause(model::Duration duration) {
     now += duration;
+    Tick();
+  }
+  void Tick() {
     core.OnTick(now, 5000, effects);
     Done();
   }

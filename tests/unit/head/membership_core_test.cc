@@ -32,6 +32,41 @@ TEST_CASE("Membership: a pause below 10 s is invisible, 10 s are death") {
   CHECK_THAT(told.error().message(), Catch::Contains("no sign of life for 10 s"));
 }
 
+TEST_CASE("Membership: a pause of the head itself is nobody's death and hides none") {
+  Cluster cluster;
+  const uint32_t node = cluster.AddNode();
+  const uint32_t silent = cluster.AddNode();
+  cluster.Pass(milliseconds(500));
+  cluster.Heartbeat(node);
+  cluster.Pause(seconds(12));
+  CHECK(base::MarkCount("head was paused") > 0);
+  CHECK(cluster.dead_nodes.empty());
+  CHECK(cluster.Heartbeat(node).error().code() == 0);
+  cluster.Pass(milliseconds(9400));
+  CHECK(cluster.dead_nodes.empty());
+  cluster.Heartbeat(node);
+  cluster.Pass(milliseconds(100));
+  CHECK(cluster.dead_nodes == std::vector<uint32_t>{silent});
+}
+
+TEST_CASE("Membership: a dead node is listed without what it last used") {
+  Cluster cluster;
+  const uint32_t node = cluster.AddNode();
+  proto::HeartbeatRequest heartbeat;
+  heartbeat.set_node(node);
+  *heartbeat.mutable_available() = Cpus(1);
+  heartbeat.set_queued_leases(3);
+  heartbeat.set_workers(4);
+  heartbeat.set_store_used_bytes(5);
+  cluster.core.OnHeartbeat(heartbeat, cluster.now, cluster.effects);
+  CHECK(cluster.core.OnStatus().nodes(0).workers() == 4);
+  cluster.Pass(seconds(10));
+  const proto::NodeInfo dead = cluster.core.OnStatus().nodes(0);
+  CHECK_FALSE(dead.alive());
+  CHECK(dead.available().amounts_size() == 0);
+  CHECK(dead.queued_leases() + dead.workers() + dead.store_used_bytes() == 0);
+}
+
 TEST_CASE("Membership: a dead daemon's registration is refused, a new one is a new node") {
   Cluster cluster;
   cluster.AddNode();

@@ -22,7 +22,10 @@ TEST_CASE("ResourceSet: bad amounts and names are refused") {
   ResourceSet set;
   CHECK_FALSE(set.SetDouble(kCpu, -1).ok());
   CHECK_FALSE(set.SetDouble(kCpu, std::numeric_limits<double>::quiet_NaN()).ok());
-  CHECK_FALSE(set.SetDouble(kCpu, 0.00001).ok());
+  for (const double amount : {0.00005, 0.00001, 1e-9, 1e-300, 0.00015, 1.00001}) {
+    CHECK(set.SetDouble(kCpu, amount).message() ==
+          "resource 'CPU': expected 0 or a multiple of 0.0001");
+  }
   CHECK_FALSE(set.SetDouble(kCpu, 1e300).ok());
   CHECK_FALSE(set.SetDouble("", 1).ok());
   CHECK_FALSE(set.SetDouble("a b", 1).ok());

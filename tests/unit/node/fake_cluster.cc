@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -86,7 +87,11 @@ FakeHead::FakeHead() {
   server_->Handle<proto::ActorReport, proto::ActorReportReply>(
       rpc::kHeadReportActor, [this](auto& request, auto responder) {
         std::lock_guard lock(mutex_);
-        reports_.push_back(request);
+        const bool repeated =
+            std::any_of(reports_.begin(), reports_.end(), [&request](const auto& known) {
+              return known.SerializeAsString() == request.SerializeAsString();
+            });
+        if (!repeated) reports_.push_back(request);
         changed_.notify_all();
         responder.Reply({});
       });

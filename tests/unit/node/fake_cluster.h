@@ -36,7 +36,7 @@ class FakeHead {
   bool AwaitFinished(uint32_t job);
   bool AwaitLeft(uint32_t node);
   bool AwaitReport(proto::ActorState state, proto::ActorReport& report);
-  size_t reports();
+  size_t reports();  // different ones: a repeated order to start may repeat a report
 
  private:
   template <typename Predicate>

@@ -87,6 +87,45 @@ TEST_CASE("WorkerLog: a line without end is cut, last lines are few, a flood is 
         std::string::npos);
 }
 
+TEST_CASE("WorkerLog: what a flood hid is said a second later, and at the end at the latest") {
+  Fixture f;
+  for (int i = 0; i < 1500; ++i) f.Print("line\n");
+  f.Print("one error\n", true);
+  f.log->Tick(f.now + std::chrono::milliseconds(500));
+  CHECK(f.lines.size() == WorkerLog::kLinesPerSecondMax);
+  f.now += std::chrono::seconds(1);
+  f.log->Tick(f.now);
+  REQUIRE(f.lines.size() == WorkerLog::kLinesPerSecondMax + 1);
+  CHECK(f.lines.back() ==
+        "... 500 lines were not shown (at most 1000 a second are; all are in " + f.file + ")");
+  CHECK(f.errors.size() == 1);
+  CHECK(f.errors[0].find("1 line was not shown") != std::string::npos);
+  f.log->Tick(f.now + std::chrono::seconds(1));
+  CHECK(f.lines.size() == WorkerLog::kLinesPerSecondMax + 1);
+  f.now += std::chrono::seconds(2);
+  f.lines.clear();
+  for (int i = 0; i < 1001; ++i) f.Print("line\n");
+  CHECK(f.lines.size() == WorkerLog::kLinesPerSecondMax);
+  f.log->Finish(f.now);
+  REQUIRE(f.lines.size() == WorkerLog::kLinesPerSecondMax + 1);
+  CHECK(f.lines.back().find("1 line was not shown") != std::string::npos);
+}
+
+TEST_CASE("WorkerLog: the note of a flood says which files have it, and whether all of it") {
+  Fixture f;
+  const std::string line(WorkerLog::kLineBytesMax - 1, 'x');
+  const uint64_t lines_a_file = WorkerLog::kFileBytesMax / WorkerLog::kLineBytesMax;
+  const auto print = [&](uint64_t lines) {
+    for (uint64_t i = 0; i < lines; ++i) f.Print(line + "\n");
+    f.now += std::chrono::seconds(1);
+    f.log->Tick(f.now);
+    return f.lines.back();
+  };
+  CHECK_THAT(print(lines_a_file), Catch::Contains("; all are in " + f.file + ")"));
+  CHECK_THAT(print(lines_a_file), Catch::Contains("; all are in " + f.file + ".1 and " + f.file));
+  CHECK_THAT(print(lines_a_file), Catch::Contains("; a part of the output is in " + f.file + ".1"));
+}
+
 TEST_CASE("ValidUtf8: bytes that are no text become question marks, text stays") {
   CHECK(ValidUtf8("gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x99\x82") ==
         "gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x99\x82");

@@ -134,6 +134,28 @@ TEST_CASE("PickNode: total_at_least counts what exists, in use or not") {
   CHECK(Pick(view, request).kind == Kind::kInfeasible);
 }
 
+TEST_CASE("WhyWaiting: names what is not free on the node that lacks least") {
+  PlacementRequest request = Request(1);
+  CHECK(WhyWaiting(Cluster({Node(1, 2, 0), Node(2, 2, 1)}), request).empty());
+  CHECK(WhyWaiting(Cluster({Node(1, 2, 0.5)}), request) ==
+        "waits for room on " + ToString(NodeNumber{1}) + " vm1: CPU: needs 1, has 0.5");
+  NodeView gold_free = Node(2, 2, 0);
+  gold_free.total.Set("gold", 10000);
+  gold_free.available.Set("gold", 10000);
+  NodeView gold_used = Node(1, 2, 0);
+  gold_used.total.Set("gold", 10000);
+  request.demand.Set("gold", 10000);
+  CHECK(WhyWaiting(Cluster({gold_used, gold_free, Node(3, 8, 8)}), request) ==
+        "waits for room on " + ToString(NodeNumber{2}) +
+            " vm2, the closest of 2 nodes: CPU: needs 1, has 0");
+  request.strategy.kind = StrategyKind::kNodeAffinity;
+  request.strategy.node = NodeNumber{1};
+  CHECK(WhyWaiting(Cluster({gold_used, gold_free}), request) ==
+        "waits for room on " + ToString(NodeNumber{1}) +
+            " vm1: CPU: needs 1, has 0, gold: needs 1, has 0");
+  CHECK_THAT(WhyWaiting(Cluster({gold_free}), request), Catch::Contains("is not in this cluster"));
+}
+
 TEST_CASE("ClusterView: a dead node stays dead, whatever is heard later") {
   ClusterView view = Cluster({Node(1, 2, 2)});
   CHECK(view.MarkDead(NodeNumber{1}, "no heartbeat"));
