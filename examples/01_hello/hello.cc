@@ -4,6 +4,7 @@
 #include <iostream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // Any function can be a task. Its id is its name and signature; Task<&square>() registers it.
@@ -34,6 +35,10 @@ int sum_of_squares(int n) {
 }
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "--help") {
+    std::cout << "usage: 01_hello [--local | --address ip:port|auto] [--num-cpus n]\n";
+    return 0;
+  }
   try {
     rayx::Init(argc, argv);  // --local, --address ip:port, or nothing: a cluster of its own
 

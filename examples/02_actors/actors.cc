@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 class Counter {
@@ -55,6 +56,10 @@ int count_words(rayx::ActorHandle<Dictionary> dictionary, const std::string& lin
 }
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "--help") {
+    std::cout << "usage: 02_actors [--local | --address ip:port|auto] [--num-cpus n]\n";
+    return 0;
+  }
   try {
     rayx::Init(argc, argv);  // --local, --address ip:port, or nothing: a cluster of its own
 

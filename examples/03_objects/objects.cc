@@ -6,6 +6,7 @@
 #include <numeric>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -66,6 +67,10 @@ std::uint64_t checksum(const std::vector<std::uint32_t>& numbers) {
 }
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "--help") {
+    std::cout << "usage: 03_objects [--local | --address ip:port|auto] [--num-cpus n]\n";
+    return 0;
+  }
   try {
     rayx::Init(argc, argv);  // --local, --address ip:port, or nothing: a cluster of its own
 

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <string_view>
 
 // The layers, in the order of their initialisation. Each worker calls this after
 // torch::manual_seed(options.seed).
@@ -25,6 +26,11 @@ rayx::torch::TensorBlock Spiral(std::int64_t rows, std::int64_t shift) {
 }
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "--help") {
+    std::cout
+        << "usage: 04_data_parallel_training [--local | --address ip:port|auto] [--num-cpus n]\n";
+    return 0;
+  }
   try {
     rayx::Init(argc, argv);  // --local, --address ip:port, or nothing: a cluster of its own
 

@@ -41,11 +41,15 @@ base::Status WhyNone(const std::string& base) {
                      session.supervisor.pid, ") was killed; logs: ", session.logs_folder(),
                      "; `rayx stop` cleans up"));
   }
+  std::string last;
+  if (const auto stop = LastStop(base); stop.ok()) {
+    last = absl::StrCat(" (the last one, at ", stop->head_address, ", was stopped at ",
+                        WallTime(stop->unix_ms), ")");
+  }
   if (problems.empty()) problems.push_back(absl::StrCat(base, ": no session"));
   return absl::NotFoundError(
-      absl::StrCat("no cluster runs on this VM for this user; start one with `rayx start --head`. "
-                   "Tried: ",
-                   absl::StrJoin(problems, "; ")));
+      absl::StrCat("no cluster runs on this VM for this user", last,
+                   "; start one with `rayx start --head`. Tried: ", absl::StrJoin(problems, "; ")));
 }
 
 rpc::CallOptions Quick() {
@@ -109,23 +113,30 @@ base::StatusOr<std::vector<proto::NodeState>> Cluster::NodeStates(
   return states;
 }
 
-base::StatusOr<proto::LogReply> Cluster::Logs(uint32_t number, const std::string& file,
-                                              uint32_t tail_lines) {
+base::StatusOr<std::unique_ptr<rpc::RpcChannel>> Cluster::NodeChannel(uint32_t number) {
   RAYX_ASSIGN_OR_RETURN(const proto::StatusReply status, Status());
   for (const proto::NodeInfo& node : status.nodes()) {
     if (node.number() != number) continue;
-    if (!node.alive()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("node ", number, " is dead: ", node.death_reason()));
-    }
-    RAYX_ASSIGN_OR_RETURN(const auto channel, NodeChannel(node));
-    proto::LogRequest request;
-    request.set_file(file);
-    request.set_tail_lines(tail_lines);
-    return channel->CallAndWait(rpc::kNodeLogs, request, Quick());
+    if (node.alive()) return NodeChannel(node);
+    return absl::FailedPreconditionError(
+        absl::StrCat("node ", number, " is dead: ", node.death_reason()));
   }
   return absl::NotFoundError(
       absl::StrCat("the cluster has no node ", ToString(model::NodeNumber{number})));
+}
+
+base::StatusOr<proto::NodeState> Cluster::StateOf(uint32_t node) {
+  RAYX_ASSIGN_OR_RETURN(const auto channel, NodeChannel(node));
+  return channel->CallAndWait(rpc::kNodeState, proto::NodeStateRequest(), Quick());
+}
+
+base::StatusOr<proto::LogReply> Cluster::Logs(uint32_t node, const std::string& file,
+                                              uint32_t tail_lines) {
+  RAYX_ASSIGN_OR_RETURN(const auto channel, NodeChannel(node));
+  proto::LogRequest request;
+  request.set_file(file);
+  request.set_tail_lines(tail_lines);
+  return channel->CallAndWait(rpc::kNodeLogs, request, Quick());
 }
 
 }  // namespace rayx::cli

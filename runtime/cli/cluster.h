@@ -28,11 +28,14 @@ class Cluster {
   base::StatusOr<proto::StatusReply> Status();
   // Of every live node; what could not be asked is told in `problems`.
   base::StatusOr<std::vector<proto::NodeState>> NodeStates(std::vector<std::string>& problems);
+  base::StatusOr<proto::NodeState> StateOf(uint32_t node);
   base::StatusOr<proto::LogReply> Logs(uint32_t node, const std::string& file, uint32_t tail_lines);
 
  private:
   Cluster(io::SessionInfo session, rpc::ClusterCredentials credentials, const io::Address& head);
   base::StatusOr<std::unique_ptr<rpc::RpcChannel>> NodeChannel(const proto::NodeInfo& node) const;
+  // Of a live node.
+  base::StatusOr<std::unique_ptr<rpc::RpcChannel>> NodeChannel(uint32_t number);
 
   const io::SessionInfo session_;
   const rpc::ClusterCredentials credentials_;

@@ -7,52 +7,100 @@
 
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/numbers.h"
+#include "cli/command_error.h"
+#include "cli/logs.h"
 #include "cli/microbenchmark/microbenchmark.h"
 #include "cli/show.h"
 #include "cli/start.h"
 #include "cli/stop.h"
+#include "io/session_folder.h"
 #include "model/versions.h"
 
 namespace rayx::cli {
 namespace {
 
-constexpr int kUsage = 2;
+// A positional's name says it all; without a text CLI11 adds its type.
+constexpr char kNoType[] = " ";
+
+// The environment of programs and commands. What RayX sets for its own workers is not in it.
+constexpr char kFooter[] =
+    R"(Examples:
+  rayx start --head                        a cluster of this VM
+  rayx start --head --listen 10.0.0.1      one that other VMs can join; it prints how
+  rayx start --address 10.0.0.1:7399       this VM joins it
+  RAYX_ADDRESS=auto ./program              a program on the cluster that runs here
+  rayx status; rayx list actors; rayx logs --follow node.log
+  rayx stop
+
+Environment:
+  RAYX_SESSION_DIR   folder of this user's sessions (default: $XDG_RUNTIME_DIR/rayx, else
+                     /tmp/rayx-UID); another one is another VM, as far as RayX can see
+  RAYX_ADDRESS       of programs: IP:PORT of a head, or auto (default: a cluster of its own)
+  RAYX_LOCAL_MODE    of programs: 1 = no cluster, everything in the program's own process
+  RAYX_JOIN_FILE     of rayx start --address: the head's join file
+  RAYX_LOG_LEVEL     debug, info, warning, error or off
+  RAYX_BIN           of programs that start a cluster of their own: this binary
+
+`rayx COMMAND --help` says more of a command.
+)";
 
 struct Given {
   StartOptions start;
   LogOptions logs;
   MicrobenchmarkOptions microbenchmark;
-  std::string list;
+  ListOptions list;
   std::string format = "table";
 };
 
 void AddStart(CLI::App& app, StartOptions& start) {
   CLI::App* command = app.add_subcommand("start", "Start a cluster here, or join one with this VM");
   command->add_flag("--head", start.head, "Start a cluster: head and node daemon");
-  command->add_option("--address", start.address, "Join the cluster whose head is at ip:port");
-  command->add_option("--join-file", start.join_file,
-                      "The head's join file; - is standard input (default: RAYX_JOIN_FILE, "
-                      "~/.rayx/join, standard input)");
-  command->add_option(
-      "--listen", start.listen,
-      "Address of this VM to listen on (default: 127.0.0.1 with --head, else the one "
-      "that leads to the head). Beyond loopback everything is TLS");
-  command->add_option("--port", start.port, "Port of the head; 0 = any free one (default: 7399)");
-  command->add_option("--num-cpus", start.num_cpus, "CPUs to offer (default: all of this VM)");
-  command->add_option("--num-gpus", start.num_gpus, "GPUs to offer (default: 0)");
-  command->add_option("--resources", start.resources,
-                      "Other resources to offer, as JSON: {\"disk\": 2}");
-  command->add_option("--labels", start.labels, "Labels of this node: zone=a,disk=ssd");
-  command->add_option("--object-store-memory", start.object_store_memory,
-                      "Size of the object store: 2GiB, 30% (default: 30% of the memory)");
+  command->add_option("--address", start.address, "Join the cluster whose head is at ip:port")
+      ->option_text("IP:PORT");
+  command
+      ->add_option("--join-file", start.join_file,
+                   "The head's join file; - is standard input (default: RAYX_JOIN_FILE, "
+                   "~/.rayx/join, standard input)")
+      ->option_text("PATH");
+  command
+      ->add_option("--listen", start.listen,
+                   "Address of this VM to listen on (default: 127.0.0.1 with --head, else the one "
+                   "that leads to the head). Beyond loopback everything is TLS")
+      ->option_text("IP");
+  command->add_option("--port", start.port, "Port of the head; 0 = any free one (default: 7399)")
+      ->option_text("PORT");
+  command->add_option("--num-cpus", start.num_cpus, "CPUs to offer (default: all of this VM)")
+      ->option_text("COUNT");
+  command->add_option("--num-gpus", start.num_gpus, "GPUs to offer (default: 0)")
+      ->option_text("COUNT");
+  command
+      ->add_option("--resources", start.resources,
+                   "Other resources to offer, as JSON: {\"disk\": 2}")
+      ->option_text("JSON");
+  command->add_option("--labels", start.labels, "Labels of this node: zone=a,disk=ssd")
+      ->option_text("KEY=VALUE,...");
+  command
+      ->add_option("--object-store-memory", start.object_store_memory,
+                   "Size of the object store: 2GiB, 30% (default: 30% of the memory)")
+      ->option_text("SIZE");
   command->add_flag("--insecure", start.insecure, "No TLS beyond loopback");
   command->add_flag("--block", start.block, "Stay in the foreground; a signal stops the cluster");
-  command->add_option("--ready-fd", start.ready_fd,
-                      "Write one line of JSON with the outcome to this descriptor");
+  command
+      ->add_option("--ready-fd", start.ready_fd,
+                   "Write one line of JSON with the outcome to this descriptor")
+      ->option_text("FD");
   // For drivers that start their own cluster.
   command->add_flag("--embedded", start.embedded)->group("");
   command->add_option("--pipe-fd", start.pipe_fd)->group("");
   command->add_option("--driver-pid", start.driver_pid)->group("");
+}
+
+// Returns what is wrong, for CLI11, whose own check of a range takes nan.
+std::string Seconds(std::string& text) {
+  double seconds = 0;
+  if (absl::SimpleAtod(text, &seconds) && seconds >= 0.01 && seconds <= 600) return "";
+  return "\"" + text + "\": expected seconds from 0.01 to 600";
 }
 
 // "n2", as every list has it, or "2", to "2". Returns what is wrong, for CLI11.
@@ -67,19 +115,47 @@ std::string PlainNodeNumber(std::string& text) {
 
 void AddFormat(CLI::App* command, Given& given) {
   command->add_option("--format", given.format, "table or json (default: table)")
-      ->check(CLI::IsMember({"table", "json"}));
+      ->check(CLI::IsMember({"table", "json"}))
+      ->option_text("FORMAT");
 }
 
 void AddMicrobenchmark(CLI::App& app, Given& given) {
   CLI::App* command = app.add_subcommand("microbenchmark",
                                          "What single calls cost here, beside the physical limit");
   MicrobenchmarkOptions& options = given.microbenchmark;
-  command->add_option("only", options.only, "Only rows whose name contains this");
+  command->add_option("ROW", options.only, "Only rows whose name contains this")
+      ->option_text(kNoType);
   command->add_option("--seconds", options.seconds, "Time of a row (default: 2)")
-      ->check(CLI::Range(0.01, 600.0));
-  command->add_option("--address", options.address,
-                      "Of a running cluster, ip:port or auto (default: one of its own)");
+      ->check(CLI::Validator(Seconds, "", "SECONDS"))
+      ->option_text("SECONDS");
+  command
+      ->add_option("--address", options.address,
+                   "Of a running cluster, ip:port or auto (default: one of its own)")
+      ->option_text("ADDRESS");
   AddFormat(command, given);
+}
+
+void AddList(CLI::App& app, Given& given) {
+  CLI::App* list = app.add_subcommand("list", "List parts of the cluster");
+  list->add_option("WHAT", given.list.what, "nodes, actors, workers, objects, jobs or leases")
+      ->required()
+      ->check(CLI::IsMember({"nodes", "actors", "workers", "objects", "jobs", "leases"}))
+      ->option_text(kNoType);
+  list->add_flag("--all", given.list.all, "Dead actors too (JSON always has them)");
+  AddFormat(list, given);
+}
+
+void AddLogs(CLI::App& app, Given& given) {
+  CLI::App* logs = app.add_subcommand("logs", "List the log files of this VM, or show one");
+  logs->add_option("FILE", given.logs.file, "A log file's name")->option_text(kNoType);
+  logs->add_option("--tail", given.logs.tail, "Only so many lines from its end (default: 1000)")
+      ->option_text("COUNT");
+  logs->add_option("--node", given.logs.node, "Of this node instead: n2, or 2")
+      ->transform(CLI::Validator(PlainNodeNumber, "NODE"))
+      ->option_text("NODE");
+  logs->add_flag("--follow", given.logs.follow, "Go on with what is added, until interrupted")
+      ->excludes("--node")
+      ->option_text(kNoType);
 }
 
 int Dispatch(const CLI::App& app, const Given& given) {
@@ -87,7 +163,7 @@ int Dispatch(const CLI::App& app, const Given& given) {
   if (app.got_subcommand("start")) return RunStart(given.start);
   if (app.got_subcommand("stop")) return RunStop();
   if (app.got_subcommand("status")) return RunStatus(json);
-  if (app.got_subcommand("list")) return RunList(given.list, json);
+  if (app.got_subcommand("list")) return RunList({given.list.what, given.list.all, json});
   if (app.got_subcommand("microbenchmark")) {
     MicrobenchmarkOptions options = given.microbenchmark;
     options.json = json;
@@ -101,30 +177,26 @@ int Dispatch(const CLI::App& app, const Given& given) {
 int RunCommandLine(int argc, char** argv) {
   CLI::App app("RayX: remote tasks, actors and shared objects for C++ on a cluster of VMs", "rayx");
   app.set_version_flag("--version", std::string("rayx ") + model::kRelease);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // an unknown one is not "none", and is told by Complaint
   Given given;
   AddStart(app, given.start);
   app.add_subcommand("stop", "Stop: on the head's VM the whole cluster, elsewhere this node");
   AddFormat(app.add_subcommand("status", "What the cluster of this VM has, or why it ended"),
             given);
-  CLI::App* list = app.add_subcommand("list", "List parts of the cluster");
-  list->add_option("what", given.list, "nodes, actors, workers, objects, jobs or leases")
-      ->required()
-      ->check(CLI::IsMember({"nodes", "actors", "workers", "objects", "jobs", "leases"}));
-  AddFormat(list, given);
-  CLI::App* logs = app.add_subcommand("logs", "List the log files of this VM, or show one");
-  logs->add_option("file", given.logs.file, "A log file's name");
-  logs->add_option("--tail", given.logs.tail, "Only so many lines from its end (default: 1000)");
-  logs->add_option("--node", given.logs.node, "Of this node instead: n2, or 2")
-      ->transform(CLI::Validator(PlainNodeNumber, "NODE"));
+  AddList(app, given);
+  AddLogs(app, given);
   AddMicrobenchmark(app, given);
+  app.footer(kFooter);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error, std::cout, std::cerr);
-    return code == 0 ? 0 : kUsage;
+    if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);
+    std::cerr << Complaint(app, error);
+    return io::kUsageExit;
   }
-  return Dispatch(app, given);
+  if (!app.get_subcommands().empty()) return Dispatch(app, given);
+  std::cout << app.help();
+  return 0;
 }
 
 }  // namespace rayx::cli

@@ -26,6 +26,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
+constexpr char kStopFile[] = "stopped.json";
 constexpr size_t kDeadSessionsKept = 5;
 constexpr std::chrono::minutes kStartMax(10);  // an older start.json is of a start that crashed
 constexpr std::chrono::milliseconds kTermWait(4000);
@@ -134,6 +135,35 @@ base::StatusOr<Ending> ReadEnding(const std::string& folder) {
   } catch (const Json::exception& error) {
     return absl::InvalidArgumentError(absl::StrCat(folder, "/ended.json: ", error.what()));
   }
+}
+
+void RecordStop(const io::SessionInfo& session) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const Json json = {
+      {"head_address", session.head_address},
+      {"unix_ms", std::chrono::duration_cast<std::chrono::milliseconds>(now).count()}};
+  // A full disk: the next status does not tell of this stop.
+  [[maybe_unused]] const auto written =
+      WriteFile(session.logs_folder() + "/" + kStopFile, json.dump(2) + "\n");
+}
+
+base::StatusOr<StopRecord> LastStop(const std::string& base) {
+  StopRecord last;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(base, error)) {
+    const auto text = ReadFile(entry.path() / "logs" / kStopFile);
+    const Json json = text.ok() ? Json::parse(*text, nullptr, false) : Json();
+    if (!json.is_object()) continue;
+    const auto unix_ms = json.find("unix_ms");
+    const auto address = json.find("head_address");
+    if (unix_ms == json.end() || !unix_ms->is_number_integer() || address == json.end() ||
+        !address->is_string() || unix_ms->get<int64_t>() <= last.unix_ms) {
+      continue;
+    }
+    last = {address->get<std::string>(), unix_ms->get<int64_t>()};
+  }
+  if (last.unix_ms == 0) return absl::NotFoundError(absl::StrCat("no stop is recorded in ", base));
+  return last;
 }
 
 base::StatusOr<base::UniqueFd> LockBase(const std::string& base) {

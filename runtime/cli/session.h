@@ -32,6 +32,15 @@ struct Ending {
 base::Status WriteEnding(const std::string& folder, const Ending& ending);
 base::StatusOr<Ending> ReadEnding(const std::string& folder);
 
+// That a session was stopped in good order: logs/stopped.json, which is kept as long as its logs.
+struct StopRecord {
+  std::string head_address;
+  int64_t unix_ms = 0;
+};
+void RecordStop(const io::SessionInfo& session);
+// The newest one of the base folder.
+base::StatusOr<StopRecord> LastStop(const std::string& base);
+
 // A lock against two starts at once; released by closing.
 base::StatusOr<base::UniqueFd> LockBase(const std::string& base);
 

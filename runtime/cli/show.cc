@@ -1,25 +1,29 @@
 #include "cli/show.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/cluster.h"
-#include "cli/files.h"
 #include "cli/json_view.h"
-#include "cli/session.h"
 #include "cli/table.h"
 #include "model/ids.h"
 
 namespace rayx::cli {
 namespace {
 
+constexpr int kPendingLinesMax = 10;
+
 int Fail(const char* command, const base::Status& status, bool json) {
   if (json) std::cout << Dump({{"error", std::string(base::Message(status))}});
   std::cerr << "rayx " << command << ": " << base::Message(status) << "\n";
   return 1;
+}
+
+std::string OfAlive(const proto::NodeInfo& node, std::string number) {
+  return node.alive() ? number : "-";
 }
 
 // "1/2": what is in use of what there is.
@@ -32,8 +36,7 @@ std::string Used(const proto::NodeInfo& node, const std::string& name) {
   for (const auto& amount : node.available().amounts()) {
     if (amount.name() == name) available = amount.units();
   }
-  if (!node.alive()) return "-";
-  return FormatUnits(total - available) + "/" + FormatUnits(total);
+  return OfAlive(node, FormatUnits(total - available) + "/" + FormatUnits(total));
 }
 
 std::string CustomResources(const proto::NodeInfo& node) {
@@ -52,13 +55,14 @@ Table NodesTable(const google::protobuf::RepeatedPtrField<proto::NodeInfo>& node
   Table table({"NODE", "HOST", "ADDRESS", "STATE", "CPU", "GPU", "STORE", "WORKERS", "QUEUED",
                "OTHER RESOURCES, LABELS"});
   for (const auto& node : nodes) {
-    table.Add(
-        {ToString(model::NodeNumber{node.number()}), node.host_name(), node.address(),
-         node.alive() ? (node.is_head() ? "alive (head)" : "alive")
-                      : absl::StrCat("dead: ", node.death_reason()),
-         Used(node, "CPU"), Used(node, "GPU"),
-         absl::StrCat(FormatBytes(node.store_used_bytes()), "/", FormatBytes(node.store_bytes())),
-         absl::StrCat(node.workers()), absl::StrCat(node.queued_leases()), CustomResources(node)});
+    table.Add({ToString(model::NodeNumber{node.number()}), node.host_name(), node.address(),
+               node.alive() ? (node.is_head() ? "alive (head)" : "alive")
+                            : absl::StrCat("dead: ", node.death_reason()),
+               Used(node, "CPU"), Used(node, "GPU"),
+               OfAlive(node, absl::StrCat(FormatBytes(node.store_used_bytes()), "/",
+                                          FormatBytes(node.store_bytes()))),
+               OfAlive(node, absl::StrCat(node.workers())),
+               OfAlive(node, absl::StrCat(node.queued_leases())), CustomResources(node)});
   }
   return table;
 }
@@ -162,6 +166,29 @@ int ListOfNodes(Cluster& cluster, const std::string& what, bool json) {
   return problems.empty() ? 0 : 1;
 }
 
+bool IsPending(const proto::ActorView& actor) {
+  return actor.state() == proto::ACTOR_PENDING || actor.state() == proto::ACTOR_RESTARTING;
+}
+
+// One line for all actors of a class that wait for the same.
+void PrintPending(const proto::StatusReply& status) {
+  std::map<std::string, int> pending;
+  for (const auto& actor : status.actors()) {
+    if (!IsPending(actor)) continue;
+    const std::string cause = actor.cause().message();
+    ++pending[absl::StrCat(actor.class_name(), ", ", StateName(actor.state()), ": ",
+                           cause.empty() ? "its worker starts or its constructor runs" : cause)];
+  }
+  int lines = 0;
+  for (const auto& [text, count] : pending) {
+    if (lines++ == kPendingLinesMax) {
+      std::cout << "... `rayx list actors` shows all\n";
+      return;
+    }
+    std::cout << count << (count == 1 ? " actor " : " actors ") << Printable(text) << "\n";
+  }
+}
+
 void PrintStatus(const proto::StatusReply& status) {
   const auto alive = std::count_if(status.nodes().begin(), status.nodes().end(),
                                    [](const auto& node) { return node.alive(); });
@@ -172,58 +199,21 @@ void PrintStatus(const proto::StatusReply& status) {
   std::cout << "Cluster " << status.cluster() << " at " << status.address() << ", release "
             << status.release() << ", up " << status.uptime_ms() / 1000 << " s: " << alive << " of "
             << status.nodes_size() << " nodes alive, " << running << " jobs running, " << actors
-            << " actors alive\n";
+            << " actors alive, "
+            << std::count_if(status.actors().begin(), status.actors().end(), IsPending)
+            << " pending\n";
   NodesTable(status.nodes()).Print(std::cout);
+  PrintPending(status);
 }
 
-// The folder whose logs are meant: of the session that runs, else of the newest one.
-base::StatusOr<std::string> LogsFolder() {
-  const std::string base = io::SessionBase();
-  for (const io::SessionInfo& session : io::ListSessions(base)) {
-    if (!session.embedded) return session.logs_folder();
+int ListActors(const proto::StatusReply& status, bool all, bool json) {
+  google::protobuf::RepeatedPtrField<proto::ActorView> shown;
+  for (const auto& actor : status.actors()) {
+    if (all || json || actor.state() != proto::ACTOR_DEAD) *shown.Add() = actor;
   }
-  std::string newest;
-  std::filesystem::file_time_type newest_time;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(base, error)) {
-    const auto logs = entry.path() / "logs";
-    const auto time = std::filesystem::last_write_time(logs, error);
-    if (error || (!newest.empty() && time < newest_time)) continue;
-    newest = logs;
-    newest_time = time;
-  }
-  if (newest.empty()) return absl::NotFoundError(absl::StrCat("no logs in ", base));
-  return newest;
-}
-
-int ListLogs(const std::string& folder) {
-  Table table({"FILE", "BYTES"});
-  std::vector<std::filesystem::directory_entry> files;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.is_regular_file(error)) files.push_back(entry);
-  }
-  std::sort(files.begin(), files.end());
-  for (const auto& file : files) {
-    table.Add({file.path().filename(), absl::StrCat(file.file_size(error))});
-  }
-  std::cout << folder << "\n";
-  table.Print(std::cout);
-  return 0;
-}
-
-int RemoteLogs(const LogOptions& options) {
-  const auto cluster = Cluster::Connect();
-  if (!cluster.ok()) return Fail("logs", cluster.status(), false);
-  const auto reply = (*cluster)->Logs(options.node, options.file, options.tail);
-  if (!reply.ok()) return Fail("logs", reply.status(), false);
-  if (reply->error().code() != 0) {
-    std::cerr << "rayx logs: " << reply->error().message() << "\n";
-    return 1;
-  }
-  for (const auto& line : options.file.empty() ? reply->files() : reply->lines()) {
-    std::cout << Printable(line) << "\n";
-  }
+  PrintRows(Array(shown), ActorsTable(shown), json);
+  const int dead = status.actors_size() - shown.size();
+  if (dead > 0) std::cout << dead << " dead not shown; --all shows them\n";
   return 0;
 }
 
@@ -242,7 +232,9 @@ int RunStatus(bool json) {
   return 0;
 }
 
-int RunList(const std::string& what, bool json) {
+int RunList(const ListOptions& options) {
+  const std::string& what = options.what;
+  const bool json = options.json;
   const auto cluster = Cluster::Connect();
   if (!cluster.ok()) return Fail("list", cluster.status(), json);
   if (what == "workers" || what == "objects" || what == "leases") {
@@ -252,25 +244,7 @@ int RunList(const std::string& what, bool json) {
   if (!status.ok()) return Fail("list", status.status(), json);
   if (what == "nodes") return PrintRows(Array(status->nodes()), NodesTable(status->nodes()), json);
   if (what == "jobs") return PrintRows(Array(status->jobs()), JobsTable(status->jobs()), json);
-  return PrintRows(Array(status->actors()), ActorsTable(status->actors()), json);
-}
-
-int RunLogs(const LogOptions& options) {
-  if (options.node != 0) return RemoteLogs(options);
-  const auto folder = LogsFolder();
-  if (!folder.ok()) return Fail("logs", folder.status(), false);
-  if (options.file.empty()) return ListLogs(*folder);
-  const std::string path = *folder + "/" + options.file;
-  std::error_code error;
-  if (options.file.find('/') != std::string::npos ||
-      !std::filesystem::is_regular_file(path, error)) {
-    return Fail("logs",
-                absl::NotFoundError(absl::StrCat("no log file \"", options.file, "\" in ", *folder,
-                                                 "; `rayx logs` lists them")),
-                false);
-  }
-  for (const std::string& line : TailOf(path, options.tail)) std::cout << line << "\n";
-  return 0;
+  return ListActors(*status, options.all, json);
 }
 
 }  // namespace rayx::cli

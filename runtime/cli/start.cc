@@ -90,9 +90,9 @@ base::Status PrepareJoin(const StartOptions& options, Prepared& prepared, rpc::J
   return base::OkStatus();
 }
 
-base::StatusOr<Prepared> Prepare(const StartOptions& options) {
+base::StatusOr<Prepared> Prepare(const StartOptions& options, const StartPlan& plan) {
   Prepared prepared;
-  RAYX_ASSIGN_OR_RETURN(prepared.plan, MakePlan(options));
+  prepared.plan = plan;
   const std::string base = io::SessionBase();
   RAYX_RETURN_IF_ERROR(io::PrepareSessionBase(base));
   if (!options.embedded) {
@@ -205,6 +205,15 @@ void PrintStarted(const StartPlan& plan, const io::StartAnswer& answer) {
             << (plan.insecure ? " --insecure" : "") << "\n";
 }
 
+// A join that failed although nothing is wrong with what was typed, as it seems.
+std::string JoinAdvice(const StartPlan& plan) {
+  const auto head = io::ParseAddress(plan.head_address);
+  if (plan.with_head || !head.ok() || !io::IsLoopback(head->ip)) return "";
+  return absl::StrCat("\n", head->ip,
+                      " is this VM itself. To join a head on another VM, start that one with `rayx "
+                      "start --head --listen IP` and give its IP here");
+}
+
 // --block: until the supervisor ends, or a signal says to end it.
 int Block(const io::Process& supervisor, const base::UniqueFd& signals) {
   while (true) {
@@ -220,13 +229,13 @@ int Block(const io::Process& supervisor, const base::UniqueFd& signals) {
   }
 }
 
-int Fail(const StartOptions& options, const std::string& error) {
+int Fail(const StartOptions& options, const std::string& error, int exit_code = 1) {
   std::cerr << "rayx start: " << error << "\n";
   if (options.ready_fd >= 0) {
     const std::string line = io::FormatStartAnswer({error, "", ""});
     [[maybe_unused]] const auto written = ::write(options.ready_fd, line.data(), line.size());
   }
-  return 1;
+  return exit_code;
 }
 
 int StartSupervisor(const StartOptions& options, Prepared& prepared) {
@@ -252,7 +261,8 @@ int StartSupervisor(const StartOptions& options, Prepared& prepared) {
     ::waitpid(supervisor->pid, nullptr, 0);  // it ends what it had started, then itself
     const std::string error =
         answer.ok() ? answer->error : std::string(base::Message(answer.status()));
-    return Fail(options, absl::StrCat(error, "\nLogs: ", prepared.folder, "/logs"));
+    return Fail(options, absl::StrCat(error, JoinAdvice(prepared.plan), "\nLogs: ", prepared.folder,
+                                      "/logs"));
   }
   prepared.lock.Reset();
   if (options.ready_fd >= 0) {
@@ -268,7 +278,11 @@ int StartSupervisor(const StartOptions& options, Prepared& prepared) {
 
 int RunStart(const StartOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
-  auto prepared = Prepare(options);
+  const auto plan = MakePlan(options);
+  if (!plan.ok()) {
+    return Fail(options, std::string(base::Message(plan.status())), io::kUsageExit);
+  }
+  auto prepared = Prepare(options, *plan);
   if (!prepared.ok()) return Fail(options, std::string(base::Message(prepared.status())));
   if (options.insecure && !io::IsLoopback(prepared->plan.listen_ip)) {
     std::cerr

@@ -314,6 +314,7 @@ int Supervisor::Run() {
   Answer(std::string(base::Message(status)));
   if (status.ok()) WaitForEnd();
   EndAll();
+  if (status.ok() && !failed_ && !plan_.embedded) RecordStop(session_);
   CleanFolder(session_.folder.empty() ? options_.session_folder : session_.folder,
               status.ok() && failed_ && !plan_.embedded);
   if (!status.ok()) return absl::IsCancelled(status) ? 0 : 1;

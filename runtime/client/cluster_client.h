@@ -166,6 +166,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   void OnChannelCut(model::ProcessId process, const std::string& why);
   void HandlePeerConnected(const proto::PeerConnected& message, std::vector<base::UniqueFd>& fds);
   void HandleSegment(const proto::SegmentAttached& message, std::vector<base::UniqueFd>& fds);
+  void OnNoChannel(model::ProcessId process, const std::string& why);
   void OnDaemonLost(const std::string& why);
   void LoseCluster(const std::string& error);
   void PrintLogLines(const proto::LogLines& lines);

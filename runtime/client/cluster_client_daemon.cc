@@ -123,7 +123,7 @@ void ClusterClient::HandleDaemonPackets() {
   std::vector<base::UniqueFd> fds;
   std::string why;
   bool any = false;
-  while (true) {
+  while (daemon_.connected()) {
     const DaemonLink::Result result = daemon_.Receive(message, fds, why);
     if (result == DaemonLink::Result::kNothing) break;
     if (result == DaemonLink::Result::kGone) {
@@ -179,8 +179,7 @@ void ClusterClient::Handle(proto::DaemonMessage& message, std::vector<base::Uniq
     case proto::DaemonMessage::kObjectsLeft:
       Drain();  // the answer that names it may be here already
       for (const auto& wire : message.objects_left().locations()) {
-        const model::StoredLocation location = scheduling::FromWire(wire);
-        if (!core_.HoldsStored(location)) FreeStored(location);
+        core_.OnObjectLeft(scheduling::FromWire(wire));
       }
       break;
     case proto::DaemonMessage::kNodeDied:
@@ -256,15 +255,13 @@ void ClusterClient::HandlePeerConnected(const proto::PeerConnected& message,
                                         std::vector<base::UniqueFd>& fds) {
   const model::ProcessId process{message.process()};
   if (fds.size() != 4) {
-    RAYX_LOG(kWarning) << "a channel to " << model::ToString(process)
-                       << " came without its descriptors";
+    OnNoChannel(process, "its descriptors did not arrive (ulimit -n)");
     return;
   }
   base::Status status = links_.AddPeer(process, message.first_side(), std::move(fds[0]),
                                        std::move(fds[1]), std::move(fds[2]), std::move(fds[3]));
   if (!status.ok()) {
-    RAYX_LOG(kWarning) << "channel to " << model::ToString(process) << ": "
-                       << base::Message(status);
+    OnNoChannel(process, std::string(base::Message(status)));
     return;
   }
   core_.OnPeerConnected(process, Now());
@@ -311,6 +308,15 @@ void ClusterClient::OnChannelCut(model::ProcessId process, const std::string& wh
   proto::DeathCause cause;
   cause.set_reason("the channel to it is cut: " + why);
   core_.OnProcessDied(process, cause, Now());
+}
+
+// The other side has the channel and answers through it: whatever involves it would wait for ever.
+void ClusterClient::OnNoChannel(model::ProcessId process, const std::string& why) {
+  const std::string text = "process " + model::ToString(self_) + " can have no channel to " +
+                           model::ToString(process) + ", and so no part in the cluster: " + why;
+  RAYX_LOG(kError) << text;  // a worker's last line, which its owners are told
+  daemon_.Close();
+  LoseCluster(EncodeError(ErrorCode::kOutOfMemory, text));
 }
 
 void ClusterClient::OnDaemonLost(const std::string& why) {

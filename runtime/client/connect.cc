@@ -56,18 +56,19 @@ struct Place {
   std::shared_ptr<void> keep;
 };
 
+ErrorCode CodeOf(const base::Status& status) {
+  return absl::IsInvalidArgument(status) ? ErrorCode::kInvalidOption : ErrorCode::kHeadUnavailable;
+}
+
 Place FindCluster(const Options& options) {
   if (options.address.empty()) {
     auto embedded = EmbeddedCluster::Start(options);
-    if (!embedded.ok()) Throw(ErrorCode::kHeadUnavailable, "Init", embedded.status());
+    if (!embedded.ok()) Throw(CodeOf(embedded.status()), "Init", embedded.status());
     return {(*embedded)->session_folder() + "/node.sock", (*embedded)->head_address(), *embedded};
   }
   auto session = io::FindSession(options.address);
   if (!session.ok()) {
-    const ErrorCode code = session.status().code() == absl::StatusCode::kInvalidArgument
-                               ? ErrorCode::kInvalidOption
-                               : ErrorCode::kHeadUnavailable;
-    Throw(code, "Init, address '" + options.address + "'", session.status());
+    Throw(CodeOf(session.status()), "Init, address '" + options.address + "'", session.status());
   }
   return {session->socket_path(), session->head_address, nullptr};
 }

@@ -2,16 +2,21 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "io/process_title.h"
@@ -23,6 +28,7 @@ namespace {
 
 constexpr std::chrono::seconds kStartTimeout(30);
 constexpr std::chrono::seconds kEndTimeout(10);
+constexpr off_t kSaidBytesMax = 1000;
 
 bool IsProgram(const std::string& path) {
   struct stat info {};
@@ -64,6 +70,90 @@ std::vector<std::string> Arguments(const Options& options, const std::string& ra
   }
   arguments.insert(arguments.end(), options.head_args.begin(), options.head_args.end());
   return arguments;
+}
+
+base::Status MakePipe(base::UniqueFd& read, base::UniqueFd& write) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe");
+  read.Reset(ends[0]);
+  write.Reset(ends[1]);
+  return base::OkStatus();
+}
+
+base::StatusOr<pid_t> SpawnStarter(const std::string& rayx, const Options& options, int ready,
+                                   int life, int output) {
+  // The child's copies, which lose close-on-exec there.
+  constexpr int kReadyFd = 3;
+  constexpr int kLifeFd = 4;
+  const base::UniqueFd high_ready(::fcntl(ready, F_DUPFD_CLOEXEC, 10));
+  const base::UniqueFd high_life(::fcntl(life, F_DUPFD_CLOEXEC, 10));
+  const base::UniqueFd high_output(::fcntl(output, F_DUPFD_CLOEXEC, 10));
+  std::vector<std::string> arguments = Arguments(options, rayx, kReadyFd, kLifeFd);
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, high_output.get(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, high_output.get(), STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, high_ready.get(), kReadyFd);
+  posix_spawn_file_actions_adddup2(&actions, high_life.get(), kLifeFd);
+  pid_t pid = 0;
+  // Not io::Spawn: in a user's process a fork would run what its libraries do at a fork, and copy
+  // the page tables of all its memory.
+  const int error = ::posix_spawn(&pid, rayx.c_str(), &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) return absl::ErrnoToStatus(error, "cannot start " + rayx);
+  return pid;
+}
+
+// The end of what it printed, without the last line's end.
+std::string Said(int output) {
+  struct stat info {};
+  if (::fstat(output, &info) != 0) return "";
+  std::string text(static_cast<size_t>(std::min<off_t>(info.st_size, kSaidBytesMax)), '\0');
+  const auto size = static_cast<off_t>(text.size());
+  const ssize_t read = ::pread(output, text.data(), text.size(), info.st_size - size);
+  text.resize(read > 0 ? static_cast<size_t>(read) : 0);
+  text.resize(text.find_last_not_of("\n ") + 1);
+  return text;
+}
+
+// Until it is gone, at the latest by force; its end, where nobody else has taken it.
+std::optional<io::ExitStatus> EndStarter(const base::UniqueFd& starter, bool at_once) {
+  if (!starter) return std::nullopt;
+  if (at_once || !io::WaitExited(starter.get(), kEndTimeout)) {
+    for (const int signal : {SIGTERM, SIGKILL}) {
+      io::Signal(starter.get(), signal);
+      if (io::WaitExited(starter.get(), kEndTimeout)) break;
+    }
+  }
+  return io::Reap(starter.get());
+}
+
+base::Status WhyNotStarted(const std::string& rayx, const base::StatusOr<io::StartAnswer>& answer,
+                           const std::optional<io::ExitStatus>& end, const std::string& said) {
+  const bool usage = end && end->signal == 0 && end->exit_code == io::kUsageExit;
+  std::string why;
+  if (answer.ok()) {
+    why = answer->error;
+  } else if (usage && !said.empty()) {
+    why = said;
+  } else {
+    if (absl::IsDeadlineExceeded(answer.status())) {
+      why = rayx + " gave no answer within " + std::to_string(kStartTimeout.count()) + " s";
+    } else if (absl::IsInvalidArgument(answer.status())) {
+      why = base::Message(answer.status());
+    } else {
+      why = rayx + " " + (end ? end->ToString() : std::string("ended")) + " without an answer";
+    }
+    why += said.empty() ? "; it printed nothing" : "; it printed: " + said;
+  }
+  return usage ? base::MakeStatus(absl::StatusCode::kInvalidArgument,
+                                  "an option of the embedded cluster is wrong: " + why)
+               : base::MakeStatus(absl::StatusCode::kUnavailable,
+                                  "the embedded cluster did not start: " + why);
 }
 
 }  // namespace
@@ -110,58 +200,28 @@ base::StatusOr<std::string> FindRayxBinary() {
 
 base::StatusOr<std::shared_ptr<EmbeddedCluster>> EmbeddedCluster::Start(const Options& options) {
   RAYX_ASSIGN_OR_RETURN(const std::string rayx, FindRayxBinary());
-  int ready[2];
-  int life[2];
-  if (::pipe2(ready, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe");
-  base::UniqueFd ready_read(ready[0]);
-  base::UniqueFd ready_write(ready[1]);
-  if (::pipe2(life, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe");
-  base::UniqueFd life_read(life[0]);
+  base::UniqueFd ready_read;
+  base::UniqueFd ready_write;
+  base::UniqueFd life_read;
   std::shared_ptr<EmbeddedCluster> cluster(new EmbeddedCluster());
-  cluster->life_ = base::UniqueFd(life[1]);
-  // The child's copies, which lose close-on-exec there.
-  constexpr int kReadyFd = 3;
-  constexpr int kLifeFd = 4;
-  base::UniqueFd high_ready(::fcntl(ready_write.get(), F_DUPFD_CLOEXEC, 10));
-  base::UniqueFd high_life(::fcntl(life_read.get(), F_DUPFD_CLOEXEC, 10));
-  std::vector<std::string> arguments = Arguments(options, rayx, kReadyFd, kLifeFd);
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, high_ready.get(), kReadyFd);
-  posix_spawn_file_actions_adddup2(&actions, high_life.get(), kLifeFd);
-  pid_t pid = 0;
-  // Not io::Spawn: in a user's process a fork would run what its libraries do at a fork, and copy
-  // the page tables of all its memory.
-  const int error = ::posix_spawn(&pid, rayx.c_str(), &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return absl::ErrnoToStatus(error, "cannot start " + rayx);
-  cluster->starter_ = pid;
+  RAYX_RETURN_IF_ERROR(MakePipe(ready_read, ready_write));
+  RAYX_RETURN_IF_ERROR(MakePipe(life_read, cluster->life_));
+  const base::UniqueFd output(::memfd_create("start-output", MFD_CLOEXEC));
+  if (!output) return absl::ErrnoToStatus(errno, "memfd_create");
+  RAYX_ASSIGN_OR_RETURN(cluster->starter_, SpawnStarter(rayx, options, ready_write.get(),
+                                                        life_read.get(), output.get()));
   ready_write.Reset();
-  high_ready.Reset();
   life_read.Reset();
-  high_life.Reset();
-  cluster->starter_end_ = io::OpenPidfd(pid);
-  const std::string line = io::ReadLine(ready_read.get(), kStartTimeout).value_or("");
-  if (line.empty()) {  // whatever it was doing ends with it
-    ::kill(pid, SIGTERM);
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  } else {
-    ::waitpid(pid, nullptr, WNOHANG);
+  cluster->starter_end_ = io::OpenPidfd(cluster->starter_);
+  const auto line = io::ReadLine(ready_read.get(), kStartTimeout);
+  auto answer =
+      line.ok() ? io::ParseStartAnswer(*line) : base::StatusOr<io::StartAnswer>(line.status());
+  if (!answer.ok() || !answer->error.empty()) {
+    const auto end = EndStarter(cluster->starter_end_, absl::IsDeadlineExceeded(answer.status()));
+    return WhyNotStarted(rayx, answer, end, Said(output.get()));
   }
-  auto answer = io::ParseStartAnswer(line);
-  if (!answer.ok()) {
-    return base::MakeStatus(
-        absl::StatusCode::kUnavailable,
-        "the embedded cluster did not start: " + rayx + " gave no answer within 30 s");
-  }
-  if (!answer->error.empty()) {
-    return base::MakeStatus(absl::StatusCode::kUnavailable,
-                            "the embedded cluster did not start: " + answer->error);
+  if (const std::string said = Said(output.get()); !said.empty()) {
+    std::fprintf(stderr, "%s\n", said.c_str());  // a warning of the start's
   }
   cluster->session_folder_ = answer->session_folder;
   cluster->head_address_ = answer->head_address;

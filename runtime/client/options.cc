@@ -111,6 +111,32 @@ const std::map<std::string, Setter, std::less<>>& Flags() {
   return *flags;
 }
 
+// Shorter names have neighbours that are words of their own (local, locale, focal).
+constexpr std::size_t kGuardedNameMin = 7;
+
+// One letter missing, too many or another, or two neighbours swapped.
+bool IsOneSlip(std::string_view a, std::string_view b) {
+  while (!a.empty() && !b.empty() && a.front() == b.front()) {
+    a.remove_prefix(1);
+    b.remove_prefix(1);
+  }
+  while (!a.empty() && !b.empty() && a.back() == b.back()) {
+    a.remove_suffix(1);
+    b.remove_suffix(1);
+  }
+  if (a.size() == 2 && b.size() == 2) return a[0] == b[1] && a[1] == b[0];
+  return a.size() <= 1 && b.size() <= 1;
+}
+
+// A slip that is taken for a flag of the program's own would start a cluster that nobody meant.
+void RefuseSlip(const std::string& name) {
+  for (const auto& [known, setter] : Flags()) {
+    if (known.size() < kGuardedNameMin || !IsOneSlip(name, known)) continue;
+    throw InvalidOption("--" + name + ": RayX has no such flag; did you mean --" + known +
+                        "? A flag of the program's own by this name has to stand behind a `--`.");
+  }
+}
+
 struct Flag {
   std::string name;  // as in Flags(); "" when the argument is none of ours
   bool has_value = false;
@@ -129,7 +155,10 @@ Flag ReadFlag(std::string_view argument) {
     flag.has_value = true;
     flag.value = argument.substr(equals + 1);
   }
-  if (!Flags().contains(flag.name)) flag.name.clear();
+  if (!Flags().contains(flag.name)) {
+    RefuseSlip(flag.name);
+    flag.name.clear();
+  }
   return flag;
 }
 

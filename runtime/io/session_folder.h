@@ -8,7 +8,8 @@
 //       node.sock               the node daemon's SOCK_SEQPACKET socket for drivers
 //       join                    the join file, 0600: what other VMs need (rpc/join_file.h)
 //       ended.json              why head or node died (cli/), until the next start or stop
-//       logs/                   head.log node.log supervisor.log and the workers' output
+//       logs/                   head.log node.log supervisor.log and the workers' output;
+//                               stopped.json (cli/) after an orderly end
 //
 // Owner:    cli/ writes; client/, node/ and cli/ read.
 // Threads:  any (no state).
@@ -75,6 +76,8 @@ struct StartAnswer {
   std::string head_address;
   std::string session_folder;
 };
+// Its exit code, and that of every other command, when what was asked is wrong in itself.
+constexpr int kUsageExit = 2;
 std::string FormatStartAnswer(const StartAnswer& answer);  // ends with a newline
 base::StatusOr<StartAnswer> ParseStartAnswer(const std::string& line);
 

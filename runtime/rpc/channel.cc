@@ -78,14 +78,6 @@ std::shared_ptr<grpc::Channel> MakeGrpcChannel(const io::Address& peer, Role rol
       std::move(interceptors));
 }
 
-// gRPC's words without its preamble: "Connection refused".
-std::string Reason(const std::string& text) {
-  const size_t last = text.rfind("Failed to connect to remote host: ");
-  if (last != std::string::npos) return text.substr(last + 34);
-  const size_t error = text.rfind("last error: ");
-  return error == std::string::npos ? text : text.substr(error + 12);
-}
-
 uint64_t SeedOf(const void* object) {
   return reinterpret_cast<uintptr_t>(object);
 }
@@ -170,7 +162,7 @@ base::Status RpcChannel::OpenCall::Explain(const grpc::Status& status) const {
   const auto text = base::ToAbsl(base::Message(plain));
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
     return absl::UnavailableError(
-        absl::StrCat(peer.ToString(), " does not answer: ", Reason(status.error_message())));
+        absl::StrCat(peer.ToString(), " does not answer: ", ReasonOf(status)));
   }
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
     return absl::DeadlineExceededError(

@@ -121,4 +121,13 @@ base::Status FromGrpc(const grpc::Status& status) {
   return result;
 }
 
+std::string ReasonOf(const grpc::Status& status) {
+  const std::string text = status.error_message();
+  for (const std::string preamble : {"Failed to connect to remote host: ", "last error: "}) {
+    const size_t at = text.rfind(preamble);
+    if (at != std::string::npos) return text.substr(at + preamble.size());
+  }
+  return text;
+}
+
 }  // namespace rayx::rpc

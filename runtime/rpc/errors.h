@@ -34,5 +34,7 @@ ErrorCode CodeOf(const base::Status& status);
 
 grpc::Status ToGrpc(const base::Status& status);
 base::Status FromGrpc(const grpc::Status& status);
+// gRPC's words without its preamble of addresses: "Connection refused".
+std::string ReasonOf(const grpc::Status& status);
 
 }  // namespace rayx::rpc

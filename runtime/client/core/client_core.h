@@ -160,8 +160,6 @@ class ClientCore {
   void ResolveStored(uint32_t slot, const model::StoredLocation& location);
   void ResolveError(uint32_t slot, const std::string& error);
   uint32_t Find(const model::ObjectId& id) const;
-  // An own object lies there, as far as this process knows.
-  bool HoldsStored(const model::StoredLocation& location);
   // A hold on an object; a foreign one gets an entry when it has none. kNoSlot: a released own
   // object.
   uint32_t Adopt(const model::ObjectId& id);
@@ -215,6 +213,8 @@ class ClientCore {
   void OnWatchFailed(const model::ActorId& id, const proto::ErrorInfo& error, model::TimePoint now);
   // Everything unresolved fails with this, and so does whatever is submitted later.
   void OnClusterLost(const std::string& error);
+  // A worker that is gone had stored this for us: freed, unless a result that came names it.
+  void OnObjectLeft(const model::StoredLocation& location);
   void OnTick(model::TimePoint now);
 
   bool HasPending() const { return unresolved_ > 0 || leases_live_ > 0; }
@@ -231,6 +231,8 @@ class ClientCore {
   void Finish(uint32_t slot);  // state kReady: wake waiters
   void TryFree(uint32_t slot);
   void DropValue(Entry& entry);
+  // An own object lies there, as far as this process knows.
+  bool HoldsStored(const model::StoredLocation& location);
   void AnswerFetch(const Waiter& waiter, uint32_t slot);
   void AddValueItem(model::BodyWriter& writer, const Entry& entry);
   void OnFetchValue(const model::FrameHeader& header);
@@ -281,6 +283,7 @@ class ClientCore {
   void Created(ActorRecord& actor);
   void LoseIncarnation(ActorRecord& actor, const std::string& error);
   void Watch(ActorRecord& actor);
+  std::string DescribeActor(const ActorRecord& actor) const;
 
   const Options options_;
   Sink& sink_;

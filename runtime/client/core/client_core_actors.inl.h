@@ -277,4 +277,24 @@ void ClientCore<Sink>::OnWatchFailed(const model::ActorId& id, const proto::Erro
     EndCreation(actor, error.SerializeAsString());
 }
 
+// What a call that was not sent waits for.
+template <class Sink>
+std::string ClientCore<Sink>::DescribeActor(const ActorRecord& actor) const {
+  const std::string text = "actor " + actor.name;
+  if (actor.state == proto::ACTOR_RESTARTING) return text + ", which is being restarted";
+  if (actor.state == proto::ACTOR_ALIVE) {
+    return text + " at " + model::ToString(actor.process) +
+           (actor.connected ? ", which has others to do first" : ", to be connected");
+  }
+  if (actor.creation_slot == kNoSlot) return text + ", which does not run yet";
+  const Entry& creation = slab_.At(actor.creation_slot);
+  if (creation.state == EntryState::kWaiting && creation.task) {
+    return text + ", whose constructor waits for " + std::to_string(creation.task->unresolved) +
+           " arguments";
+  }
+  const auto demand = scheduling::FromWire(actor.spec.placement().resources());
+  return text + ", which is not placed yet" +
+         (demand.ok() ? "; it demands {" + demand->ToString() + "}" : "");
+}
+
 }  // namespace rayx::client

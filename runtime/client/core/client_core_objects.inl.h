@@ -36,6 +36,11 @@ bool ClientCore<Sink>::HoldsStored(const model::StoredLocation& location) {
 }
 
 template <class Sink>
+void ClientCore<Sink>::OnObjectLeft(const model::StoredLocation& location) {
+  if (!HoldsStored(location)) sink_.FreeStored(location);
+}
+
+template <class Sink>
 uint32_t ClientCore<Sink>::Adopt(const model::ObjectId& id) {
   uint32_t slot = Find(id);
   if (slot == kNoSlot) {
@@ -299,7 +304,9 @@ std::string ClientCore<Sink>::Describe(uint32_t slot) const {
       return text + ": waits for " + std::to_string(entry.task ? entry.task->unresolved : 0) +
              " arguments";
     case EntryState::kQueued:
-      if (entry.task && entry.task->actor_index != kNoSlot) return text + ": waits for its actor";
+      if (entry.task && entry.task->actor_index != kNoSlot) {
+        return text + ": waits for " + DescribeActor(*actors_[entry.task->actor_index]);
+      }
       return text + ": queued, waits for a worker";
     case EntryState::kSent:
       return text + ": sent to " + model::ToString(entry.task->header.destination) + ", attempt " +

@@ -3,7 +3,9 @@
 // Purpose:  the options of a driver; every one has a default that works.
 // Promises: a flag on the command line counts more than the option, the option more than the
 //           environment variable. A wrong value throws InvalidOption that names the option and what
-//           was expected.
+//           was expected. So does a flag that is one letter, or one swap of two, away from a flag
+//           below of seven letters or more (`--adress`); a program whose own flag is so close puts
+//           it behind a lone `--`. Every other argument is the program's own.
 #ifndef RAYX_OPTIONS_H_
 #define RAYX_OPTIONS_H_
 

@@ -7,9 +7,13 @@
 //     return *result.Get() == 49 ? 0 : 1;
 //   }
 //
-// Everything a program needs; each part may also be included alone.
+// Everything a program needs; each part may also be included alone. From C++17 on.
 #ifndef RAYX_RAYX_H_
 #define RAYX_RAYX_H_
+
+#if __cplusplus < 201703L
+#error "RayX needs C++17 or later: -std=c++17, or set(CMAKE_CXX_STANDARD 17) in CMake"
+#else  // one line instead of a thousand about what the older language lacks
 
 #include "rayx/actor.h"
 #include "rayx/context.h"
@@ -23,5 +27,7 @@
 #include "rayx/serialize.h"
 #include "rayx/task.h"
 #include "rayx/view.h"
+
+#endif  // __cplusplus
 
 #endif  // RAYX_RAYX_H_

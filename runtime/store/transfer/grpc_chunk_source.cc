@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "rayx/detail/error_record.h"
+#include "rpc/errors.h"
 #include "rpc/methods.h"
 #include "scheduling/wire.h"
 #include "store/transfer/chunk_wire.h"
@@ -26,6 +27,14 @@ constexpr uint64_t kBytesPerSecondMin = uint64_t{4} << 20;
 std::chrono::system_clock::time_point DeadlineOf(uint64_t bytes) {
   const auto seconds = std::min<uint64_t>(bytes / kBytesPerSecondMin, 24 * 3600);
   return std::chrono::system_clock::now() + kDeadlineFixed + std::chrono::seconds(seconds);
+}
+
+// For the error of whoever waits for the object.
+std::string Explain(const grpc::Status& status) {
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return "its transfer crawled and was given up";
+  }
+  return "the node's daemon does not answer: " + rpc::ReasonOf(status);
 }
 
 }  // namespace
@@ -78,7 +87,7 @@ class GrpcChunkSource::Call final
   void OnDone(const grpc::Status& status) override {
     if (outcome_ == FetchOutcome::kDone && !status.ok()) {
       outcome_ = FetchOutcome::kBroken;
-      why_ = status.error_message();
+      why_ = Explain(status);
     }
     sink_->OnDone(outcome_, why_);
     const auto running = running_;

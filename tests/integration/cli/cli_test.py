@@ -155,7 +155,7 @@ class StartStop(CliTest):
             self.assert_ok(vm.run("list", what))
             rows = json.loads(self.assert_ok(vm.run("list", what, "--format", "json")).stdout)
             self.assertEqual(len(rows), 1 if what == "nodes" else 0)
-        self.assertIn("head.log", self.assert_ok(vm.run("logs")).stdout)
+        self.assertRegex(self.assert_ok(vm.run("logs")).stdout, r"head\.log +\d+ +head\n")
         self.assertIn("serves at", self.assert_ok(vm.run("logs", "head.log", "--tail", "5")).stdout)
         for node in ("1", "n1"):
             self.assertIn("node.log", self.assert_ok(vm.run("logs", "--node", node)).stdout)
@@ -171,9 +171,44 @@ class StartStop(CliTest):
         self.assert_ok(vm.run("stop"))
         self.assert_nothing_left(vm)
         self.assert_no_mapped_memory(mapped)
-        self.assert_fails(vm.run("status"), "no cluster runs on this VM")
+        self.assert_fails(vm.run("status"), "no cluster runs on this VM",
+                          f"the last one, at {session['head_address']}, was stopped at ")
         self.assertIn("No session", self.assert_ok(vm.run("stop")).stdout)
         self.assertIn("serves at", self.assert_ok(vm.run("logs", "head.log")).stdout)
+
+    def test_a_log_is_followed(self):
+        vm = self.vm()
+        session = self.start_head(vm)
+        path = session["folder"] + "/logs/mine.log"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("one\ntwo\nthree\n")
+        process = subprocess.Popen([RAYX, "logs", "mine.log", "--follow", "--tail", "2"],
+                                   env=vm.environment, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        lines = [process.stdout.readline() for _ in range(2)]
+        self.assertEqual(lines, ["two\n", "three\n"])
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("four\n")
+        self.assertEqual(process.stdout.readline(), "four\n")
+        os.rename(path, path + ".1")  # as a full file is
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("five\n")
+        self.assertEqual(process.stdout.readline(), "five\n")
+        os.unlink(path)
+        self.assertEqual(process.wait(20), 0)
+
+    def test_dead_actors_are_counted_and_shown_when_asked_for(self):
+        vm = self.vm()
+        self.start_head(vm)
+        # Its actor ends with it.
+        self.assert_ok(vm.run("microbenchmark", "1:1 actor", "--seconds", "0.01", "--address",
+                              "auto"))
+        rows = lambda *arguments: self.assert_ok(vm.run("list", "actors", *arguments)).stdout
+        self.assertTrue(wait_until(lambda: "1 dead not shown; --all" in rows()), rows())
+        self.assertNotIn("Counter", rows())
+        self.assertRegex(rows("--all"), "Counter +dead")
+        (actor,) = json.loads(rows("--format", "json"))
+        self.assertEqual(actor["state"], "dead")
 
     def test_titles_and_memory(self):
         vm = self.vm()
@@ -350,7 +385,8 @@ class Joining(CliTest):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             address = "127.0.0.1:%d" % free.getsockname()[1]
-            self.refused("the head cannot be reached", address, "refused", join=self.join,
+            self.refused("the head cannot be reached", address, "refused",
+                         "127.0.0.1 is this VM itself", "--listen", join=self.join,
                          address=address)
 
     def test_the_token_is_nowhere_to_be_seen(self):
@@ -527,18 +563,55 @@ class BadInput(CliTest):
         ]
         for arguments, texts in cases:
             with self.subTest(arguments):
-                self.assert_fails(vm.run(*arguments), *texts)
+                self.assert_fails(vm.run(*arguments), *texts, code=2)
         self.assertEqual(os.listdir(vm.base), [])
 
     def test_unknown_words(self):
         vm = self.vm()
-        for arguments in ((), ("begin",), ("start", "--haed"), ("list",), ("list", "cats"),
+        for arguments in (("begin",), ("start", "--haed"), ("list",), ("list", "cats"),
                           ("status", "--format", "xml"), ("logs", "--tail", "x")):
             with self.subTest(arguments):
                 result = vm.run(*arguments)
                 self.assertEqual(result.returncode, 2)
                 self.assertIn("--help", result.stderr)
         self.assert_fails(vm.run("head"), "internal", code=2)
+
+    def test_what_was_meant_is_named(self):
+        vm = self.vm()
+        for arguments, texts in (
+            (("stauts",), ("unknown command 'stauts'", "did you mean 'status'?")),
+            (("frobnicate",), ("unknown command 'frobnicate'", "start, stop, status")),
+            (("start", "--haed"), ("rayx start: unknown option '--haed'", "'--head'")),
+            (("list",), ("WHAT is missing", "nodes, actors", "jobs")),
+            (("list", "actrs"), ("rayx list", "actrs", "actors")),
+            (("list", "actors", "x"), ("unexpected argument 'x'",)),
+            (("logs", "--follow", "--node", "2"), ("--follow", "--node")),
+        ):
+            with self.subTest(arguments):
+                self.assert_fails(vm.run(*arguments), *texts, code=2)
+
+    def test_no_call_there_and_back_is_faster_than_the_limit(self):
+        vm = self.vm()
+        result = self.assert_ok(vm.run("microbenchmark", "tasks sync", "--seconds", "0.3",
+                                       "--format", "json"))
+        (row,) = json.loads(result.stdout)["rows"]
+        self.assertGreaterEqual(row["ratio"], 1, row)
+
+    def test_a_time_that_is_none_is_refused(self):
+        vm = self.vm()
+        for seconds in ("nan", "inf", "-1", "0", "1e9", "soon"):
+            with self.subTest(seconds):
+                self.assert_fails(vm.run("microbenchmark", f"--seconds={seconds}"), "--seconds",
+                                  seconds, "0.01 to 600", code=2)
+
+    def test_help_names_what_is_expected(self):
+        vm = self.vm()
+        shown = self.assert_ok(vm.run()).stdout  # no command at all
+        for text in ("Usage", "status", "Examples:", "Environment:", "RAYX_SESSION_DIR"):
+            self.assertIn(text, shown)
+        for command in ("start", "list", "logs", "microbenchmark"):
+            shown = self.assert_ok(vm.run(command, "--help")).stdout
+            self.assertNotRegex(shown, r"\b(TEXT|UINT|INT|FLOAT)\b")
 
     def test_help_and_version(self):
         vm = self.vm()

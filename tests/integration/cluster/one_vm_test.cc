@@ -3,6 +3,7 @@
 // fault is a real signal to a real process that the cluster started for us.
 #define CATCH_CONFIG_RUNNER
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -410,6 +411,41 @@ TEST_CASE("one VM: several threads of a driver call at once") {
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(wrong == 0);
+}
+
+TEST_CASE("one VM: a driver that has no descriptor left for a worker's channel is told so") {
+  Cluster cluster(2);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const int next = ::dup(STDIN_FILENO);
+  REQUIRE(next >= 0);
+  ::close(next);
+  rlimit full = before;
+  full.rlim_cur = static_cast<rlim_t>(next);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &full) == 0);
+  std::string what = "nothing";
+  try {
+    rayx::Task<&user::Square>().Remote(3).Get(20'000);
+  } catch (const rayx::OutOfMemory& error) {
+    what = error.message();
+  } catch (const std::exception& error) {
+    what = std::string("another error: ") + error.what();
+  }
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK_THAT(what, Catch::Contains("channel") && Catch::Contains("ulimit -n"));
+}
+
+TEST_CASE("one VM: a call of an actor that has no place names what it demands") {
+  Cluster cluster(2);
+  const auto first = rayx::Actor<&user::Log::Create>().SetResource("gold", 1).Remote("first");
+  CHECK(*first.Task<&user::Log::Append>().Remote("x").Get() == 2);
+  const auto second = rayx::Actor<&user::Log::Create>().SetResource("gold", 1).Remote("second");
+  try {
+    second.Task<&user::Log::All>().Remote().Get(500);
+    FAIL("there is one gold");
+  } catch (const rayx::Timeout& error) {
+    CHECK_THAT(error.message(), Catch::Contains("not placed yet") && Catch::Contains("gold: 1"));
+  }
 }
 
 int main(int argc, char** argv) {

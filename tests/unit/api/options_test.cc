@@ -63,6 +63,28 @@ TEST_CASE("Options: what is not ours is left alone") {
   CHECK(used == std::vector<bool>{false, false, true, true, false, false, false});
 }
 
+TEST_CASE("Options: a slip in a flag's name is refused, with the name that was meant") {
+  const auto meant = [](const char* argument, const std::string& name) {
+    const std::string refusal = Refusal({argument, "3"});
+    INFO(argument << ": " << refusal);
+    CHECK(refusal.find("did you mean --" + name + "?") != std::string::npos);
+  };
+  meant("--adress", "address");
+  meant("--addres=1.2.3.4:5", "address");
+  meant("--num-cpu", "num_cpus");
+  meant("--num_gpsu", "num_gpus");
+  meant("--name-space", "namespace");
+  meant("--object-store-memmory", "object_store_memory");
+  meant("--loglevel", "log_level");
+  // The program's own, however close it looks.
+  for (const char* own : {"--locale", "--focal", "--nodes", "--num-cols", "--names", "--addressee",
+                          "--", "--help", "adress", "-adress"}) {
+    INFO(own);
+    CHECK(Refusal({own}) == "accepted");
+  }
+  CHECK(Refusal({"--", "--adress", "x"}) == "accepted");
+}
+
 TEST_CASE("Options: a flag counts more than the option, the option more than the environment") {
   const Variable address("RAYX_ADDRESS", "environment:1");
   CHECK(Resolve({}).address == "environment:1");

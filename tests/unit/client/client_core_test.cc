@@ -643,6 +643,80 @@ TEST_CASE("ClientCore: a stored result of a superseded attempt is freed, one tol
   CHECK(f.core.At(slot).kind == ValueKind::kStored);
 }
 
+TEST_CASE("ClientCore: what a dead worker left in the store is freed unless a result names it") {
+  Fixture f;
+  const uint32_t slot = f.core.NewObject();
+  model::StoredLocation told;
+  told.object = f.core.At(slot).id;
+  told.node = kWorkerA.node();
+  told.job = model::JobId{1};
+  told.entry = 7;
+  told.generation = 2;
+  // Before its answer has come it is of an attempt that will be run again.
+  f.core.OnObjectLeft(told);
+  REQUIRE(f.sink.freed.size() == 1);
+  f.sink.freed.clear();
+  f.core.ResolveStored(slot, told);
+  f.core.OnObjectLeft(told);
+  CHECK(f.sink.freed.empty());
+  // Another copy of the same object is not the one that is held.
+  const auto freed = [&f](const model::StoredLocation& location) {
+    f.sink.freed.clear();
+    f.core.OnObjectLeft(location);
+    return f.sink.freed.size() == 1 && f.sink.freed[0] == location;
+  };
+  model::StoredLocation other = told;
+  other.generation = 3;
+  CHECK(freed(other));
+  other = told;
+  other.entry = 8;
+  CHECK(freed(other));
+  other = told;
+  other.node = kWorkerB.node();
+  CHECK(freed(other));
+  other = told;
+  other.object.sequence += 1;  // never heard of
+  CHECK(freed(other));
+  f.core.ReleaseHold(slot);
+  CHECK(freed(told));
+  f.core.CheckInvariants();
+}
+
+TEST_CASE("ClientCore: a call that was not sent says what its actor waits for") {
+  Fixture f;
+  auto record = std::make_unique<TaskRecord>();
+  record->name = "A";
+  const uint32_t argument = f.core.NewObject();
+  f.core.At(argument).holds.fetch_add(1);
+  record->arguments.push_back({.slot = argument});
+  proto::ActorSpec spec;
+  spec.set_class_name("Ledger");
+  spec.set_max_restarts(1);
+  auto* amount = spec.mutable_placement()->mutable_resources()->add_amounts();
+  amount->set_name("GPU");
+  amount->set_units(2 * model::kResourceUnit);
+  const uint32_t actor = f.core.CreateActor(std::move(record), std::move(spec), f.now);
+  const uint32_t call = f.core.SubmitActorCall(actor, std::make_unique<TaskRecord>(), f.now);
+  using Catch::Matchers::Contains;
+  CHECK_THAT(f.core.Describe(call), Contains("Ledger") && Contains("waits for 1 arguments"));
+  f.core.ResolveValue(argument, {});
+  CHECK_THAT(f.core.Describe(call), Contains("not placed yet") && Contains("{GPU: 2}"));
+  proto::ActorView view;
+  view.mutable_id()->set_creator(kSelf.value);
+  view.mutable_id()->set_sequence(f.core.Actor(actor).id.sequence);
+  view.set_version(1);
+  view.set_state(proto::ACTOR_ALIVE);
+  view.set_incarnation(1);
+  view.set_process(kWorkerA.value);
+  f.core.OnActorView(view, f.now);
+  CHECK_THAT(f.core.Describe(call), Contains("to be connected"));
+  view.set_version(2);
+  view.set_state(proto::ACTOR_RESTARTING);
+  view.set_incarnation(2);
+  f.core.OnActorView(view, f.now);
+  CHECK_THAT(f.core.Describe(call), Contains("being restarted"));
+}
+
 TEST_CASE("ClientCore: at the worker limit a queued child may run on its parent's stack") {
   Fixture f;
   const uint32_t slot = f.Submit();

@@ -25,6 +25,16 @@ TEST_CASE("Errors: every code of the list comes back from a Status") {
   }
 }
 
+TEST_CASE("Errors: the reason is gRPC's last word") {
+  const auto reason = [](const char* text) {
+    return ReasonOf(grpc::Status(grpc::StatusCode::UNAVAILABLE, text));
+  };
+  CHECK(reason("failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:7399: "
+               "Failed to connect to remote host: Connection refused") == "Connection refused");
+  CHECK(reason("failed to connect to all addresses; last error: timed out") == "timed out");
+  CHECK(reason("Socket closed") == "Socket closed");
+}
+
 TEST_CASE("Errors: no error is OK in all forms") {
   CHECK(ToStatus(proto::ErrorInfo()).ok());
   CHECK(ToErrorInfo(base::OkStatus()).code() == 0);

@@ -276,11 +276,13 @@ TEST_CASE("Transfer: a peer's odd requests are answered") {
 TEST_CASE("Transfer: an unknown node and a daemon that has gone end in ObjectLost") {
   TwoNodes nodes;
   StoredLocation at = nodes.Put(1, 30 * kMiB);
+  std::string told;
   SECTION("unknown") {
     at.node = NodeNumber{9};
   }
   SECTION("gone") {
     nodes.server->Stop(0ms);
+    told = "daemon does not answer";
   }
   std::optional<Result> result;
   nodes.second.store.Pull(kReader, 1, at, [&](Result answer) { result = answer; });
@@ -293,6 +295,11 @@ TEST_CASE("Transfer: an unknown node and a daemon that has gone end in ObjectLos
   }
   REQUIRE(result.has_value());
   CHECK(ErrorCodeOf(result->status()) == ErrorCode::kObjectLost);
+  const std::string message(base::Message(result->status()));
+  CHECK_THAT(message, Catch::Contains(told));
+  for (const char* raw : {"ipv4:", "addresses", "UNKNOWN"}) {  // gRPC's own words
+    CHECK_THAT(message, !Catch::Contains(raw));
+  }
   CHECK(nodes.second.loop.RunUntil([&] { return nodes.second.store.used_bytes() == 0; }));
 }
 

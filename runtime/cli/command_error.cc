@@ -1,0 +1,107 @@
+#include "cli/command_error.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <CLI/CLI.hpp>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace rayx::cli {
+namespace {
+
+constexpr size_t kSlipsMax = 2;
+
+// Letters to insert, remove or replace, and neighbours to swap.
+size_t Distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> before;
+  std::vector<size_t> last(b.size() + 1);
+  std::iota(last.begin(), last.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    std::vector<size_t> row = {i};
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row.push_back(std::min({last[j] + 1, row[j - 1] + 1, replaced}));
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
+    }
+    before = std::exchange(last, std::move(row));
+  }
+  return last[b.size()];
+}
+
+std::vector<std::string> CommandsOf(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  return names;
+}
+
+std::vector<std::string> FlagsOf(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_group().empty()) continue;  // hidden
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+// Of what has to be said and was not: "WHAT: nodes, actors or jobs".
+std::string Missing(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_required() && option->count() == 0) {
+      return absl::StrCat(option->get_name(), " is missing: ", option->get_description());
+    }
+  }
+  return "";
+}
+
+std::string DidYouMean(const std::string& word, const std::vector<std::string>& candidates) {
+  const std::string nearest = Nearest(word, candidates);
+  return nearest.empty() ? "" : absl::StrCat("; did you mean '", nearest, "'?");
+}
+
+}  // namespace
+
+std::string Nearest(const std::string& word, const std::vector<std::string>& candidates) {
+  std::string nearest;
+  size_t nearest_distance = kSlipsMax + 1;
+  for (const std::string& candidate : candidates) {
+    size_t distance = Distance(word, candidate);
+    if (word.size() >= 2 && absl::StartsWith(candidate, word))
+      distance = std::min(distance, kSlipsMax);
+    if (distance >= nearest_distance || 2 * distance > candidate.size()) continue;
+    nearest = candidate;
+    nearest_distance = distance;
+  }
+  return nearest;
+}
+
+std::string Complaint(const CLI::App& app, const CLI::ParseError& error) {
+  const auto parsed = app.get_subcommands();
+  const bool of_command = !parsed.empty() && app.remaining().empty();
+  const CLI::App& command = of_command ? *parsed.front() : app;
+  const std::string name = of_command ? absl::StrCat("rayx ", command.get_name()) : "rayx";
+  const std::string help = absl::StrCat("`", name, " --help` says more.\n");
+  if (const std::string missing = Missing(command); !missing.empty()) {
+    return absl::StrCat(name, ": ", missing, "\n", help);
+  }
+  const std::vector<std::string> rest = command.remaining();
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr || rest.empty()) {
+    return absl::StrCat(name, ": ", error.what(), "\n", help);
+  }
+  const std::string& word = rest.front();
+  if (absl::StartsWith(word, "-")) {
+    const std::string flag = word.substr(0, word.find('='));
+    return absl::StrCat(name, ": unknown option '", flag, "'", DidYouMean(flag, FlagsOf(command)),
+                        "\n", help);
+  }
+  if (of_command) return absl::StrCat(name, ": unexpected argument '", word, "'\n", help);
+  const std::vector<std::string> commands = CommandsOf(app);
+  return absl::StrCat(name, ": unknown command '", word, "'", DidYouMean(word, commands),
+                      "\nThere are: ", absl::StrJoin(commands, ", "), ". ", help);
+}
+
+}  // namespace rayx::cli

@@ -1,0 +1,186 @@
+#include "cli/logs.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/fd.h"
+#include "cli/cluster.h"
+#include "cli/files.h"
+#include "cli/session.h"
+#include "cli/table.h"
+#include "model/ids.h"
+
+namespace rayx::cli {
+namespace {
+
+constexpr int kFollowMs = 200;
+
+int Fail(const base::Status& status) {
+  std::cerr << "rayx logs: " << base::Message(status) << "\n";
+  return 1;
+}
+
+// The folder whose logs are meant: of the session that runs, else of the newest one.
+base::StatusOr<std::string> LogsFolder() {
+  const std::string base = io::SessionBase();
+  for (const io::SessionInfo& session : io::ListSessions(base)) {
+    if (!session.embedded) return session.logs_folder();
+  }
+  std::string newest;
+  std::filesystem::file_time_type newest_time;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(base, error)) {
+    const auto logs = entry.path() / "logs";
+    const auto time = std::filesystem::last_write_time(logs, error);
+    if (error || (!newest.empty() && time < newest_time)) continue;
+    newest = logs;
+    newest_time = time;
+  }
+  if (newest.empty()) return absl::NotFoundError(absl::StrCat("no logs in ", base));
+  return newest;
+}
+
+// Of this VM's node, if its cluster runs and the logs are of it.
+base::StatusOr<proto::NodeState> OwnState(const std::string& folder) {
+  RAYX_ASSIGN_OR_RETURN(const auto cluster, Cluster::Connect());
+  if (cluster->session().logs_folder() != folder) return absl::NotFoundError("of the past");
+  return cluster->StateOf(cluster->session().node_number);
+}
+
+int ListLogs(const std::string& folder) {
+  const auto state = OwnState(folder);
+  Table table({"FILE", "BYTES", "WHO"});
+  std::vector<std::filesystem::directory_entry> files;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.is_regular_file(error)) files.push_back(entry);
+  }
+  std::sort(files.begin(), files.end());
+  for (const auto& file : files) {
+    const std::string name = file.path().filename();
+    table.Add({name, absl::StrCat(file.file_size(error)),
+               LogOwner(name, state.ok() ? &*state : nullptr)});
+  }
+  std::cout << folder << "\n";
+  table.Print(std::cout);
+  return 0;
+}
+
+int RemoteLogs(const LogOptions& options) {
+  const auto cluster = Cluster::Connect();
+  if (!cluster.ok()) return Fail(cluster.status());
+  const auto reply = (*cluster)->Logs(options.node, options.file, options.tail);
+  if (!reply.ok()) return Fail(reply.status());
+  if (reply->error().code() != 0) {
+    std::cerr << "rayx logs: " << reply->error().message() << "\n";
+    return 1;
+  }
+  for (const auto& line : reply->lines()) std::cout << Printable(line) << "\n";
+  if (!options.file.empty()) return 0;
+  const auto state = (*cluster)->StateOf(options.node);
+  Table table({"FILE", "WHO"});
+  for (const auto& file : reply->files()) {
+    table.Add({file, LogOwner(file, state.ok() ? &*state : nullptr)});
+  }
+  table.Print(std::cout);
+  return 0;
+}
+
+// Prints the whole lines that `text` has and takes them from it.
+void PrintLines(std::string& text) {
+  size_t begin = 0;
+  for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    std::cout << Printable(text.substr(begin, end - begin)) << "\n";
+  }
+  text.erase(0, begin);
+  std::cout.flush();
+}
+
+// All that is there to be read.
+void ReadOn(int fd, std::string& text) {
+  char buffer[16 * 1024];
+  while (true) {
+    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text.append(buffer, static_cast<size_t>(n));
+  }
+}
+
+void KeepLast(size_t lines, std::string& text) {
+  auto there = static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+  size_t begin = 0;
+  for (; there > lines; --there) begin = text.find('\n', begin) + 1;
+  text.erase(0, begin);
+}
+
+int Follow(const std::string& path, size_t tail) {
+  base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text;
+  if (fd) ReadOn(fd.get(), text);
+  KeepLast(tail, text);
+  struct stat here = {};
+  struct stat there = {};
+  while (fd && ::fstat(fd.get(), &here) == 0 && here.st_nlink > 0) {
+    ReadOn(fd.get(), text);
+    PrintLines(text);
+    // A full file is renamed and a new one begun under its name.
+    if (::stat(path.c_str(), &there) == 0 && there.st_ino != here.st_ino) {
+      ReadOn(fd.get(), text);
+      fd.Reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      continue;
+    }
+    ::poll(nullptr, 0, kFollowMs);
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::string LogOwner(const std::string& file, const proto::NodeState* state) {
+  const std::string name = file.substr(0, file.find('.'));
+  if (name == "node") return "node daemon";
+  const std::vector<std::string> parts = absl::StrSplit(name, '-');
+  int pid = 0;
+  if (parts.size() != 2 || parts[0] != "worker" || !absl::SimpleAtoi(parts[1], &pid)) {
+    return parts[0];
+  }
+  if (state == nullptr) return "worker";
+  for (const auto& worker : state->workers()) {
+    if (worker.pid() != pid) continue;
+    return absl::StrCat(ToString(model::ProcessId{worker.process()}), " ", worker.state(),
+                        worker.title().empty() ? "" : ", ", worker.title());
+  }
+  return "worker, ended";
+}
+
+int RunLogs(const LogOptions& options) {
+  if (options.node != 0) return RemoteLogs(options);
+  const auto folder = LogsFolder();
+  if (!folder.ok()) return Fail(folder.status());
+  if (options.file.empty()) return ListLogs(*folder);
+  const std::string path = *folder + "/" + options.file;
+  std::error_code error;
+  if (options.file.find('/') != std::string::npos ||
+      !std::filesystem::is_regular_file(path, error)) {
+    return Fail(absl::NotFoundError(absl::StrCat("no log file \"", options.file, "\" in ", *folder,
+                                                 "; `rayx logs` lists them")));
+  }
+  if (options.follow) return Follow(path, options.tail);
+  for (const std::string& line : TailOf(path, options.tail)) std::cout << line << "\n";
+  return 0;
+}
+
+}  // namespace rayx::cli

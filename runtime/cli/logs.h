@@ -1,0 +1,29 @@
+// runtime/cli/logs.h
+//
+// `rayx logs`: which log files there are and whose, and what is in them.
+// Owner:    the command line.
+// Threads:  one.
+// Promises: exit code 0 only when all that was asked for is shown.
+// Limits:   whose file a worker's is, is known while its cluster runs and the worker lives.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "proto/node.pb.h"
+
+namespace rayx::cli {
+
+struct LogOptions {
+  std::string file;      // "" = list them
+  uint32_t tail = 1000;  // lines
+  uint32_t node = 0;     // 0 = this VM's session, the last one if none runs
+  bool follow = false;   // of this VM: print what is added until interrupted or the file is removed
+};
+int RunLogs(const LogOptions& options);
+
+// Whose log the file is: "head", "p1.3 actor, Counter::Add"; "worker, ended" when `state` does not
+// have it. `state` may be nullptr: nobody could be asked.
+std::string LogOwner(const std::string& file, const proto::NodeState* state);
+
+}  // namespace rayx::cli

@@ -1,0 +1,46 @@
+// Goal: a run beside others is told from one on a quiet machine. Method: made-up /proc/stat.
+#include "cli/microbenchmark/machine_load.h"
+
+#include <catch2/catch.hpp>
+
+namespace rayx::cli {
+namespace {
+
+using Catch::Matchers::Contains;
+
+// 100 ticks a second.
+CpuSeconds At(const std::string& line) {
+  const auto seconds = ParseCpuSeconds(line, 100);
+  REQUIRE(seconds.has_value());
+  return *seconds;
+}
+
+}  // namespace
+
+TEST_CASE("MachineLoad: the first line of /proc/stat, guests counted once") {
+  const CpuSeconds at = At("cpu  100 200 300 4000 500 10 20 30 100 0\ncpu0 1 2 3 4 5 6 7 8\n");
+  CHECK(at.busy == Approx(6.3));
+  CHECK(at.stolen == Approx(0.3));
+  CHECK(at.total == Approx(51.6));
+  CHECK_FALSE(ParseCpuSeconds("", 100).has_value());
+  CHECK_FALSE(ParseCpuSeconds("cpu 1 2 3", 100).has_value());
+  CHECK_FALSE(ParseCpuSeconds("intr 1 2 3 4 5 6 7 8", 100).has_value());
+}
+
+TEST_CASE("MachineLoad: others and a host that takes time are remarked, our own work is not") {
+  const CpuSeconds before = At("cpu 0 0 0 0 0 0 0 0");
+  CHECK(LoadRemark(before, At("cpu 900 0 100 1000 0 0 0 0"), 10).empty());
+  CHECK(LoadRemark(before, At("cpu 900 0 100 1000 0 0 0 0"), 9.5).empty());
+  CHECK_THAT(LoadRemark(before, At("cpu 900 0 100 1000 0 0 0 0"), 4), Contains("others used 30 %"));
+  CHECK_THAT(LoadRemark(before, At("cpu 900 0 0 1000 0 0 0 100"), 9), Contains("took 5 %"));
+  CHECK(LoadRemark(before, before, 1).empty());
+}
+
+TEST_CASE("MachineLoad: this machine can be asked") {
+  const auto now = ReadCpuSeconds();
+  REQUIRE(now.has_value());
+  CHECK(now->total > 0);
+  CHECK(OwnCpuSeconds() >= 0);
+}
+
+}  // namespace rayx::cli
