@@ -19,8 +19,9 @@
 # DEPS are modules (checked against layers.txt; `public`, `proto_local`, `proto_services` and
 # `torch` are names like any other), LIBS are targets of third_party/dependencies.cmake. DEPS and
 # LIBS pass on to whoever depends on the module. A module without SOURCES has headers only.
-# Tests may use every module. LABELS default to the name of the folder under tests/. Tests labelled
-# `unit` or `sanitize` are the ones that also run under the sanitizers.
+# Tests may use every module. LABELS default to the name of the folder under tests/. Those labelled
+# `unit` also run under AddressSanitizer, those labelled `threads` under ThreadSanitizer, those
+# labelled `sanitize` under both.
 #
 # One module alone: `ninja -C build/release rayx_shm shm_segment_test`. A second build folder beside
 # the first: `cmake --preset release -B build/mine`.
@@ -94,6 +95,7 @@ function(rayx_module name)
     add_library(rayx_${name} STATIC ${arg_SOURCES})
     set(scope PUBLIC)
     target_link_libraries(rayx_${name} PRIVATE rayx_warnings)
+    rayx_module_pch(rayx_${name} ${arg_DEPS})
   else()
     add_library(rayx_${name} INTERFACE)
     set(scope INTERFACE)
@@ -103,6 +105,19 @@ function(rayx_module name)
   target_link_libraries(rayx_${name} ${scope} ${deps} ${arg_LIBS} Threads::Threads)
   if(RAYX_TESTS AND arg_SOURCES AND NOT RAYX_SANITIZE)
     rayx_link_test(${name})
+  endif()
+endfunction()
+
+# The precompiled header that fits a module with these dependencies.
+function(rayx_module_pch target)
+  if(target STREQUAL "rayx_torch")
+    return()  # it has LibTorch's
+  elseif("proto_services" IN_LIST ARGN)
+    rayx_use_pch(${target} rayx_services_pch)
+  elseif("proto_local" IN_LIST ARGN)
+    rayx_use_pch(${target} rayx_messages_pch)
+  else()
+    rayx_use_pch(${target} rayx_plain_pch)
   endif()
 endfunction()
 
@@ -120,46 +135,68 @@ function(rayx_link_test name)
 endfunction()
 
 # rayx_test(<name> SOURCES ... [DEPS modules...] [LIBS targets...] [LABELS ...] [TIMEOUT seconds]
-#           [ENVIRONMENT NAME=value...] [SERIAL] [NO_MAIN])
-# SERIAL: never beside another test. NO_MAIN: the sources bring their own main.
+#           [ENVIRONMENT NAME=value...] [SERIAL] [NO_MAIN] [THREADS])
+# SERIAL: never beside another test. NO_MAIN: the sources bring their own main. THREADS: the label
+# `threads` beside the others, for what has several threads of our own and little of libraries'.
 function(rayx_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL;NO_MAIN" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS;ENVIRONMENT")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL;NO_MAIN;THREADS" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS;ENVIRONMENT")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
     message(FATAL_ERROR "rayx_test(${name}): no SOURCES or unknown ${arg_UNPARSED_ARGUMENTS}")
   endif()
   rayx_module_targets(deps ${arg_DEPS})
   add_executable(${name} ${arg_SOURCES})
   set_target_properties(${name} PROPERTIES
-    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/tests PCH_WARN_INVALID OFF)
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/tests)
   target_include_directories(${name} PRIVATE ${RAYX_RUNTIME_DIR} ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE rayx_warnings ${deps} ${arg_LIBS} Threads::Threads)
   if(NOT arg_NO_MAIN)
     target_link_libraries(${name} PRIVATE rayx_test_main)
-    target_precompile_headers(${name} REUSE_FROM rayx_test_pch)
-    target_compile_options(${name} PRIVATE -fpch-preprocess)
+    set(pch rayx_test_plain_pch)
+    foreach(module rpc head node store cli)
+      if(module IN_LIST arg_DEPS)
+        set(pch rayx_test_services_pch)
+      endif()
+    endforeach()
+    rayx_use_pch(${name} ${pch})
   endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
-  endif()
-  if(RAYX_SANITIZE)
-    math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 4")
-    list(APPEND arg_ENVIRONMENT
-      "UBSAN_OPTIONS=print_stacktrace=1"
-      "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan_suppressions.txt")
   endif()
   if(NOT arg_LABELS)
     file(RELATIVE_PATH arg_LABELS ${CMAKE_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
     string(REGEX REPLACE "/.*" "" arg_LABELS "${arg_LABELS}")
   endif()
+  if(arg_THREADS)
+    list(APPEND arg_LABELS threads)
+  endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENVIRONMENT}")
-  if("unit" IN_LIST arg_LABELS OR "sanitize" IN_LIST arg_LABELS)
-    add_dependencies(rayx_sanitizer_tests ${name})
-  endif()
+  rayx_sanitized(${name})
   if(arg_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()
+endfunction()
+
+# rayx_sanitized(<test>): after its properties are set. If a sanitizer of this build runs one of the
+# test's labels, tests/run builds it, with more time and the sanitizer's options.
+function(rayx_sanitized name)
+  set(own unit)
+  if(RAYX_SANITIZE STREQUAL "thread")
+    set(own threads)
+  endif()
+  get_test_property(${name} LABELS labels)
+  if(NOT RAYX_SANITIZE OR NOT (own IN_LIST labels OR "sanitize" IN_LIST labels))
+    return()
+  endif()
+  add_dependencies(rayx_sanitizer_tests ${name})
+  get_test_property(${name} TIMEOUT timeout)
+  math(EXPR timeout "${timeout} * 4")
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout})
+  set(suppressions ${CMAKE_SOURCE_DIR}/tests/tsan_suppressions.txt)
+  # halt_on_error: a race in any process of a cluster, not only in the test's own, ends in red.
+  set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=halt_on_error=1:suppressions=${suppressions}")
 endfunction()
 
 # rayx_executable(<name> SOURCES ... [FOLDER folder] [LIBS targets...]): a program written against
@@ -190,9 +227,7 @@ endfunction()
 # the one precompiled header.
 function(rayx_use_torch_pch target)
   target_link_libraries(${target} PRIVATE rayx_torch_dep)
-  set_target_properties(${target} PROPERTIES PCH_WARN_INVALID OFF)
-  target_precompile_headers(${target} REUSE_FROM rayx_torch_pch)
-  target_compile_options(${target} PRIVATE -fpch-preprocess)
+  rayx_use_pch(${target} rayx_torch_pch)
 endfunction()
 
 # rayx_link_whole(<target> <static library>...): links every object of a static library, so that

@@ -240,7 +240,7 @@ TEST_CASE("one VM: recursion 200 deep with one CPU returns") {
   CHECK(*rayx::Task<&user::Recurse>().Remote(200).Get(60'000) == 200);
 }
 
-TEST_CASE("one VM: recursion that no stack can hold fails and says how deep it was") {
+TEST_CASE("one VM: recursion that no stack can hold fails and says how deep it was", "[deep]") {
   Cluster cluster(1);
   CHECK_THROWS_WITH(rayx::Task<&user::RecurseWide>().Remote(300).Get(60'000),
                     Catch::Contains("nested"));

@@ -77,7 +77,9 @@ class LoopbackSource final : public ChunkSource {
       if (act == Act::kShortChunk) bytes = bytes.first(bytes.size() - 1);
       const auto place = sink.Place(act == Act::kBeyond ? object.size() : at, bytes.size());
       if (place.empty()) return sink.OnDone(FetchOutcome::kBroken, "refused");
-      REQUIRE(place.size() == bytes.size());
+      if (place.size() != bytes.size()) {  // not Catch's assertion: they are for one thread
+        return sink.OnDone(FetchOutcome::kLost, "a place of another size than the chunk");
+      }
       std::memcpy(place.data(), bytes.data(), bytes.size());
       sink.OnPlaced();
       ++chunks;
