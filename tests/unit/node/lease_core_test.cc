@@ -28,7 +28,7 @@ LeaseRequest Request(ProcessId owner, uint64_t id, double cpus = 1, std::string 
   request.job = JobId{1};
   request.resources = Cpus(cpus);
   request.class_key = std::move(class_key);
-  request.program_key = "p";
+  request.program_key = std::string("p");  // of a literal GCC 12 warns without a cause (PR 105329)
   request.asking = kSelf;
   return request;
 }
