@@ -26,7 +26,8 @@ namespace rayx::client {
 class ClusterClient;
 
 inline constexpr size_t kTaskStackBytes = 64u << 20;
-inline constexpr size_t kStackReserveBytes = 1u << 20;
+// What a call finds at least when it begins: the stack of an ordinary Linux thread.
+inline constexpr size_t kStackReserveBytes = 8u << 20;
 
 class Executor {
  public:

@@ -66,9 +66,9 @@ int Recurse(int depth) {
 int NineWhenTold(const std::string& key) {
   return rayx::KeyValue::Wait({key}, 60'000) ? 9 : 0;
 }
-// As Recurse, with 2 MiB of stack a level.
+// As Recurse, with 6 MiB of stack a level: as much as a thread's ordinary stack lets it have.
 int RecurseWide(int depth) {
-  volatile char frame[2u << 20];
+  volatile char frame[6u << 20];
   frame[0] = 1;
   frame[sizeof frame - 1] = 1;
   if (depth == 0) return frame[0] - 1;
