@@ -52,9 +52,9 @@ base::Status WhyNone(const std::string& base) {
                    "; start one with `rayx start --head`. Tried: ", absl::StrJoin(problems, "; ")));
 }
 
-rpc::CallOptions Quick() {
+rpc::CallOptions Within(std::chrono::milliseconds wait) {
   rpc::CallOptions options;
-  options.deadline = std::chrono::milliseconds(5000);
+  options.deadline = wait;
   return options;
 }
 
@@ -80,8 +80,8 @@ base::StatusOr<std::unique_ptr<Cluster>> Cluster::Connect() {
       new Cluster(std::move(sessions[0]), rpc::ClientCredentials(join), head));
 }
 
-base::StatusOr<proto::StatusReply> Cluster::Status() {
-  auto reply = head_.CallAndWait(rpc::kHeadStatus, proto::StatusRequest(), Quick());
+base::StatusOr<proto::StatusReply> Cluster::Status(std::chrono::milliseconds wait) {
+  auto reply = head_.CallAndWait(rpc::kHeadStatus, proto::StatusRequest(), Within(wait));
   if (reply.ok()) return reply;
   return base::Status(reply.status().code(),
                       absl::StrCat("the head does not answer: ", reply.status().message()));
@@ -100,9 +100,9 @@ base::StatusOr<std::vector<proto::NodeState>> Cluster::NodeStates(
   for (const proto::NodeInfo& node : status.nodes()) {
     if (!node.alive()) continue;
     auto channel = NodeChannel(node);
-    auto state = channel.ok()
-                     ? (*channel)->CallAndWait(rpc::kNodeState, proto::NodeStateRequest(), Quick())
-                     : base::StatusOr<proto::NodeState>(channel.status());
+    auto state = channel.ok() ? (*channel)->CallAndWait(rpc::kNodeState, proto::NodeStateRequest(),
+                                                        Within(kAnswerWait))
+                              : base::StatusOr<proto::NodeState>(channel.status());
     if (state.ok()) {
       *state->mutable_node() = node;
       states.push_back(*std::move(state));
@@ -113,8 +113,9 @@ base::StatusOr<std::vector<proto::NodeState>> Cluster::NodeStates(
   return states;
 }
 
-base::StatusOr<std::unique_ptr<rpc::RpcChannel>> Cluster::NodeChannel(uint32_t number) {
-  RAYX_ASSIGN_OR_RETURN(const proto::StatusReply status, Status());
+base::StatusOr<std::unique_ptr<rpc::RpcChannel>> Cluster::NodeChannel(
+    uint32_t number, std::chrono::milliseconds wait) {
+  RAYX_ASSIGN_OR_RETURN(const proto::StatusReply status, Status(wait));
   for (const proto::NodeInfo& node : status.nodes()) {
     if (node.number() != number) continue;
     if (node.alive()) return NodeChannel(node);
@@ -125,18 +126,18 @@ base::StatusOr<std::unique_ptr<rpc::RpcChannel>> Cluster::NodeChannel(uint32_t n
       absl::StrCat("the cluster has no node ", ToString(model::NodeNumber{number})));
 }
 
-base::StatusOr<proto::NodeState> Cluster::StateOf(uint32_t node) {
-  RAYX_ASSIGN_OR_RETURN(const auto channel, NodeChannel(node));
-  return channel->CallAndWait(rpc::kNodeState, proto::NodeStateRequest(), Quick());
+base::StatusOr<proto::NodeState> Cluster::StateOf(uint32_t node, std::chrono::milliseconds wait) {
+  RAYX_ASSIGN_OR_RETURN(const auto channel, NodeChannel(node, wait));
+  return channel->CallAndWait(rpc::kNodeState, proto::NodeStateRequest(), Within(wait));
 }
 
 base::StatusOr<proto::LogReply> Cluster::Logs(uint32_t node, const std::string& file,
                                               uint32_t tail_lines) {
-  RAYX_ASSIGN_OR_RETURN(const auto channel, NodeChannel(node));
+  RAYX_ASSIGN_OR_RETURN(const auto channel, NodeChannel(node, kAnswerWait));
   proto::LogRequest request;
   request.set_file(file);
   request.set_tail_lines(tail_lines);
-  return channel->CallAndWait(rpc::kNodeLogs, request, Quick());
+  return channel->CallAndWait(rpc::kNodeLogs, request, Within(kAnswerWait));
 }
 
 }  // namespace rayx::cli

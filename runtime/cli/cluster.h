@@ -7,6 +7,7 @@
 //           does not answer.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,23 +20,29 @@
 
 namespace rayx::cli {
 
+// A daemon that works answers within it.
+constexpr std::chrono::milliseconds kAnswerWait(5000);
+
 class Cluster {
  public:
   // Of this user's running session.
   static base::StatusOr<std::unique_ptr<Cluster>> Connect();
 
   const io::SessionInfo& session() const { return session_; }
-  base::StatusOr<proto::StatusReply> Status();
+  base::StatusOr<proto::StatusReply> Status(std::chrono::milliseconds wait = kAnswerWait);
   // Of every live node; what could not be asked is told in `problems`.
   base::StatusOr<std::vector<proto::NodeState>> NodeStates(std::vector<std::string>& problems);
-  base::StatusOr<proto::NodeState> StateOf(uint32_t node);
+  // Asks the head where the node is, then the node: twice `wait` at most.
+  base::StatusOr<proto::NodeState> StateOf(uint32_t node,
+                                           std::chrono::milliseconds wait = kAnswerWait);
   base::StatusOr<proto::LogReply> Logs(uint32_t node, const std::string& file, uint32_t tail_lines);
 
  private:
   Cluster(io::SessionInfo session, rpc::ClusterCredentials credentials, const io::Address& head);
   base::StatusOr<std::unique_ptr<rpc::RpcChannel>> NodeChannel(const proto::NodeInfo& node) const;
   // Of a live node.
-  base::StatusOr<std::unique_ptr<rpc::RpcChannel>> NodeChannel(uint32_t number);
+  base::StatusOr<std::unique_ptr<rpc::RpcChannel>> NodeChannel(uint32_t number,
+                                                               std::chrono::milliseconds wait);
 
   const io::SessionInfo session_;
   const rpc::ClusterCredentials credentials_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -85,19 +86,21 @@ std::string Complaint(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = of_command ? *parsed.front() : app;
   const std::string name = of_command ? absl::StrCat("rayx ", command.get_name()) : "rayx";
   const std::string help = absl::StrCat("`", name, " --help` says more.\n");
-  if (const std::string missing = Missing(command); !missing.empty()) {
-    return absl::StrCat(name, ": ", missing, "\n", help);
-  }
   const std::vector<std::string> rest = command.remaining();
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr || rest.empty()) {
-    return absl::StrCat(name, ": ", error.what(), "\n", help);
-  }
-  const std::string& word = rest.front();
-  if (absl::StartsWith(word, "-")) {
+  // First: what else is wrong may come of it, as a flag's value that is taken for another argument.
+  for (const std::string& word : rest) {
+    if (!absl::StartsWith(word, "-")) continue;
     const std::string flag = word.substr(0, word.find('='));
     return absl::StrCat(name, ": unknown option '", flag, "'", DidYouMean(flag, FlagsOf(command)),
                         "\n", help);
   }
+  if (const std::string missing = Missing(command); !missing.empty()) {
+    return absl::StrCat(name, ": ", missing, "\n", help);
+  }
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr || rest.empty()) {
+    return absl::StrCat(name, ": ", error.what(), "\n", help);
+  }
+  const std::string& word = rest.front();
   if (of_command) return absl::StrCat(name, ": unexpected argument '", word, "'\n", help);
   const std::vector<std::string> commands = CommandsOf(app);
   return absl::StrCat(name, ": unknown command '", word, "'", DidYouMean(word, commands),

@@ -17,7 +17,7 @@ class ParseError;
 namespace rayx::cli {
 
 // The candidate that `word` is a slip of: at most two letters off and at least half of it right, or
-// begun by it; "" when there is none.
+// begun by it (a word of two letters or more, a candidate of four or more); "" when there is none.
 std::string Nearest(const std::string& word, const std::vector<std::string>& candidates);
 
 // Several lines, each with its end.

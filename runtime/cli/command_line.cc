@@ -143,6 +143,10 @@ void AddList(CLI::App& app, Given& given) {
       ->option_text(kNoType);
   list->add_flag("--all", given.list.all, "Dead actors too (JSON always has them)");
   AddFormat(list, given);
+  list->final_callback([&wanted = given.list] {
+    if (!wanted.all || wanted.what == "actors") return;
+    throw CLI::ValidationError("--all", "only of actors, not of " + wanted.what);
+  });
 }
 
 void AddLogs(CLI::App& app, Given& given) {

@@ -18,7 +18,6 @@ namespace rayx::cli {
 namespace {
 
 constexpr size_t kFileBytesMax = 1024 * 1024;
-constexpr off_t kTailBytesMax = 256 * 1024;
 
 base::Status Failed(const std::string& path, const char* what) {
   const std::string text = absl::StrCat(path, ": ", what, ": ", std::strerror(errno));

@@ -3,8 +3,10 @@
 // Small files of the session folder.
 // Owner:    no state.      Threads: any.
 // Promises: errors name the path; writing is atomic, mode 0600; reading is bounded.
-// Limits:   ReadFile 1 MiB; TailOf reads at most 256 KiB from the end.
+// Limits:   ReadFile 1 MiB; TailOf reads at most kTailBytesMax from the end.
 #pragma once
+
+#include <sys/types.h>
 
 #include <string>
 #include <vector>
@@ -12,6 +14,8 @@
 #include "base/status.h"
 
 namespace rayx::cli {
+
+constexpr off_t kTailBytesMax = 256 * 1024;
 
 base::StatusOr<std::string> ReadFile(const std::string& path);
 base::Status WriteFile(const std::string& path, const std::string& contents);

@@ -7,11 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -20,16 +21,24 @@
 #include "cli/files.h"
 #include "cli/session.h"
 #include "cli/table.h"
+#include "io/session_folder.h"
 #include "model/ids.h"
 
 namespace rayx::cli {
 namespace {
 
 constexpr int kFollowMs = 200;
+// Of the head and of the node each: logs are looked at when a daemon hangs.
+constexpr std::chrono::milliseconds kOwnerWait(1000);
 
 int Fail(const base::Status& status) {
   std::cerr << "rayx logs: " << base::Message(status) << "\n";
   return 1;
+}
+
+// stopped.json lies beside the logs and is none.
+bool IsLog(const std::string& file) {
+  return !file.ends_with(".json");
 }
 
 // The folder whose logs are meant: of the session that runs, else of the newest one.
@@ -56,7 +65,7 @@ base::StatusOr<std::string> LogsFolder() {
 base::StatusOr<proto::NodeState> OwnState(const std::string& folder) {
   RAYX_ASSIGN_OR_RETURN(const auto cluster, Cluster::Connect());
   if (cluster->session().logs_folder() != folder) return absl::NotFoundError("of the past");
-  return cluster->StateOf(cluster->session().node_number);
+  return cluster->StateOf(cluster->session().node_number, kOwnerWait);
 }
 
 int ListLogs(const std::string& folder) {
@@ -65,7 +74,7 @@ int ListLogs(const std::string& folder) {
   std::vector<std::filesystem::directory_entry> files;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.is_regular_file(error)) files.push_back(entry);
+    if (entry.is_regular_file(error) && IsLog(entry.path().filename())) files.push_back(entry);
   }
   std::sort(files.begin(), files.end());
   for (const auto& file : files) {
@@ -92,7 +101,7 @@ int RemoteLogs(const LogOptions& options) {
   const auto state = (*cluster)->StateOf(options.node);
   Table table({"FILE", "WHO"});
   for (const auto& file : reply->files()) {
-    table.Add({file, LogOwner(file, state.ok() ? &*state : nullptr)});
+    if (IsLog(file)) table.Add({file, LogOwner(file, state.ok() ? &*state : nullptr)});
   }
   table.Print(std::cout);
   return 0;
@@ -128,23 +137,31 @@ void KeepLast(size_t lines, std::string& text) {
 
 int Follow(const std::string& path, size_t tail) {
   base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::string text;
-  if (fd) ReadOn(fd.get(), text);
-  KeepLast(tail, text);
   struct stat here = {};
   struct stat there = {};
-  while (fd && ::fstat(fd.get(), &here) == 0 && here.st_nlink > 0) {
+  std::string text;
+  if (fd && ::fstat(fd.get(), &here) == 0) {
+    ::lseek(fd.get(), std::max<off_t>(0, here.st_size - kTailBytesMax), SEEK_SET);
     ReadOn(fd.get(), text);
-    PrintLines(text);
-    // A full file is renamed and a new one begun under its name.
-    if (::stat(path.c_str(), &there) == 0 && there.st_ino != here.st_ino) {
-      ReadOn(fd.get(), text);
-      fd.Reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-      continue;
-    }
-    ::poll(nullptr, 0, kFollowMs);
+    KeepLast(tail, text);
   }
-  return 0;
+  while (fd && ::fstat(fd.get(), &here) == 0) {
+    // Looked at before reading, so that the last words of a file that is left are read.
+    const bool named = ::stat(path.c_str(), &there) == 0;
+    const bool removed = !named && here.st_nlink == 0;
+    ReadOn(fd.get(), text);
+    if (removed && !text.empty() && !text.ends_with('\n')) text += '\n';
+    PrintLines(text);
+    if (!std::cout) return Fail(absl::UnavailableError("standard output takes nothing more"));
+    if (removed) return 0;
+    if (named && there.st_ino != here.st_ino) {
+      // A full file is renamed and a new one begun under its name.
+      fd.Reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    } else {
+      ::poll(nullptr, 0, kFollowMs);
+    }
+  }
+  return Fail(absl::UnavailableError(absl::StrCat(path, ": ", std::strerror(errno))));
 }
 
 }  // namespace
@@ -179,6 +196,9 @@ int RunLogs(const LogOptions& options) {
                                                  "; `rayx logs` lists them")));
   }
   if (options.follow) return Follow(path, options.tail);
+  if (::access(path.c_str(), R_OK) != 0) {
+    return Fail(absl::UnavailableError(absl::StrCat(path, ": ", std::strerror(errno))));
+  }
   for (const std::string& line : TailOf(path, options.tail)) std::cout << line << "\n";
   return 0;
 }

@@ -4,7 +4,10 @@
 // Owner:    the command line.
 // Threads:  one.
 // Promises: exit code 0 only when all that was asked for is shown.
-// Limits:   whose file a worker's is, is known while its cluster runs and the worker lives.
+// Limits:   whose file a worker's is, is known while its cluster runs and the worker lives, and is
+//           asked for 2 s at most. --follow looks five times a second: a file that is begun and
+//           full between two looks is not shown; a line is shown once its end is written or the
+//           file is removed.
 #pragma once
 
 #include <cstdint>

@@ -3,8 +3,8 @@
 // The life of session folders on this VM: made, found again after a crash, cleaned.
 // Owner:    the command line and the supervisor.
 // Threads:  any (no state).
-// Promises: nothing of a session is left after CleanFolder but its logs (and, when
-//           asked, what tells why it ended); processes are signalled by
+// Promises: nothing of a session is left after CleanFolder but logs/ with its logs and the record
+//           of its stop (and, when asked, what tells why it ended); processes are signalled by
 //           pidfd and only after their start time was compared, never by a recycled pid; old logs
 //           are bounded.
 #pragma once
@@ -32,7 +32,8 @@ struct Ending {
 base::Status WriteEnding(const std::string& folder, const Ending& ending);
 base::StatusOr<Ending> ReadEnding(const std::string& folder);
 
-// That a session was stopped in good order: logs/stopped.json, which is kept as long as its logs.
+// That somebody stopped a session, or cleaned up after it, and nothing of it runs any more:
+// logs/stopped.json, which is kept as long as its logs.
 struct StopRecord {
   std::string head_address;
   int64_t unix_ms = 0;

@@ -22,7 +22,7 @@ int Fail(const char* command, const base::Status& status, bool json) {
   return 1;
 }
 
-std::string OfAlive(const proto::NodeInfo& node, std::string number) {
+std::string OfAlive(const proto::NodeInfo& node, const std::string& number) {
   return node.alive() ? number : "-";
 }
 
@@ -175,9 +175,11 @@ void PrintPending(const proto::StatusReply& status) {
   std::map<std::string, int> pending;
   for (const auto& actor : status.actors()) {
     if (!IsPending(actor)) continue;
+    const std::string placed = "its worker starts or its constructor runs";
+    const std::string no_cause = actor.node() != 0 ? placed : "waits for its placement";
     const std::string cause = actor.cause().message();
     ++pending[absl::StrCat(actor.class_name(), ", ", StateName(actor.state()), ": ",
-                           cause.empty() ? "its worker starts or its constructor runs" : cause)];
+                           cause.empty() ? no_cause : cause)];
   }
   int lines = 0;
   for (const auto& [text, count] : pending) {

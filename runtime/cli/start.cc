@@ -205,7 +205,7 @@ void PrintStarted(const StartPlan& plan, const io::StartAnswer& answer) {
             << (plan.insecure ? " --insecure" : "") << "\n";
 }
 
-// A join that failed although nothing is wrong with what was typed, as it seems.
+// For a join over loopback that failed, whatever the reason: another VM's head may have been meant.
 std::string JoinAdvice(const StartPlan& plan) {
   const auto head = io::ParseAddress(plan.head_address);
   if (plan.with_head || !head.ok() || !io::IsLoopback(head->ip)) return "";

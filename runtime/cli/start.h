@@ -4,8 +4,9 @@
 // and node serve.
 // Owner:    the command line.
 // Threads:  one.
-// Promises: exit code 0 only when all serves; else the reason on stderr (and on --ready-fd) and
-//           nothing left but logs.
+// Promises: exit code 0 only when all serves, io::kUsageExit when what was asked is wrong in
+//           itself, else 1; if not 0, the reason on stderr (and on --ready-fd) and nothing left
+//           but logs.
 #pragma once
 
 #include "cli/start_options.h"

@@ -26,7 +26,7 @@ bool Stop(const io::SessionInfo& session) {
   const bool orderly = AskSupervisor(session);
   const std::vector<int> left = EndProcesses(session);
   CleanFolder(session.folder, false);
-  if (!orderly) RecordStop(session);  // else the supervisor has
+  if (left.empty()) RecordStop(session);  // the supervisor has not if it was dead or had failed
   if (!left.empty()) {
     std::cerr << "rayx stop: could not end pid " << absl::StrJoin(left, ", ") << "\n";
     return false;

@@ -99,6 +99,10 @@ void ClusterClient::Stop() {
   }
   (void)::eventfd_write(eventfd_.get(), 1);
   if (attendant_.joinable()) attendant_.join();
+  if (!is_worker_) {
+    std::lock_guard lock(mutex_);
+    AwaitGoodbyeHeard();
+  }
   output_.Stop();
   std::shared_ptr<void> keep;
   {

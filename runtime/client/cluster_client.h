@@ -167,6 +167,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   void HandlePeerConnected(const proto::PeerConnected& message, std::vector<base::UniqueFd>& fds);
   void HandleSegment(const proto::SegmentAttached& message, std::vector<base::UniqueFd>& fds);
   void OnNoChannel(model::ProcessId process, const std::string& why);
+  void AwaitGoodbyeHeard();
   void OnDaemonLost(const std::string& why);
   void LoseCluster(const std::string& error);
   void PrintLogLines(const proto::LogLines& lines);
@@ -205,6 +206,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   std::condition_variable others_;  // user threads that wait while another polls
   bool polling_ = false;
   bool stopped_ = false;
+  bool goodbye_heard_ = false;
   bool resolved_any_ = false;
   DaemonLink daemon_;
   PeerLinks links_;

@@ -1,4 +1,5 @@
 // ClusterClient: the core's effects going out, and the daemon's messages coming in.
+#include <poll.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -12,6 +13,7 @@ namespace rayx::client {
 namespace {
 
 constexpr uint32_t kWatchTimeoutMs = 10'000;
+constexpr std::chrono::seconds kGoodbyeWait(2);
 
 }  // namespace
 
@@ -182,6 +184,9 @@ void ClusterClient::Handle(proto::DaemonMessage& message, std::vector<base::Uniq
         core_.OnObjectLeft(scheduling::FromWire(wire));
       }
       break;
+    case proto::DaemonMessage::kGoodbyeHeard:
+      goodbye_heard_ = true;
+      break;
     case proto::DaemonMessage::kNodeDied:
       core_.OnNodeDied(model::NodeNumber{message.node_died().node()}, message.node_died().reason(),
                        now);
@@ -317,6 +322,19 @@ void ClusterClient::OnNoChannel(model::ProcessId process, const std::string& why
   RAYX_LOG(kError) << text;  // a worker's last line, which its owners are told
   daemon_.Close();
   LoseCluster(EncodeError(ErrorCode::kOutOfMemory, text));
+}
+
+// The daemon sends before it what this node's workers had printed. A daemon that does not answer
+// holds nobody up for long.
+void ClusterClient::AwaitGoodbyeHeard() {
+  const auto deadline = std::chrono::steady_clock::now() + kGoodbyeWait;
+  while (daemon_.connected() && !goodbye_heard_) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    pollfd readable{daemon_.fd(), POLLIN, 0};
+    if (left.count() <= 0 || ::poll(&readable, 1, static_cast<int>(left.count())) == 0) return;
+    HandleDaemonPackets();
+  }
 }
 
 void ClusterClient::OnDaemonLost(const std::string& why) {

@@ -72,9 +72,14 @@ std::vector<std::string> Arguments(const Options& options, const std::string& ra
   return arguments;
 }
 
+// Of the system: none of the user's options is wrong.
+base::Status Failed(const std::string& what, int error) {
+  return base::MakeStatus(absl::StatusCode::kUnavailable, what + ": " + std::strerror(error));
+}
+
 base::Status MakePipe(base::UniqueFd& read, base::UniqueFd& write) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe");
+  if (::pipe2(ends, O_CLOEXEC) != 0) return Failed("pipe", errno);
   read.Reset(ends[0]);
   write.Reset(ends[1]);
   return base::OkStatus();
@@ -88,6 +93,7 @@ base::StatusOr<pid_t> SpawnStarter(const std::string& rayx, const Options& optio
   const base::UniqueFd high_ready(::fcntl(ready, F_DUPFD_CLOEXEC, 10));
   const base::UniqueFd high_life(::fcntl(life, F_DUPFD_CLOEXEC, 10));
   const base::UniqueFd high_output(::fcntl(output, F_DUPFD_CLOEXEC, 10));
+  if (!high_ready || !high_life || !high_output) return Failed("a descriptor's copy", errno);
   std::vector<std::string> arguments = Arguments(options, rayx, kReadyFd, kLifeFd);
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -104,7 +110,7 @@ base::StatusOr<pid_t> SpawnStarter(const std::string& rayx, const Options& optio
   // the page tables of all its memory.
   const int error = ::posix_spawn(&pid, rayx.c_str(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return absl::ErrnoToStatus(error, "cannot start " + rayx);
+  if (error != 0) return Failed("cannot start " + rayx, error);
   return pid;
 }
 
@@ -207,12 +213,18 @@ base::StatusOr<std::shared_ptr<EmbeddedCluster>> EmbeddedCluster::Start(const Op
   RAYX_RETURN_IF_ERROR(MakePipe(ready_read, ready_write));
   RAYX_RETURN_IF_ERROR(MakePipe(life_read, cluster->life_));
   const base::UniqueFd output(::memfd_create("start-output", MFD_CLOEXEC));
-  if (!output) return absl::ErrnoToStatus(errno, "memfd_create");
+  if (!output) return Failed("memfd_create", errno);
   RAYX_ASSIGN_OR_RETURN(cluster->starter_, SpawnStarter(rayx, options, ready_write.get(),
                                                         life_read.get(), output.get()));
   ready_write.Reset();
   life_read.Reset();
   cluster->starter_end_ = io::OpenPidfd(cluster->starter_);
+  if (!cluster->starter_end_) {
+    const int error = errno;
+    ::kill(cluster->starter_, SIGKILL);
+    ::waitpid(cluster->starter_, nullptr, 0);
+    return Failed("pidfd_open", error);
+  }
   const auto line = io::ReadLine(ready_read.get(), kStartTimeout);
   auto answer =
       line.ok() ? io::ParseStartAnswer(*line) : base::StatusOr<io::StartAnswer>(line.status());

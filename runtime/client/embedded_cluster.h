@@ -8,7 +8,7 @@
 // Promises: it ends by end-of-file on a pipe that only the driver holds, and when the driver's
 //           process is gone (its pid is handed over, because a user's fork keeps a pipe open). A
 //           start that fails says how the starter ended and what it printed: InvalidArgument when
-//           it refused an option, else Unavailable.
+//           it refused an option, NotFound without a `rayx`, else Unavailable.
 // Limits:   a start that takes longer than 30 s has failed.
 #pragma once
 

@@ -215,6 +215,8 @@ bool IsWorkerMode() {
 void RunWorkerMode(int argc, char** argv) {
   io::KeepArguments(argc, argv, io::TitleRoom::kEnvironment);
   ::signal(SIGINT, SIG_IGN);  // Ctrl-C at the driver's terminal is the driver's
+  // A pipe's output would come in pieces of 4 KiB, long after the task that printed it.
+  ::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   base::UniqueFd fd(worker_fd);
   if (is_zygote) RunZygote(std::move(fd));
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);

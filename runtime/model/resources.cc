@@ -1,5 +1,6 @@
 #include "model/resources.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <cstdio>
@@ -87,7 +88,7 @@ std::string ResourceSet::Missing(const ResourceSet& demand) const {
   for (const auto& [name, units] : demand.units_) {
     if (Get(name) >= units) continue;
     if (!text.empty()) text += ", ";
-    text += name + ": needs " + Amount(units) + ", has " + Amount(Get(name));
+    text += name + ": needs " + Amount(units) + ", has " + Amount(std::max<int64_t>(Get(name), 0));
   }
   return text;
 }

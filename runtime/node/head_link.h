@@ -6,8 +6,9 @@
 // Promises: every callback comes once, by its deadline, on the loop; none after Stop. The head
 //           counts as lost when no heartbeat sent within the last `lost_after` was acknowledged, or
 //           when it says that this node was declared dead; told once. Time in which this process
-//           itself did not run (it was stopped, the VM suspended) does not count: its first act
-//           after a pause is a heartbeat, and the head's answer says whether it was missed.
+//           itself did not run (it was stopped, the VM suspended) does not count: its next
+//           heartbeat tells the head, whose answer says whether it was missed. (A loop that is late
+//           by a second each time never judges.)
 #pragma once
 
 #include <functional>

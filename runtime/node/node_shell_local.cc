@@ -100,11 +100,25 @@ void NodeShell::OnMessage(LocalProcess& process, const proto::ClientMessage& mes
     case proto::ClientMessage::kHeadRequest:
       return OnHeadRequest(process, message.head_request());
     case proto::ClientMessage::kGoodbye:
-      process.said_goodbye = true;
-      return;
+      return OnGoodbye(process);
     default:
       return;  // a Hello again, or a message of a later version
   }
+}
+
+// What its tasks printed before their results is for the driver's terminal, which is about to go.
+// Lines of other nodes that are still on their way are in the files there.
+void NodeShell::OnGoodbye(LocalProcess& process) {
+  process.said_goodbye = true;
+  if (process.role != proto::DRIVER) return;
+  for (const auto& [id, other] : table_->all()) {
+    if (other->role == proto::WORKER && other->job == process.job) {
+      starter_->CatchUpOutput(other->start);
+    }
+  }
+  proto::DaemonMessage heard;
+  heard.mutable_goodbye_heard();
+  table_->Send(process, heard);
 }
 
 void NodeShell::OnLeaseRequest(LocalProcess& process, const proto::LeaseRequest& wire) {

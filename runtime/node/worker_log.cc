@@ -52,18 +52,32 @@ bool WorkerLog::ReadSome(bool is_stderr, model::TimePoint now) {
   return true;
 }
 
+// A grandchild may hold the pipe open and go on writing: what is there now, and no more.
+void WorkerLog::TakePresent(bool is_stderr, std::vector<std::string>& lines) {
+  char buffer[kReadBytesMax];
+  for (int reads = 0; reads < 16; ++reads) {
+    const ssize_t size = ::read(fd(is_stderr), buffer, sizeof buffer);
+    if (size <= 0) break;
+    Take(is_stderr, buffer, static_cast<size_t>(size), lines);
+  }
+}
+
+void WorkerLog::CatchUp(model::TimePoint now) {
+  for (const bool is_stderr : {false, true}) {
+    if (fd(is_stderr) < 0) continue;
+    std::vector<std::string> lines;
+    TakePresent(is_stderr, lines);
+    Deliver(is_stderr, std::move(lines), now);
+  }
+  SayNotShown();
+}
+
 void WorkerLog::Finish(model::TimePoint now) {
   for (const bool is_stderr : {false, true}) {
     Stream& stream = streams_[is_stderr ? 1 : 0];
     if (!stream.fd) continue;
-    // A grandchild may hold the pipe open and go on writing: what is there now, and no more.
-    char buffer[kReadBytesMax];
     std::vector<std::string> lines;
-    for (int reads = 0; reads < 16; ++reads) {
-      const ssize_t size = ::read(stream.fd.get(), buffer, sizeof buffer);
-      if (size <= 0) break;
-      Take(is_stderr, buffer, static_cast<size_t>(size), lines);
-    }
+    TakePresent(is_stderr, lines);
     if (!stream.partial.empty()) {
       lines.push_back(std::move(stream.partial));
       stream.partial.clear();

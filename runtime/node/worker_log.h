@@ -37,6 +37,8 @@ class WorkerLog {
   int fd(bool is_stderr) const { return streams_[is_stderr ? 1 : 0].fd.get(); }
   // Reads what is there, at most a fixed amount. False at end-of-file, once: stop watching it.
   bool ReadSome(bool is_stderr, model::TimePoint now);
+  // Passes on what is in the pipes now, a bounded amount, and says what was not shown.
+  void CatchUp(model::TimePoint now);
   // Several times a second: says what was not shown.
   void Tick(model::TimePoint now);
   // After the process's end: reads the rest and passes on a last line without its newline.
@@ -54,6 +56,7 @@ class WorkerLog {
   };
   void Take(bool is_stderr, const char* bytes, size_t size, std::vector<std::string>& lines);
   void Deliver(bool is_stderr, std::vector<std::string> lines, model::TimePoint now);
+  void TakePresent(bool is_stderr, std::vector<std::string>& lines);
   void SayNotShown();
   std::string WhereFiled() const;
   void WriteFile(const std::string& text);

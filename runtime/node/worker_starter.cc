@@ -412,6 +412,10 @@ std::vector<std::string> WorkerStarter::LastLines(StartId start) const {
   return it == logs_.end() ? std::vector<std::string>{} : it->second->LastLines();
 }
 
+void WorkerStarter::CatchUpOutput(StartId start) {
+  if (auto it = logs_.find(start); it != logs_.end()) it->second->CatchUp(loop_.Now());
+}
+
 void WorkerStarter::FinishOutput(StartId start) {
   auto it = logs_.find(start);
   if (it == logs_.end()) return;

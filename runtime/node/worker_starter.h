@@ -61,7 +61,8 @@ class WorkerStarter {
 
   // The output of a started worker is read until its process is gone.
   std::vector<std::string> LastLines(StartId start) const;
-  void FinishOutput(StartId start);  // the process has exited: passes on what it wrote last
+  void CatchUpOutput(StartId start);  // passes on what it has written by now
+  void FinishOutput(StartId start);   // the process has exited: passes on what it wrote last
   void FinishLog(StartId start);
   void Tick();  // of the logs: several times a second
   size_t zygotes() const { return zygotes_.size(); }

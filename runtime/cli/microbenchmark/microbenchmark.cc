@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "cli/microbenchmark/machine_load.h"
 #include "cli/microbenchmark/rows.h"
+#include "io/session_folder.h"
 #include "model/versions.h"
 #include "rayx/rayx.h"
 #include "shm/ring_round_trip.h"
@@ -163,7 +164,7 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
     std::fprintf(stderr, "rayx microbenchmark: no row's name contains '%s'; there are:\n",
                  options.only.c_str());
     for (const Row& row : AllRows()) std::fprintf(stderr, "  %s\n", row.name.c_str());
-    return 2;
+    return io::kUsageExit;
   }
   const auto load_before = ReadCpuSeconds();
   const double own_before = OwnCpuSeconds();
@@ -189,6 +190,7 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
   } else {
     PrintTable(figures, limits);
   }
+  if (!options.address.empty()) return failed;  // its workers' own work would count as others'
   const auto load_after = ReadCpuSeconds();
   if (!load_before || !load_after) return failed;
   const std::string remark = LoadRemark(*load_before, *load_after, OwnCpuSeconds() - own_before);

@@ -23,7 +23,8 @@ struct MicrobenchmarkOptions {
   std::string address;  // "" = an embedded cluster
 };
 
-// The process's exit code: 0, or 1 when a row failed (said on stderr).
+// The process's exit code: 0; io::kUsageExit when no row has the name; 1 when a row, the limits, or
+// the cluster's start or end failed. Said on stderr.
 int RunMicrobenchmark(const MicrobenchmarkOptions& options);
 
 }  // namespace rayx::cli

@@ -290,11 +290,13 @@ std::string ClientCore<Sink>::DescribeActor(const ActorRecord& actor) const {
   const Entry& creation = slab_.At(actor.creation_slot);
   if (creation.state == EntryState::kWaiting && creation.task) {
     return text + ", whose constructor waits for " + std::to_string(creation.task->unresolved) +
-           " arguments";
+           " argument(s)";
   }
   const auto demand = scheduling::FromWire(actor.spec.placement().resources());
+  // The head tells of an actor when its constructor has returned.
   return text + ", which is not placed yet" +
-         (demand.ok() ? "; it demands {" + demand->ToString() + "}" : "");
+         (demand.ok() ? " (it demands {" + demand->ToString() + "})" : "") +
+         ", or whose constructor still runs; see `rayx list actors`";
 }
 
 }  // namespace rayx::client

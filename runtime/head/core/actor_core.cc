@@ -212,6 +212,7 @@ void ActorCore::OnKill(const proto::KillActor& kill, model::TimePoint now, HeadE
   if (kill.no_restart()) {
     Bury(id, actor, std::move(cause), effects);
   } else {
+    ForgetFailuresIfHealthy(actor, now);
     RestartOrBury(id, actor, std::move(cause), model::Duration::zero(), now, effects);
   }
 }
@@ -228,18 +229,18 @@ void ActorCore::StopWhereItIs(ActorId id, const Actor& actor, const std::string&
 
 void ActorCore::OnDeath(ActorId id, Actor& actor, proto::ErrorInfo cause, model::TimePoint now,
                         HeadEffects& effects) {
-  const model::Duration delay = DelayAfterFailure(actor, now);
+  ForgetFailuresIfHealthy(actor, now);
+  const int doublings = static_cast<int>(std::min<uint32_t>(actor.failures++, 16));
+  const model::Duration delay =
+      std::min(options_.restart_delay_max, options_.restart_delay * (int64_t{1} << doublings));
   RestartOrBury(id, actor, std::move(cause), delay, now, effects);
 }
 
-model::Duration ActorCore::DelayAfterFailure(Actor& actor, model::TimePoint now) const {
-  if (actor.view.state() == proto::ACTOR_ALIVE &&
-      now - actor.alive_since >= options_.healthy_after) {
-    RAYX_MARK("a healthy actor failed");
-    actor.failures = 0;
-  }
-  const int doublings = static_cast<int>(std::min<uint32_t>(actor.failures++, 16));
-  return std::min(options_.restart_delay_max, options_.restart_delay * (int64_t{1} << doublings));
+void ActorCore::ForgetFailuresIfHealthy(Actor& actor, model::TimePoint now) {
+  if (actor.view.state() != proto::ACTOR_ALIVE) return;
+  if (now - actor.alive_since < options_.healthy_after) return;
+  RAYX_MARK("a healthy actor ended");
+  actor.failures = 0;
 }
 
 // The next incarnation, if there may be one, waits for a place.

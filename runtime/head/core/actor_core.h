@@ -108,7 +108,7 @@ class ActorCore {
   bool TryPlace(model::ActorId id, Actor& actor, model::TimePoint now, HeadEffects& effects);
   void OnDeath(model::ActorId id, Actor& actor, proto::ErrorInfo cause, model::TimePoint now,
                HeadEffects& effects);
-  model::Duration DelayAfterFailure(Actor& actor, model::TimePoint now) const;
+  void ForgetFailuresIfHealthy(Actor& actor, model::TimePoint now);
   void RestartOrBury(model::ActorId id, Actor& actor, proto::ErrorInfo cause, model::Duration delay,
                      model::TimePoint now, HeadEffects& effects);
   void WaitForPlace(model::ActorId id, Actor& actor, model::Duration delay, model::TimePoint now);

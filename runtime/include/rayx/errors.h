@@ -138,7 +138,7 @@ RAYX_DECLARE_FAILURE(NodeDied);            // the VM was declared dead
 RAYX_DECLARE_FAILURE(OwnerDied);           // the process that owned the object is gone
 RAYX_DECLARE_FAILURE(ObjectLost);          // every copy is gone and it could not be rebuilt
 RAYX_DECLARE_FAILURE(ObjectCorrupt);       // checksum mismatch and no other copy
-RAYX_DECLARE_FAILURE(OutOfMemory);         // the VM's memory ran out; names victim and size
+RAYX_DECLARE_FAILURE(OutOfMemory);         // memory or descriptors ran out; names of what
 RAYX_DECLARE_FAILURE(ObjectStoreFull);     // no room in the object store
 RAYX_DECLARE_FAILURE(OutOfDisk);           // no room to spill
 RAYX_DECLARE_FAILURE(Timeout);             // the given time passed; names what is missing

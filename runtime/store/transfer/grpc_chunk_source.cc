@@ -34,7 +34,9 @@ std::string Explain(const grpc::Status& status) {
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
     return "its transfer crawled and was given up";
   }
-  return "the node's daemon does not answer: " + rpc::ReasonOf(status);
+  const bool silent = status.error_code() == grpc::StatusCode::UNAVAILABLE;
+  return (silent ? "the node's daemon does not answer: " : "its transfer failed: ") +
+         rpc::ReasonOf(status);
 }
 
 }  // namespace

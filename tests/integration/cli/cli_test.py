@@ -17,6 +17,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -175,6 +176,16 @@ class StartStop(CliTest):
                           f"the last one, at {session['head_address']}, was stopped at ")
         self.assertIn("No session", self.assert_ok(vm.run("stop")).stdout)
         self.assertIn("serves at", self.assert_ok(vm.run("logs", "head.log")).stdout)
+        self.assertNotIn("stopped.json", self.assert_ok(vm.run("logs")).stdout)
+
+    def test_logs_are_listed_when_the_head_hangs(self):
+        vm = self.vm()
+        session = self.start_head(vm)
+        os.kill(session["head"]["pid"], signal.SIGSTOP)
+        self.addCleanup(os.kill, session["head"]["pid"], signal.SIGCONT)
+        start = time.monotonic()
+        self.assertIn("head.log", self.assert_ok(vm.run("logs")).stdout)
+        self.assertLess(time.monotonic() - start, 5)  # what other commands give it
 
     def test_a_log_is_followed(self):
         vm = self.vm()
@@ -185,6 +196,10 @@ class StartStop(CliTest):
         process = subprocess.Popen([RAYX, "logs", "mine.log", "--follow", "--tail", "2"],
                                    env=vm.environment, stdout=subprocess.PIPE, text=True)
         self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        timer = threading.Timer(60, process.kill)  # its output then ends
+        timer.start()
+        self.addCleanup(timer.cancel)
         lines = [process.stdout.readline() for _ in range(2)]
         self.assertEqual(lines, ["two\n", "three\n"])
         with open(path, "a", encoding="utf-8") as file:
@@ -194,15 +209,27 @@ class StartStop(CliTest):
         with open(path, "w", encoding="utf-8") as file:
             file.write("five\n")
         self.assertEqual(process.stdout.readline(), "five\n")
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("six\nseven has no end")
         os.unlink(path)
+        self.assertEqual(process.stdout.read(), "six\nseven has no end\n")
         self.assertEqual(process.wait(20), 0)
+
+    def test_following_ends_when_nobody_takes_it(self):
+        vm = self.vm()
+        self.start_head(vm)
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            result = subprocess.run([RAYX, "logs", "head.log", "--follow"], env=vm.environment,
+                                    stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assert_fails(result, "standard output")
 
     def test_dead_actors_are_counted_and_shown_when_asked_for(self):
         vm = self.vm()
         self.start_head(vm)
         # Its actor ends with it.
-        self.assert_ok(vm.run("microbenchmark", "1:1 actor", "--seconds", "0.01", "--address",
-                              "auto"))
+        result = self.assert_ok(vm.run("microbenchmark", "1:1 actor", "--seconds", "0.01",
+                                       "--address", "auto"))
+        self.assertNotIn("busy", result.stderr)  # the rows' own workers are no others
         rows = lambda *arguments: self.assert_ok(vm.run("list", "actors", *arguments)).stdout
         self.assertTrue(wait_until(lambda: "1 dead not shown; --all" in rows()), rows())
         self.assertNotIn("Counter", rows())
@@ -585,6 +612,9 @@ class BadInput(CliTest):
             (("list",), ("WHAT is missing", "nodes, actors", "jobs")),
             (("list", "actrs"), ("rayx list", "actrs", "actors")),
             (("list", "actors", "x"), ("unexpected argument 'x'",)),
+            (("list", "--formt", "json"), ("unknown option '--formt'", "'--format'")),
+            (("list", "jobs", "--all"), ("--all", "only of actors", "jobs")),
+            (("microbenchmark", "no such row"), ("no row's name contains 'no such row'",)),
             (("logs", "--follow", "--node", "2"), ("--follow", "--node")),
         ):
             with self.subTest(arguments):

@@ -12,6 +12,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -56,6 +58,12 @@ int Exit(int code) {
   std::fprintf(stderr, "leaving with %d\n", code);
   std::fflush(stderr);
   ::_exit(code);
+}
+
+// Without a flush, as most programs print.
+int Print(int lines) {
+  for (int i = 0; i < lines; ++i) std::printf("printed line %d\n", i);
+  return lines;
 }
 
 int Recurse(int depth) {
@@ -430,6 +438,8 @@ TEST_CASE("one VM: a driver that has no descriptor left for a worker's channel i
     what = error.message();
   } catch (const std::exception& error) {
     what = std::string("another error: ") + error.what();
+  } catch (...) {
+    what = "something that is no error";
   }
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
   CHECK_THAT(what, Catch::Contains("channel") && Catch::Contains("ulimit -n"));
@@ -448,6 +458,24 @@ TEST_CASE("one VM: a call of an actor that has no place names what it demands") 
   }
 }
 
+TEST_CASE("one VM: what a task printed before its result is on the terminal after Shutdown") {
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe");
+  for (int round = 0; round < 5; ++round) {
+    FILE* output = ::popen((self + " print-and-leave").c_str(), "r");
+    REQUIRE(output != nullptr);
+    int lines = 0;
+    for (char line[512]; std::fgets(line, sizeof line, output) != nullptr;) {
+      lines += std::strstr(line, "printed line") != nullptr ? 1 : 0;
+    }
+    CHECK(::pclose(output) == 0);
+    CHECK(lines == 10);
+  }
+}
+
 int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "print-and-leave") == 0) {
+    Cluster cluster(1);
+    return *rayx::Task<&user::Print>().Remote(10).Get() == 10 ? 0 : 1;
+  }
   return Catch::Session().run(argc, argv);
 }

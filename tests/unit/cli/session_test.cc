@@ -109,6 +109,19 @@ TEST_CASE("Session: cleaning leaves logs with something in them") {
   CHECK_FALSE(fs::exists(session.folder + "/logs/head.err"));
 }
 
+TEST_CASE("Session: the newest stop is told, also after cleaning") {
+  Base base;
+  CHECK_FALSE(LastStop(base.path).ok());
+  const io::SessionInfo session = MakeSession(base, "00000004", 0);
+  CleanFolder(session.folder, false);
+  RecordStop(session);
+  const auto first = LastStop(base.path);
+  REQUIRE(first.ok());
+  CHECK(first->head_address == session.head_address);
+  RecordStop(session);  // as `rayx stop` does after the supervisor
+  CHECK(LastStop(base.path).value().unix_ms >= first->unix_ms);
+}
+
 TEST_CASE("Session: old logs are bounded, folders that are not ours stay") {
   Base base;
   fs::create_directory(base.path + "/somebody's");

@@ -300,6 +300,12 @@ TEST_CASE("Actor: one that ran well for 30 s is restarted without a grown delay"
   CHECK(restarts_after(milliseconds(100)));
   live_for(seconds(2));
   CHECK(restarts_after(milliseconds(200)));
+  live_for(seconds(30));  // a healthy life that a kill ends counts as well
+  actors.Kill(1, false);
+  actors.Pass(milliseconds(100));
+  ++incarnation;
+  live_for(seconds(2));
+  CHECK(restarts_after(milliseconds(100)));
 }
 
 TEST_CASE("Actor: a kill that asks for a restart is no failure: no delay, none that grows") {
