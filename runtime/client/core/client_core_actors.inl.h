@@ -289,8 +289,9 @@ std::string ClientCore<Sink>::DescribeActor(const ActorRecord& actor) const {
   if (actor.creation_slot == kNoSlot) return text + ", which does not run yet";
   const Entry& creation = slab_.At(actor.creation_slot);
   if (creation.state == EntryState::kWaiting && creation.task) {
-    return text + ", whose constructor waits for " + std::to_string(creation.task->unresolved) +
-           " argument(s)";
+    const size_t count = creation.task->unresolved;
+    return text + ", whose constructor waits for " + std::to_string(count) +
+           (count == 1 ? " argument" : " arguments");
   }
   const auto demand = scheduling::FromWire(actor.spec.placement().resources());
   // The head tells of an actor when its constructor has returned.

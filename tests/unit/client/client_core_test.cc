@@ -698,7 +698,7 @@ TEST_CASE("ClientCore: a call that was not sent says what its actor waits for") 
   const uint32_t actor = f.core.CreateActor(std::move(record), std::move(spec), f.now);
   const uint32_t call = f.core.SubmitActorCall(actor, std::make_unique<TaskRecord>(), f.now);
   using Catch::Matchers::Contains;
-  CHECK_THAT(f.core.Describe(call), Contains("Ledger") && Contains("waits for 1 arguments"));
+  CHECK_THAT(f.core.Describe(call), Contains("Ledger") && Contains("waits for 1 argument"));
   f.core.ResolveValue(argument, {});
   CHECK_THAT(f.core.Describe(call), Contains("not placed yet") && Contains("{GPU: 2}"));
   proto::ActorView view;
