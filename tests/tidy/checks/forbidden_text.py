@@ -27,7 +27,7 @@ def check(tree):
 
 CLEAN = {
     "runtime/a.cc": "// finds /proc/self/maps, /opt/rayx/venv and x/home/y\n"
-                    "char name[] = \"name-XXXXXX\";\nauto p = $HOME/work/x;\n",
+                    "char name[] = \"name-XXXXXX\";\nauto p = $HOME/wo" "rk/x;\n",
 }
 PLANTED = [
     ({"runtime/b.cc": "// TO" "DO: later\n"}, "do it or drop it"),

@@ -4,6 +4,7 @@
 #include "client/core/client_core.h"
 
 #include <catch2/catch.hpp>
+#include <optional>
 
 namespace rayx::client {
 namespace {
@@ -87,6 +88,20 @@ struct Fixture {
       core.At(slot).holds.fetch_add(1);
     }
     return core.SubmitTask(std::move(record), now);
+  }
+  // The head tells of an actor.
+  void View(uint32_t actor, uint64_t version, proto::ActorState state, uint32_t incarnation,
+            ProcessId process, std::optional<ErrorCode> cause = std::nullopt) {
+    proto::ActorView view;
+    view.mutable_id()->set_creator(kSelf.value);
+    view.mutable_id()->set_sequence(core.Actor(actor).id.sequence);
+    view.set_version(version);
+    view.set_state(state);
+    view.set_incarnation(incarnation);
+    view.set_process(process.value);
+    if (cause) view.mutable_cause()->set_code(static_cast<int>(*cause));
+    core.OnActorView(view, now);
+    core.CheckInvariants();
   }
   void Grant(ProcessId worker) {
     REQUIRE_FALSE(sink.lease_requests.empty());
@@ -418,14 +433,7 @@ TEST_CASE("ClientCore: actor calls go out in call order, also when an argument i
   };
   const uint32_t one = call({late});
   const uint32_t two = call({});
-  proto::ActorView view;
-  view.mutable_id()->set_creator(kSelf.value);
-  view.mutable_id()->set_sequence(f.core.Actor(actor).id.sequence);
-  view.set_version(1);
-  view.set_state(proto::ACTOR_ALIVE);
-  view.set_incarnation(1);
-  view.set_process(kWorkerB.value);
-  f.core.OnActorView(view, f.now);
+  f.View(actor, 1, proto::ACTOR_ALIVE, 1, kWorkerB);
   CHECK(f.sink.calls.empty());
   f.Grant(kWorkerA);
   f.Reply(f.sink.calls[0].header);
@@ -437,10 +445,7 @@ TEST_CASE("ClientCore: actor calls go out in call order, also when an argument i
   f.Die(kWorkerB);
   CHECK(f.Error(one) == ErrorCode::kActorDied);
   const uint32_t three = call({});
-  view.set_version(2);
-  view.set_state(proto::ACTOR_DEAD);
-  view.mutable_cause()->set_code(static_cast<int>(ErrorCode::kActorDied));
-  f.core.OnActorView(view, f.now);
+  f.View(actor, 2, proto::ACTOR_DEAD, 1, kWorkerB, ErrorCode::kActorDied);
   CHECK(f.Error(three) == ErrorCode::kActorDied);
   CHECK(f.Error(call({})) == ErrorCode::kActorDied);
 }
@@ -458,15 +463,7 @@ struct ActorFixture : Fixture {
     View(1, proto::ACTOR_ALIVE, 1, kWorkerB);
   }
   void View(uint64_t version, proto::ActorState state, uint32_t incarnation, ProcessId process) {
-    proto::ActorView view;
-    view.mutable_id()->set_creator(kSelf.value);
-    view.mutable_id()->set_sequence(core.Actor(actor).id.sequence);
-    view.set_version(version);
-    view.set_state(state);
-    view.set_incarnation(incarnation);
-    view.set_process(process.value);
-    core.OnActorView(view, now);
-    core.CheckInvariants();
+    Fixture::View(actor, version, state, incarnation, process);
   }
   uint32_t Call() { return core.SubmitActorCall(actor, std::make_unique<TaskRecord>(), now); }
 
@@ -526,20 +523,11 @@ TEST_CASE(
   spec.set_max_restarts(1);
   const uint32_t actor =
       f.core.CreateActor(std::move(record), std::move(spec), f.now);  // takes the hold
-  proto::ActorView view;
-  view.mutable_id()->set_creator(kSelf.value);
-  view.mutable_id()->set_sequence(f.core.Actor(actor).id.sequence);
-  view.set_version(1);
-  view.set_state(proto::ACTOR_ALIVE);
-  view.set_incarnation(1);
-  view.set_process(kWorkerB.value);
   const model::ObjectId id = f.core.At(argument).id;
-  f.core.OnActorView(view, f.now);
+  f.View(actor, 1, proto::ACTOR_ALIVE, 1, kWorkerB);
   CHECK_FALSE(f.core.HasPending());
   CHECK(f.core.Find(id) == argument);
-  view.set_version(2);
-  view.set_state(proto::ACTOR_DEAD);
-  f.core.OnActorView(view, f.now);
+  f.View(actor, 2, proto::ACTOR_DEAD, 1, kWorkerB);
   CHECK(f.core.Find(id) == kNoSlot);
 }
 
@@ -701,19 +689,9 @@ TEST_CASE("ClientCore: a call that was not sent says what its actor waits for") 
   CHECK_THAT(f.core.Describe(call), Contains("Ledger") && Contains("waits for 1 argument"));
   f.core.ResolveValue(argument, {});
   CHECK_THAT(f.core.Describe(call), Contains("not placed yet") && Contains("{GPU: 2}"));
-  proto::ActorView view;
-  view.mutable_id()->set_creator(kSelf.value);
-  view.mutable_id()->set_sequence(f.core.Actor(actor).id.sequence);
-  view.set_version(1);
-  view.set_state(proto::ACTOR_ALIVE);
-  view.set_incarnation(1);
-  view.set_process(kWorkerA.value);
-  f.core.OnActorView(view, f.now);
+  f.View(actor, 1, proto::ACTOR_ALIVE, 1, kWorkerA);
   CHECK_THAT(f.core.Describe(call), Contains("to be connected"));
-  view.set_version(2);
-  view.set_state(proto::ACTOR_RESTARTING);
-  view.set_incarnation(2);
-  f.core.OnActorView(view, f.now);
+  f.View(actor, 2, proto::ACTOR_RESTARTING, 2, kWorkerA);
   CHECK_THAT(f.core.Describe(call), Contains("being restarted"));
 }
 
