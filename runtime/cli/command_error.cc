@@ -1,38 +1,18 @@
 #include "cli/command_error.h"
 
 #include <algorithm>
-#include <numeric>
-#include <utility>
 
 #include <CLI/CLI.hpp>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/slips.h"
 
 namespace rayx::cli {
 namespace {
 
 constexpr size_t kSlipsMax = 2;
-
-// Letters to insert, remove or replace, and neighbours to swap.
-size_t Distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> before;
-  std::vector<size_t> last(b.size() + 1);
-  std::iota(last.begin(), last.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    std::vector<size_t> row = {i};
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-      row.push_back(std::min({last[j] + 1, row[j - 1] + 1, replaced}));
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        row[j] = std::min(row[j], before[j - 2] + 1);
-      }
-    }
-    before = std::exchange(last, std::move(row));
-  }
-  return last[b.size()];
-}
 
 std::vector<std::string> CommandsOf(const CLI::App& app) {
   std::vector<std::string> names;
@@ -70,7 +50,7 @@ std::string Nearest(const std::string& word, const std::vector<std::string>& can
   std::string nearest;
   size_t nearest_distance = kSlipsMax + 1;
   for (const std::string& candidate : candidates) {
-    size_t distance = Distance(word, candidate);
+    size_t distance = base::SlipsBetween(word, candidate);
     if (word.size() >= 2 && absl::StartsWith(candidate, word))
       distance = std::min(distance, kSlipsMax);
     if (distance >= nearest_distance || 2 * distance > candidate.size()) continue;

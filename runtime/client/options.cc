@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/slips.h"
 #include "rayx/errors.h"
 
 namespace rayx::detail {
@@ -114,24 +115,11 @@ const std::map<std::string, Setter, std::less<>>& Flags() {
 // Shorter names have neighbours that are words of their own (local, locale, focal).
 constexpr std::size_t kGuardedNameMin = 7;
 
-// One letter missing, too many or another, or two neighbours swapped.
-bool IsOneSlip(std::string_view a, std::string_view b) {
-  while (!a.empty() && !b.empty() && a.front() == b.front()) {
-    a.remove_prefix(1);
-    b.remove_prefix(1);
-  }
-  while (!a.empty() && !b.empty() && a.back() == b.back()) {
-    a.remove_suffix(1);
-    b.remove_suffix(1);
-  }
-  if (a.size() == 2 && b.size() == 2) return a[0] == b[1] && a[1] == b[0];
-  return a.size() <= 1 && b.size() <= 1;
-}
-
 // A slip that is taken for a flag of the program's own would start a cluster that nobody meant.
 void RefuseSlip(const std::string& name) {
   for (const auto& [known, setter] : Flags()) {
-    if (known.size() < kGuardedNameMin || !IsOneSlip(name, known)) continue;
+    if (known.size() < kGuardedNameMin || name.size() > known.size() + 1) continue;
+    if (base::SlipsBetween(name, known) > 1) continue;
     throw InvalidOption("--" + name + ": RayX has no such flag; did you mean --" + known +
                         "? A flag of the program's own by this name has to stand behind a `--`.");
   }
