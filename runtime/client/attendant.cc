@@ -78,6 +78,7 @@ void ClusterClient::AttendantLoop() {
   std::lock_guard lock(mutex_);
   shm::DoorbellProducer(*page_, eventfd_.get()).Ring();
   others_.notify_all();
+  turn_.notify_all();
 }
 
 }  // namespace rayx::client

@@ -21,6 +21,7 @@ constexpr auto kSecondWaiterLook = std::chrono::milliseconds(50);
 constexpr size_t kPulledMax = 65536;
 constexpr int kPinAttempts = 20;  // of an object that is being dropped or moved
 constexpr auto kPinRetry = std::chrono::milliseconds(2);
+constexpr auto kLastReplies = std::chrono::seconds(1);
 
 model::ObjectId IdOf(const detail::RawRef& ref) {
   return model::ObjectId{model::ProcessId{ref.owner}, ref.sequence};
@@ -152,6 +153,14 @@ void ClusterClient::AfterCall() {
 }
 
 void ClusterClient::SetBlocked(bool blocked) {
+  blocked ? ++blocked_threads_ : --blocked_threads_;
+  TellBlocked();
+}
+
+// As long as one of an actor's threads works, the CPU is in use.
+void ClusterClient::TellBlocked() {
+  const bool blocked = blocked_threads_ > 0 && blocked_threads_ >= executor_->busy_threads();
+  if (blocked == std::exchange(told_blocked_, blocked)) return;
   proto::ClientMessage message;
   if (blocked) {
     message.mutable_blocked();
@@ -160,6 +169,11 @@ void ClusterClient::SetBlocked(bool blocked) {
   }
   daemon_.Send(message);
   page_->SetBlocked(blocked);
+}
+
+void ClusterClient::OnBusyThreads() {
+  if (blocked_threads_ > 0 || told_blocked_) TellBlocked();
+  if (executor_->exit_asked()) turn_.notify_all();
 }
 
 // Of one wait: whether the daemon was told that its CPU may go to another.
@@ -267,10 +281,10 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<std::mutex>& lock,
 // A blocked worker at its VM's worker limit runs its own children on its own stack, which then uses
 // the CPU.
 void ClusterClient::RunInline(std::unique_lock<std::mutex>& lock) {
-  if (!executor_->HasStackLeft()) {
+  if (!HasStackLeft()) {
     core_.RefuseInline(EncodeError(
         ErrorCode::kInfeasible,
-        "tasks that wait for their own are nested " + std::to_string(executor_->depth()) +
+        "tasks that wait for their own are nested " + std::to_string(CallDepth()) +
             " deep on one stack, and this VM's limit of workers is reached: no stack is left"));
     return;
   }
@@ -496,17 +510,24 @@ void ClusterClient::ThrowIfError(uint32_t slot) const {
   if (entry.kind == ValueKind::kError) detail::ThrowError(DecodeError(entry.bytes()));
 }
 
-// An actor that serves one call at a time and waits for a call to itself would wait for ever.
-void ClusterClient::CheckSelfWait(uint32_t slot) const {
+bool ClusterClient::IsOwnActorsCall(uint32_t slot) const {
   const ExecutionContext* context = CurrentContext();
-  if (context == nullptr || !context->actor) return;
-  const Entry& entry = const_cast<ClusterClient*>(this)->core_.At(slot);
-  if (entry.task && entry.task->header.kind == model::FrameKind::kActorCall &&
-      entry.task->header.actor == context->actor) {
-    Throw(ErrorCode::kWouldDeadlock, "actor " + model::ToString(context->actor) + " waits in " +
-                                         context->task_name + " for its own call " +
-                                         entry.task->name + ", which can only run after it");
+  if (context == nullptr || !context->actor || core_.IsReady(slot)) return false;
+  const TaskRecord* task = core_.TaskOf(slot);
+  return task != nullptr && task->header.kind == model::FrameKind::kActorCall &&
+         task->header.actor == context->actor;
+}
+
+// An actor all of whose threads wait for calls to itself would wait for ever.
+ClusterClient::SelfWait ClusterClient::BeginSelfWait(uint32_t slot) {
+  if (self_waits_ + 1 >= executor_->concurrency()) {
+    const ExecutionContext* context = CurrentContext();
+    Throw(ErrorCode::kWouldDeadlock,
+          "actor " + model::ToString(context->actor) + " waits in " + context->task_name +
+              " for its own call " + core_.TaskOf(slot)->name + ", which can only run after it");
   }
+  ++self_waits_;
+  return SelfWait(this, [](ClusterClient* client) { --client->self_waits_; });
 }
 
 void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Milliseconds timeout,
@@ -518,9 +539,10 @@ void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Millis
   {
     std::unique_lock lock(mutex_);
     std::vector<uint32_t> slots(count);
+    SelfWait self_wait(nullptr, [](ClusterClient*) {});
     for (size_t i = 0; i < count; ++i) {
       slots[i] = Need(refs[i]);
-      if (!core_.IsReady(slots[i])) CheckSelfWait(slots[i]);
+      if (!self_wait && IsOwnActorsCall(slots[i])) self_wait = BeginSelfWait(slots[i]);
     }
     AfterCall();
     size_t ready = 0;
@@ -565,7 +587,18 @@ void ClusterClient::Wait(const detail::RawRef* refs, size_t count, size_t num_re
       timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
   std::unique_lock lock(mutex_);
   std::vector<uint32_t> slots(count);
-  for (size_t i = 0; i < count; ++i) slots[i] = Need(refs[i]);
+  SelfWait self_wait(nullptr, [](ClusterClient*) {});
+  size_t of_others = 0;
+  for (size_t i = 0; i < count; ++i) {
+    slots[i] = Need(refs[i]);
+    of_others += IsOwnActorsCall(slots[i]) ? 0 : 1;
+  }
+  // One that ends by its time is no wait for ever.
+  if (deadline == model::kNever && of_others < std::min(num_ready, count)) {
+    const auto own = std::find_if(slots.begin(), slots.end(),
+                                  [&](uint32_t slot) { return IsOwnActorsCall(slot); });
+    self_wait = BeginSelfWait(*own);
+  }
   AfterCall();
   uint64_t counted_at = UINT64_MAX;
   size_t counted = 0;
@@ -591,15 +624,34 @@ void ClusterClient::SendReply(model::FrameHeader& header, std::span<const std::b
 
 void ClusterClient::ServeCalls() {
   std::unique_lock lock(mutex_);
-  while (WaitUntil(
-      lock, [&] { return executor_->FindCall(); }, model::kNever, /*lane_of_calls=*/true)) {
-    executor_->RunOne(lock);
-    if (executor_->exit_asked()) break;
+  while (!ending_ && !executor_->exit_asked()) {
+    if (awaits_calls_) {
+      turn_.wait(lock);
+      continue;
+    }
+    awaits_calls_ = true;
+    const bool found = WaitUntil(
+        lock, [&] { return executor_->exit_asked() || executor_->FindCall(); }, model::kNever,
+        /*lane_of_calls=*/true);
+    awaits_calls_ = false;
+    turn_.notify_one();
+    if (found && !executor_->exit_asked()) executor_->RunOne(lock);
   }
+  turn_.notify_all();
 }
 
-void ClusterClient::SetStackBase(const void* lowest) {
-  executor_->SetStackBase(lowest);
+void ClusterClient::FinishActor() {
+  std::unique_lock lock(mutex_);
+  turn_.wait(lock, [&] { return ending_ || executor_->busy_threads() == 0; });
+  if (ending_) return;
+  WaitUntil(
+      lock, [&] { return !links_.HasQueued(); }, Now() + kLastReplies);
+  proto::ClientMessage message;
+  message.mutable_goodbye()->set_reason("ExitActor");
+  message.mutable_goodbye()->set_actor_exits(true);
+  daemon_.Send(message);
+  WaitUntil(
+      lock, [&] { return daemon_.Flush(); }, Now() + kLastReplies);
 }
 
 void ClusterClient::ExitActor() {
@@ -609,6 +661,7 @@ void ClusterClient::ExitActor() {
   }
   std::lock_guard lock(mutex_);
   executor_->AskToExit();
+  shm::DoorbellProducer(*page_, eventfd_.get()).Ring();  // another thread may wait for calls
 }
 
 }  // namespace rayx::client

@@ -93,8 +93,13 @@ class ClusterClient final : public detail::RuntimeInterface {
   void ExitActor() override;
 
   // --- for the executor and worker mode ---
-  // Runs until the daemon says Exit or is gone; on the task thread of a worker.
+  // Runs until the daemon says Exit or is gone, or the actor exits; on each task thread of a worker.
+  // One of those that are idle waits for calls, the others for their turn to do so.
   void ServeCalls();
+  // The first task thread's end: what ExitActor leaves to be done.
+  void FinishActor();
+  // A task thread has begun its first call or ended its last.
+  void OnBusyThreads();
   // Waits under the baton until `done`; false at the deadline. Polls, then sleeps.
   // `lane_of_calls`: also wakes for call frames, as only the thread that serves them may.
   bool WaitUntil(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
@@ -108,8 +113,6 @@ class ClusterClient final : public detail::RuntimeInterface {
   void SendReply(model::FrameHeader& header, std::span<const std::byte> body);
   // What this process works at, for lists and for the prefix of its output; "": nothing.
   void ShowTask(std::string_view name) { page_->SetTitle(name); }
-  void SetStackBase(const void* lowest);
-
   std::mutex& baton() { return mutex_; }
   PeerLinks& links() { return links_; }
   const WelcomePacket& welcome() const { return welcome_; }
@@ -157,9 +160,10 @@ class ClusterClient final : public detail::RuntimeInterface {
   PollEnd Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
                model::TimePoint deadline, bool lane_of_calls, BlockedTimer& wait);
   void TellWhenBlocked(BlockedTimer& wait, model::TimePoint now);
-  void SetBlocked(bool blocked);
-  bool Drain();      // rings; true if anything came
-  void AfterCall();  // rings peers, wakes the attendant if it must tick
+  void SetBlocked(bool blocked);  // the calling task thread
+  void TellBlocked();             // the daemon, when all of them are or no longer
+  bool Drain();                   // rings; true if anything came
+  void AfterCall();               // rings peers, wakes the attendant if it must tick
   void HandleDaemonPackets();
   void Handle(proto::DaemonMessage& message, std::vector<base::UniqueFd>& fds);
   void HandleHeadResponse(const proto::HeadResponse& response);
@@ -176,7 +180,8 @@ class ClusterClient final : public detail::RuntimeInterface {
   void RunInline(std::unique_lock<std::mutex>& lock);
   std::unique_ptr<TaskRecord> MakeRecord(uint64_t function, const detail::CallOptions& options,
                                          const std::vector<detail::Argument>& arguments,
-                                         std::unique_lock<std::mutex>& lock, const char* kind);
+                                         size_t result_count, std::unique_lock<std::mutex>& lock,
+                                         const char* kind);
   proto::SchedulingClass ClassOf(const detail::CallOptions& options, double default_cpus) const;
   uint32_t DefaultClass();
   proto::HeadResponse CallHead(proto::HeadRequest request, detail::Milliseconds timeout);
@@ -188,7 +193,11 @@ class ClusterClient final : public detail::RuntimeInterface {
   model::StoredLocation CopyHere(const model::StoredLocation& location, model::TimePoint deadline);
   void ThrowIfLost() const;
   void ThrowIfError(uint32_t slot) const;
-  void CheckSelfWait(uint32_t slot) const;
+  // Not ended, and of the actor that the calling thread serves.
+  bool IsOwnActorsCall(uint32_t slot) const;
+  // Held, under the baton, by a thread that waits for such a call. Throws WouldDeadlock.
+  using SelfWait = std::unique_ptr<ClusterClient, void (*)(ClusterClient*)>;
+  SelfWait BeginSelfWait(uint32_t slot);
 
   // The attendant (attendant.cc).
   void AttendantLoop();
@@ -230,6 +239,11 @@ class ClusterClient final : public detail::RuntimeInterface {
   std::vector<model::ObjectId> released_;
   std::atomic<bool> has_released_{false};
   std::unique_ptr<Executor> executor_;  // workers
+  std::condition_variable turn_;        // to wait for calls; and of all that serve them: the end
+  bool awaits_calls_ = false;
+  size_t blocked_threads_ = 0;
+  bool told_blocked_ = false;
+  uint32_t self_waits_ = 0;  // see BeginSelfWait
   OutputPrinter output_{STDOUT_FILENO, STDERR_FILENO};
   std::thread attendant_;
 };

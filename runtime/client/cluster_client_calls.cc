@@ -4,6 +4,7 @@
 
 #include "client/cluster_client.h"
 #include "client/error_bridge.h"
+#include "client/executor/task_thread.h"
 #include "model/resources.h"
 #include "scheduling/wire.h"
 
@@ -88,18 +89,23 @@ uint32_t ClusterClient::DefaultClass() {
 
 std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
     uint64_t function, const detail::CallOptions& options,
-    const std::vector<detail::Argument>& arguments, std::unique_lock<std::mutex>& lock,
-    const char* kind) {
+    const std::vector<detail::Argument>& arguments, size_t result_count,
+    std::unique_lock<std::mutex>& lock, const char* kind) {
   if (arguments.size() > model::kItemsMax) {
     Throw(ErrorCode::kInvalidOption, std::string(kind) + " with " +
                                          std::to_string(arguments.size()) +
                                          " arguments: at most 4096 are possible");
+  }
+  if (result_count == 0 || result_count > model::kItemsMax) {
+    Throw(ErrorCode::kInvalidOption, std::string(kind) + " with " + std::to_string(result_count) +
+                                         " results: 1 to 4096 are possible");
   }
   if (options.name.size() > kNameBytesMax) {
     Throw(ErrorCode::kInvalidOption, "SetName: the name is longer than 256 bytes");
   }
   auto record = std::make_unique<TaskRecord>();
   record->header.function = model::FunctionId{function};
+  record->header.result_count = static_cast<uint16_t>(result_count);
   if (options.name.empty()) {
     const detail::FunctionEntry* entry = detail::FindFunction(function);
     record->name = entry != nullptr ? entry->name : kind;
@@ -172,19 +178,19 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
 void ClusterClient::SubmitTask(uint64_t function, const detail::CallOptions& options,
                                const std::vector<detail::Argument>& arguments,
                                detail::RawRef* results, size_t result_count) {
-  RAYX_CHECK(result_count == 1, "several results a task are not part of this release");
   const bool is_default = options.resources.empty() && options.labels.empty() && !options.spread &&
                           options.affinity_node == 0 && !options.wait_if_infeasible;
   proto::SchedulingClass description;
   if (!is_default) description = ClassOf(options, 1);
   std::unique_lock lock(mutex_, std::defer_lock);
-  std::unique_ptr<TaskRecord> record = MakeRecord(function, options, arguments, lock, "task");
+  std::unique_ptr<TaskRecord> record =
+      MakeRecord(function, options, arguments, result_count, lock, "task");
   record->class_index = is_default ? DefaultClass() : core_.ClassIndex(description);
   const uint32_t slot = core_.SubmitTask(std::move(record), Now());
   if (slot == kNoSlot)
     Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
   const model::ObjectId id = core_.At(slot).id;
-  results[0] = {id.owner.value, id.sequence};
+  for (size_t i = 0; i < result_count; ++i) results[i] = {id.owner.value, id.sequence + i};
   // Replies are taken in every so often, else the workers' reply rings fill up and stall them.
   if (id.sequence >> PendingSlab::kSlotBits & 63) {
     AfterCall();
@@ -207,13 +213,15 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
   spec.set_max_concurrency(static_cast<uint32_t>(std::max(options.max_concurrency, 1)));
   spec.set_detached(options.detached);
   RefuseNamespace(options.actor_namespace);
-  if (options.max_concurrency > 1) {
+  if (options.max_concurrency > static_cast<int>(kConcurrencyMax)) {
     Throw(ErrorCode::kInvalidOption,
           "SetMaxConcurrency(" + std::to_string(options.max_concurrency) +
-              "): in a cluster an actor serves one call at a time in this release");
+              "): an actor has a thread for each call at once, at most " +
+              std::to_string(kConcurrencyMax));
   }
   std::unique_lock lock(mutex_, std::defer_lock);
-  std::unique_ptr<TaskRecord> record = MakeRecord(factory, options, arguments, lock, "actor");
+  std::unique_ptr<TaskRecord> record = MakeRecord(factory, options, arguments, 1, lock, "actor");
+  record->header.credit = spec.max_concurrency();
   if (spec.class_name().empty()) spec.set_class_name(record->name);
   const uint32_t index = core_.CreateActor(std::move(record), std::move(spec), Now());
   const model::ActorId id = core_.Actor(index).id;
@@ -225,15 +233,15 @@ void ClusterClient::CallActor(const detail::RawActor& actor, uint64_t method,
                               const detail::CallOptions& options,
                               const std::vector<detail::Argument>& arguments,
                               detail::RawRef* results, size_t result_count) {
-  RAYX_CHECK(result_count == 1, "several results a call are not part of this release");
   std::unique_lock lock(mutex_, std::defer_lock);
-  std::unique_ptr<TaskRecord> record = MakeRecord(method, options, arguments, lock, "actor call");
+  std::unique_ptr<TaskRecord> record =
+      MakeRecord(method, options, arguments, result_count, lock, "actor call");
   const uint32_t index = core_.ActorIndex(IdOf(actor), "");
   const uint32_t slot = core_.SubmitActorCall(index, std::move(record), Now());
   if (slot == kNoSlot)
     Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
   const model::ObjectId id = core_.At(slot).id;
-  results[0] = {id.owner.value, id.sequence};
+  for (size_t i = 0; i < result_count; ++i) results[i] = {id.owner.value, id.sequence + i};
   if ((id.sequence >> PendingSlab::kSlotBits & 63) == 0) Drain();
   AfterCall();
 }

@@ -77,20 +77,6 @@ int ThreadCount() {
   return threads;
 }
 
-void* ServeOnTaskThread(void* argument) {
-  ::prctl(PR_SET_NAME, "rayx-task");
-  auto* client = static_cast<ClusterClient*>(argument);
-  pthread_attr_t attributes;
-  void* lowest = nullptr;
-  size_t bytes = 0;
-  if (::pthread_getattr_np(::pthread_self(), &attributes) == 0) {
-    if (::pthread_attr_getstack(&attributes, &lowest, &bytes) == 0) client->SetStackBase(lowest);
-    ::pthread_attr_destroy(&attributes);
-  }
-  client->ServeCalls();
-  return nullptr;
-}
-
 // A connected worker's whole life.
 [[noreturn]] void RunWorker(base::UniqueFd socket, uint64_t token) {
   DaemonLink link{io::PacketSocket(std::move(socket))};
@@ -111,13 +97,10 @@ void* ServeOnTaskThread(void* argument) {
   ClusterClient* runtime = client->get();
   InstallRuntime(*std::move(client));
   io::SetProcessTitle("rayx worker:idle");
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kTaskStackBytes);
-  pthread_t thread;
-  if (pthread_create(&thread, &attributes, ServeOnTaskThread, runtime) != 0)
-    Fail("no memory for the task thread");
-  pthread_join(thread, nullptr);
+  const auto thread = StartTaskThread(*runtime, kTaskStackBytes);
+  if (!thread.ok()) Fail(std::string(base::Message(thread.status())));
+  pthread_join(*thread, nullptr);
+  runtime->FinishActor();
   End(0);
 }
 

@@ -88,7 +88,7 @@ struct FrameHeader {
   uint64_t call_number = 0;      // per caller and actor incarnation, from 1
   uint64_t stream_sequence = 0;  // between daemons only
   uint64_t stream_ack = 0;
-  uint32_t credit = 0;
+  uint32_t credit = 0;  // of a kActorCreate: how many calls the actor serves at once; 0 = 1
   uint16_t item_count = 0;
   uint16_t result_count = 1;  // results that the caller expects
   uint32_t claim_slot = 0;    // in a ring only: names the call's claim word there

@@ -30,6 +30,7 @@ constexpr auto kRoomTick = milliseconds(1);
 constexpr auto kChildrenEnd = milliseconds(1000);
 constexpr int64_t kWorkersPerCpu = 4;
 constexpr int64_t kWorkersExtra = 64;
+constexpr char kNodeEnds[] = "the node ends";
 
 std::string RandomWord() {
   uint64_t words[2] = {};
@@ -326,9 +327,11 @@ void NodeShell::Stop(const base::Status& why) {
   if (!core_ || !table_) return loop_->Stop();
   loop_->RemoveFd(listener_.fd());
   proto::DaemonMessage exit;
-  exit.mutable_exit()->set_reason("the node ends");
+  exit.mutable_exit()->set_reason(kNodeEnds);
   for (const auto& [id, process] : table_->all()) {
-    if (process->role == proto::WORKER) table_->Send(*process, exit);
+    if (process->role != proto::WORKER) continue;
+    if (process->end_reason.empty()) process->end_reason = kNodeEnds;
+    table_->Send(*process, exit);
   }
   // Workers have a moment to flush what they print.
   const auto deadline = Now() + std::chrono::seconds(1);

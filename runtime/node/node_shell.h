@@ -111,7 +111,7 @@ class NodeShell {
   void SendLeft();
   void TellLeft(const google::protobuf::RepeatedPtrField<proto::Location>& left);
   void UpdateWatch(LocalProcess& process);
-  void OnGoodbye(LocalProcess& process);
+  void OnGoodbye(LocalProcess& process, const proto::Goodbye& goodbye);
   void OnWorkerLines(StartId start, bool is_stderr, std::vector<std::string> lines);
   void DeliverLines(model::JobId job, proto::LogLines lines);
   void AskForDriver(model::JobId job);

@@ -22,11 +22,18 @@ constexpr auto kSocketLostGrace = std::chrono::milliseconds(500);
 constexpr auto kStrangerAge = std::chrono::seconds(5);
 constexpr auto kStrangerHunt = std::chrono::seconds(1);
 
+// What goes wrong on the way out is no end that was meant.
+bool HasExitedAsItSaid(const LocalProcess& process, const io::ExitStatus& status) {
+  return process.actor_exits && process.end_reason.empty() && status.signal == 0 &&
+         status.exit_code == 0;
+}
+
 std::string Sentence(const LocalProcess& process, const std::string& host,
                      const io::ExitStatus& status) {
   std::string text = process.role == proto::DRIVER ? "the driver" : "worker";
   text += " pid " + std::to_string(process.pid) + " on " + host;
   if (!process.end_reason.empty()) return text + " was ended: " + process.end_reason;
+  if (HasExitedAsItSaid(process, status)) return text + " has ended: its actor called ExitActor";
   return text + " " + status.ToString();
 }
 
@@ -68,8 +75,11 @@ proto::DeathCause NodeShell::CauseOf(LocalProcess& process) {
   }
   cause.set_signal(status.signal);
   cause.set_exit_code(status.exit_code);
-  cause.set_code(static_cast<int32_t>(process.role == proto::DRIVER ? ErrorCode::kOwnerDied
-                                                                    : ErrorCode::kWorkerDied));
+  // That this node ends is nobody's own fault: it counts as the node's death, here and elsewhere.
+  const ErrorCode of_worker = stopping_ ? ErrorCode::kNodeDied : ErrorCode::kWorkerDied;
+  cause.set_code(
+      static_cast<int32_t>(process.role == proto::DRIVER ? ErrorCode::kOwnerDied : of_worker));
+  cause.set_meant(HasExitedAsItSaid(process, status));
   cause.set_pid(process.pid);
   cause.set_host(options_.host_name);
   cause.set_reason(Sentence(process, options_.host_name, status));

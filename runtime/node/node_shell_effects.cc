@@ -306,6 +306,7 @@ void NodeShell::OnFrameForDaemon(const model::FrameHeader& header,
 }
 
 void NodeShell::Report(const ActorEffects::Report& report) {
+  if (stopping_) return;  // the head hears of the node's end, which is its actors' too
   proto::ActorReport message;
   *message.mutable_id() = scheduling::ToWire(report.life.id);
   message.set_incarnation(report.life.incarnation);

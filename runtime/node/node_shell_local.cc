@@ -100,7 +100,7 @@ void NodeShell::OnMessage(LocalProcess& process, const proto::ClientMessage& mes
     case proto::ClientMessage::kHeadRequest:
       return OnHeadRequest(process, message.head_request());
     case proto::ClientMessage::kGoodbye:
-      return OnGoodbye(process);
+      return OnGoodbye(process, message.goodbye());
     default:
       return;  // a Hello again, or a message of a later version
   }
@@ -108,8 +108,9 @@ void NodeShell::OnMessage(LocalProcess& process, const proto::ClientMessage& mes
 
 // What its tasks printed before their results is for the driver's terminal, which is about to go.
 // Lines of other nodes that are still on their way are in the files there.
-void NodeShell::OnGoodbye(LocalProcess& process) {
+void NodeShell::OnGoodbye(LocalProcess& process, const proto::Goodbye& goodbye) {
   process.said_goodbye = true;
+  process.actor_exits = goodbye.actor_exits();
   if (process.role != proto::DRIVER) return;
   for (const auto& [id, other] : table_->all()) {
     if (other->role == proto::WORKER && other->job == process.job) {

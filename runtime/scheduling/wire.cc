@@ -181,6 +181,7 @@ proto::ErrorInfo ErrorOf(const proto::DeathCause& cause) {
   *error.mutable_log_lines() = cause.log_lines();
   error.set_pid(cause.pid());
   error.set_host(cause.host());
+  error.set_meant(cause.meant());
   return error;
 }
 

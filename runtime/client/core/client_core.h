@@ -154,8 +154,10 @@ class ClientCore {
   ClientCore(Options options, Sink& sink) : options_(options), sink_(sink), slab_(options.self) {}
 
   // --- objects ---
-  // A new own object with one hold; kNoSlot when the table is full.
-  uint32_t NewObject();
+  // New own objects with one hold each and consecutive slots and ids: the first slot; kNoSlot when
+  // the table is full.
+  uint32_t NewObjects(uint32_t count);
+  uint32_t NewObject() { return NewObjects(1); }
   void ResolveValue(uint32_t slot, std::span<const std::byte> value);
   void ResolveStored(uint32_t slot, const model::StoredLocation& location);
   void ResolveError(uint32_t slot, const std::string& error);
@@ -172,8 +174,8 @@ class ClientCore {
 
   // --- tasks ---
   uint32_t ClassIndex(const proto::SchedulingClass& description);
-  // The record's header has function, item and result counts; its arguments' slots carry a hold
-  // each. Returns the first result's slot (one hold each).
+  // The record's header has function, item and result counts (1 or more); its arguments' slots
+  // carry a hold each. Returns the first result's slot; the others follow (one hold each).
   uint32_t SubmitTask(std::unique_ptr<TaskRecord> record, model::TimePoint now);
   // A queued own task that this process may run on its own stack instead (its worker limit is
   // reached); kNoSlot if there is none. The caller runs it and hands the reply to OnMessage, its
@@ -182,6 +184,8 @@ class ClientCore {
   // Such a task cannot be run either: it fails.
   void RefuseInline(const std::string& error);
   bool HasInlineWork() const;
+  // What makes an own object, while it has not ended; null: nothing (any more).
+  const TaskRecord* TaskOf(uint32_t slot) const { return slab_.At(TaskSlot(slot)).task.get(); }
 
   // --- actors ---
   uint32_t CreateActor(std::unique_ptr<TaskRecord> record, proto::ActorSpec spec,
@@ -256,6 +260,13 @@ class ClientCore {
   void CompleteTask(uint32_t slot, const model::FrameHeader& header,
                     std::span<const std::byte> body);
   void FailTask(uint32_t slot, const std::string& error);
+  void ResolveErrors(uint32_t first, uint32_t count, const std::string& error);
+  // The slot that holds an entry's task: its own, or that of the first of several results.
+  uint32_t TaskSlot(uint32_t slot) const {
+    const Entry& entry = slab_.At(slot);
+    const bool in_run = entry.run != kNoSlot && entry.state == EntryState::kWaiting;
+    return in_run ? entry.run : slot;
+  }
   void ReleaseArguments(TaskRecord& record);
   void OnAttemptLost(uint32_t slot, const proto::DeathCause& cause, bool started,
                      model::TimePoint now);

@@ -148,7 +148,7 @@ template <class Sink>
 uint32_t ClientCore<Sink>::SubmitActorCall(uint32_t actor_index, std::unique_ptr<TaskRecord> record,
                                            model::TimePoint now) {
   now_ = now;
-  const uint32_t slot = NewObject();
+  const uint32_t slot = NewObjects(record->header.result_count);
   if (slot == kNoSlot) return kNoSlot;
   ActorRecord& actor = *actors_[actor_index];
   Entry& entry = slab_.At(slot);

@@ -9,14 +9,16 @@
 namespace rayx::client {
 
 template <class Sink>
-uint32_t ClientCore<Sink>::NewObject() {
-  const uint32_t slot = slab_.Allocate(1);
-  if (slot == kNoSlot) return kNoSlot;
-  Entry& entry = slab_.At(slot);
-  entry.state = EntryState::kWaiting;
-  entry.holds.store(1, std::memory_order_relaxed);
-  ++unresolved_;
-  return slot;
+uint32_t ClientCore<Sink>::NewObjects(uint32_t count) {
+  const uint32_t first = slab_.Allocate(count);
+  if (first == kNoSlot) return kNoSlot;
+  for (uint32_t slot = first; slot < first + count; ++slot) {
+    Entry& entry = slab_.At(slot);
+    entry.state = EntryState::kWaiting;
+    entry.holds.store(1, std::memory_order_relaxed);
+  }
+  unresolved_ += count;
+  return first;
 }
 
 template <class Sink>
@@ -296,8 +298,8 @@ void ClientCore<Sink>::OnValue(const model::FrameHeader& header, std::span<const
 
 template <class Sink>
 std::string ClientCore<Sink>::Describe(uint32_t slot) const {
-  const Entry& entry = slab_.At(slot);
-  std::string text = "object " + model::ToString(entry.id);
+  const Entry& entry = slab_.At(TaskSlot(slot));
+  std::string text = "object " + model::ToString(slab_.At(slot).id);
   if (entry.task) text = "task " + entry.task->name + " (" + model::ToString(entry.id) + ")";
   switch (entry.state) {
     case EntryState::kWaiting:

@@ -21,7 +21,7 @@ uint32_t ClientCore<Sink>::ClassIndex(const proto::SchedulingClass& description)
 template <class Sink>
 uint32_t ClientCore<Sink>::SubmitTask(std::unique_ptr<TaskRecord> record, model::TimePoint now) {
   now_ = now;
-  const uint32_t slot = NewObject();
+  const uint32_t slot = NewObjects(record->header.result_count);
   if (slot == kNoSlot) return kNoSlot;
   Entry& entry = slab_.At(slot);
   record->header.kind = model::FrameKind::kTask;
@@ -392,11 +392,11 @@ template <class Sink>
 void ClientCore<Sink>::DropUnclaimed(const model::FrameHeader& header,
                                      std::span<const std::byte> body) {
   if (header.task.owner != options_.self) return;
-  const uint32_t slot = slab_.FindOwn(header.task);
   model::BodyReader reader(body, header.item_count);
   model::Item item;
-  while (reader.Next(item)) {
-    if (item.kind != model::ItemKind::kStored || item.stored.object != header.task) continue;
+  for (model::ObjectId result = header.task; reader.Next(item); ++result.sequence) {
+    if (item.kind != model::ItemKind::kStored || item.stored.object != result) continue;
+    const uint32_t slot = slab_.FindOwn(result);
     const bool in_use = slot != kNoSlot && slab_.At(slot).kind == ValueKind::kStored &&
                         slab_.At(slot).stored->node == item.stored.node &&
                         slab_.At(slot).stored->entry == item.stored.entry &&
@@ -409,18 +409,41 @@ template <class Sink>
 void ClientCore<Sink>::CompleteTask(uint32_t slot, const model::FrameHeader& header,
                                     std::span<const std::byte> body) {
   std::unique_ptr<TaskRecord> record = std::move(slab_.At(slot).task);
+  const uint32_t wanted = record->header.result_count;
   model::BodyReader reader(body, header.item_count);
   model::Item item;
-  if (header.item_count == 0) {  // a function without result
+  uint32_t count = 0;
+  if (header.item_count == 0 && wanted == 1) {  // a function without result
     ResolveValue(slot, {});
-  } else if (reader.Next(item)) {
-    ResolveItem(slot, item);
-  } else {
-    ResolveError(slot, EncodeError(ErrorCode::kSerializationError,
-                                   "malformed reply to task " + record->name + ": " +
-                                       model::ToString(reader.error())));
+    count = 1;
+  }
+  while (count < wanted && reader.Next(item)) {
+    if (count == 0 && item.kind == model::ItemKind::kError) {  // of the whole call
+      ResolveErrors(
+          slot, wanted,
+          std::string(reinterpret_cast<const char*>(item.bytes.data()), item.bytes.size()));
+      count = wanted;
+    } else {
+      ResolveItem(slot + count++, item);
+    }
+  }
+  if (count < wanted) {
+    const bool malformed = reader.error() != model::FrameError::kNone;
+    ResolveErrors(
+        slot + count, wanted - count,
+        EncodeError(ErrorCode::kSerializationError,
+                    (malformed ? "malformed reply to task " : "too short reply to task ") +
+                        record->name + ": " +
+                        (malformed ? std::string(model::ToString(reader.error()))
+                                   : std::to_string(header.item_count) + " of " +
+                                         std::to_string(wanted) + " results")));
   }
   ReleaseArguments(*record);
+}
+
+template <class Sink>
+void ClientCore<Sink>::ResolveErrors(uint32_t first, uint32_t count, const std::string& error) {
+  for (uint32_t slot = first; slot < first + count; ++slot) ResolveError(slot, error);
 }
 
 template <class Sink>
@@ -443,7 +466,7 @@ void ClientCore<Sink>::FailTask(uint32_t slot, const std::string& error) {
     std::erase_if(slab_.At(argument.slot).waiters,
                   [slot](const Waiter& waiter) { return waiter.task_slot == slot; });
   }
-  ResolveError(slot, error);
+  ResolveErrors(slot, record->header.result_count, error);
   ReleaseArguments(*record);
 }
 

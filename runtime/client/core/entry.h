@@ -79,6 +79,8 @@ struct Entry {
   // its reference left this process inside a value: kept until the process ends
   bool escaped = false;
   uint32_t next = kNoSlot;  // of the free list
+  // Of one of several results: the first one's slot, where their task is while it has not ended.
+  uint32_t run = kNoSlot;
   uint32_t value_bytes = 0;
   model::ObjectId id;
   std::array<std::byte, kEntryInlineBytes> inline_value{};

@@ -1,19 +1,27 @@
 // runtime/client/core/pending_slab.h
 //
-// The one pending table: entries in stable chunks with a LIFO free list.
+// The one pending table: entries in stable chunks with a LIFO free list, and one of runs for calls
+// with several results.
 //
 // Purpose:  find an own object's entry from its id without a hash: the low 24 bits of a sequence
 //           are the slot, the upper 40 count up, so that a slot's reuse is another id.
 // Owner:    ClientCore.
 // Threads:  the baton's holder; At(slot) of a live slot also by whoever keeps a hold on it (chunks
 //           never move).
-// Promises: Find of an id that is not live gives kNoSlot, whoever made it up.
+// Promises: Find of an id that is not live gives kNoSlot, whoever made it up. The entries of a run
+//           come back together, when the last of them is free, for a run as long; single entries
+//           are taken out of free runs only when there is no other room.
 // Limits:   2^24 live entries; Allocate gives kNoSlot beyond.
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "client/core/entry.h"
 
 namespace rayx::client {
@@ -24,34 +32,25 @@ class PendingSlab {
   static constexpr uint32_t kSlotsMax = 1u << kSlotBits;
   static constexpr uint32_t kChunkEntries = 4096;
 
-  explicit PendingSlab(model::ProcessId self)
-      : self_(self), chunks_(new std::atomic<Entry*>[kSlotsMax / kChunkEntries]()) {}
+  explicit PendingSlab(model::ProcessId self, uint32_t slots_max = kSlotsMax)
+      : self_(self),
+        slots_max_(slots_max),
+        chunks_(new std::atomic<Entry*>[kSlotsMax / kChunkEntries]()) {}
   ~PendingSlab() {
     for (uint32_t i = 0; i * kChunkEntries < used_; ++i) delete[] chunks_[i].load();
   }
   PendingSlab(const PendingSlab&) = delete;
   PendingSlab& operator=(const PendingSlab&) = delete;
 
-  // `count` entries with consecutive slots and ids; the first slot.
+  // `count` entries (1 or more) with consecutive slots and ids; the first slot.
   uint32_t Allocate(uint32_t count) {
-    uint32_t first;
-    if (count == 1 && free_ != kNoSlot) {
-      first = free_;
-      free_ = At(first).next;
-    } else {
-      if (kSlotsMax - used_ < count) return kNoSlot;
-      first = used_;
-      for (uint32_t slot = first; slot < first + count; ++slot) {
-        auto& chunk = chunks_[slot / kChunkEntries];
-        if (chunk.load(std::memory_order_relaxed) == nullptr) {
-          chunk.store(new Entry[kChunkEntries], std::memory_order_release);
-        }
-      }
-      used_ += count;
-    }
+    const uint32_t first = count == 1 ? TakeOne() : TakeRun(count);
+    if (first == kNoSlot) return kNoSlot;
     const uint64_t number = ++count_;
     for (uint32_t i = 0; i < count; ++i) {
-      At(first + i).id = model::ObjectId{self_, (number << kSlotBits) | (first + i)};
+      Entry& entry = At(first + i);
+      entry.id = model::ObjectId{self_, (number << kSlotBits) | (first + i)};
+      entry.run = count == 1 ? kNoSlot : first;
     }
     live_ += count;
     return first;
@@ -62,9 +61,15 @@ class PendingSlab {
     Entry& entry = At(slot);
     entry.state = EntryState::kFree;
     entry.id = {};
-    entry.next = free_;
-    free_ = slot;
     --live_;
+    if (entry.run == kNoSlot) {
+      PushFree(slot);
+      return;
+    }
+    const auto run = runs_.find(std::exchange(entry.run, kNoSlot));
+    if (--run->second.live > 0) return;
+    free_runs_[run->second.count].push_back(run->first);
+    runs_.erase(run);
   }
 
   // Of an object that this process owns.
@@ -87,12 +92,82 @@ class PendingSlab {
   uint32_t live() const { return live_; }
 
  private:
+  struct Run {
+    uint32_t count = 0;
+    uint32_t live = 0;
+  };
+
+  void PushFree(uint32_t slot) {
+    At(slot).next = free_;
+    free_ = slot;
+  }
+
+  uint32_t TakeFresh(uint32_t count) {
+    if (slots_max_ - used_ < count) return kNoSlot;
+    const uint32_t first = used_;
+    for (uint32_t slot = first; slot < first + count; ++slot) {
+      auto& chunk = chunks_[slot / kChunkEntries];
+      if (chunk.load(std::memory_order_relaxed) == nullptr) {
+        chunk.store(new Entry[kChunkEntries], std::memory_order_release);
+      }
+    }
+    used_ += count;
+    return first;
+  }
+
+  uint32_t TakeOne() {
+    if (free_ == kNoSlot) {
+      const uint32_t fresh = TakeFresh(1);
+      if (fresh != kNoSlot || !TakeFreeRun(1)) return fresh;
+    }
+    const uint32_t slot = free_;
+    free_ = At(slot).next;
+    return slot;
+  }
+
+  uint32_t TakeRun(uint32_t count) {
+    uint32_t first = kNoSlot;
+    if (const auto same = free_runs_.find(count); same != free_runs_.end()) {
+      first = TakeFrom(same);
+    } else {
+      first = TakeFresh(count);
+      if (first == kNoSlot) {
+        const auto longer = TakeFreeRun(count);
+        if (!longer) return kNoSlot;
+        first = *longer;
+      }
+    }
+    runs_.emplace(first, Run{count, count});
+    return first;
+  }
+
+  // The shortest free run of `count` or more: its first slot, what is beyond `count` goes to the
+  // single ones; all of it does for a count of 1.
+  std::optional<uint32_t> TakeFreeRun(uint32_t count) {
+    const auto found = free_runs_.lower_bound(count);
+    if (found == free_runs_.end()) return std::nullopt;
+    const uint32_t length = found->first;
+    const uint32_t first = TakeFrom(found);
+    for (uint32_t i = count == 1 ? 0 : count; i < length; ++i) PushFree(first + i);
+    return first;
+  }
+
+  uint32_t TakeFrom(std::map<uint32_t, std::vector<uint32_t>>::iterator runs) {
+    const uint32_t first = runs->second.back();
+    runs->second.pop_back();
+    if (runs->second.empty()) free_runs_.erase(runs);
+    return first;
+  }
+
   const model::ProcessId self_;
+  const uint32_t slots_max_;
   std::unique_ptr<std::atomic<Entry*>[]> chunks_;
   uint32_t used_ = 0;
   uint32_t live_ = 0;
   uint32_t free_ = kNoSlot;
   uint64_t count_ = 0;
+  absl::flat_hash_map<uint32_t, Run> runs_;              // live, by their first slot
+  std::map<uint32_t, std::vector<uint32_t>> free_runs_;  // by length: their first slots
 };
 
 }  // namespace rayx::client

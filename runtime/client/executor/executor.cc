@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "client/cluster_client.h"
@@ -63,6 +64,7 @@ class ReplySink final : public detail::ResultSink {
 }  // namespace
 
 bool Executor::FindCall() {
+  if (exit_asked_) return false;
   if (has_next_) return true;
   const auto& peers = client_.links().peers();
   for (size_t i = 0; i < peers.size(); ++i) {
@@ -113,21 +115,10 @@ void Executor::Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver
   context.actor =
       call.header.kind == model::FrameKind::kTask ? model::ActorId{} : call.header.actor;
   context.incarnation = incarnation_;
-  // A task that runs inside another one's Get: the outer one's state comes back afterwards.
-  const bool outer_running = running_;
-  std::string outer_name = std::move(running_name_);
-  const bool outer_shown = title_shown_;
+  Running running;
   const model::TimePoint start = client_.Now();
-  running_ = true;
-  title_shown_ = false;
-  ++depth_;
-  if (entry != titled_ || title_.empty()) {  // once for a run of calls of one function
-    titled_ = entry;
-    title_ = ShortName(context.task_name);
-  }
-  running_name_ = title_;
-  client_.ShowTask(running_name_);
-  running_since_ = start;
+  running.since = start;
+  Begin(running, entry);
   lock.unlock();
 
   ExecutionContext* const outer = ClusterClient::CurrentContext();
@@ -138,15 +129,33 @@ void Executor::Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver
   ClusterClient::CurrentContext() = outer;
 
   lock.lock();
-  --depth_;
   // A worker that is told to end fails what its user code waits for. That is not the call's own
   // outcome: its owner learns of this process's death and judges it.
   if (succeeded || !client_.ending()) Reply(call, start, results, items, succeeded, deliver);
-  if (title_shown_) io::SetProcessTitle("rayx worker:idle");
-  running_ = outer_running;
-  running_name_ = std::move(outer_name);
-  title_shown_ = outer_shown;
-  client_.ShowTask(running_name_);
+  End(running);
+}
+
+void Executor::Begin(Running& running, const detail::FunctionEntry* entry) {
+  if (entry != titled_ || title_ == nullptr) {  // once for a run of calls of one function
+    titled_ = entry;
+    title_ = &titles_.try_emplace(entry, entry != nullptr ? ShortName(entry->name) : "unknown")
+                  .first->second;
+  }
+  running.title = title_;
+  running_.push_back(&running);
+  if (CallDepth()++ == 0) ++busy_threads_;
+  client_.ShowTask(*title_);
+  client_.OnBusyThreads();
+}
+
+// What is shown is then the newest of the others, if any: one that runs inside another's Get goes
+// back to that one.
+void Executor::End(Running& running) {
+  if (--CallDepth() == 0) --busy_threads_;
+  std::erase(running_, &running);
+  if (running.shown && running_.empty()) io::SetProcessTitle("rayx worker:idle");
+  client_.ShowTask(running_.empty() ? std::string_view() : *running_.back()->title);
+  client_.OnBusyThreads();
 }
 
 void Executor::Reply(const Call& call, model::TimePoint start, std::span<const std::byte> results,
@@ -168,6 +177,13 @@ bool Executor::Execute(const Call& call, std::vector<std::byte>& results, uint16
     ReplySink sink(client_, call.header, results);
     RunFunction(call, arguments, sink);
     items = sink.count();
+    const uint16_t wanted = call.header.result_count;
+    const bool is_void = items == 0 && wanted <= 1;
+    if (items != wanted && !is_void) {
+      Throw(ErrorCode::kSerializationError, "it returned " + std::to_string(items) +
+                                                " results, and its caller expects " +
+                                                std::to_string(wanted));
+    }
     if (results.size() > model::kBodyBytesMax) {
       Throw(ErrorCode::kSerializationError, "the results exceed 512 KiB by value in all");
     }
@@ -246,12 +262,7 @@ void Executor::RunFunction(const Call& call, const detail::Arguments& arguments,
       return;
     case model::FrameKind::kActorCreate:
       if (entry->factory == nullptr) break;
-      actor_ = entry->factory(arguments);
-      if (!actor_) {
-        Throw(ErrorCode::kInvalidOption, "its factory " + entry->name + " returned no object");
-      }
-      actor_id_ = call.header.actor;
-      incarnation_ = call.header.incarnation;
+      MakeActor(call, *entry, arguments);
       return;
     case model::FrameKind::kActorCall:
       if (entry->method == nullptr) break;
@@ -267,16 +278,36 @@ void Executor::RunFunction(const Call& call, const detail::Arguments& arguments,
   Throw(ErrorCode::kUnknownFunction, entry->name + " was called as something that it is not");
 }
 
-bool Executor::HasStackLeft() const {
-  const char here = 0;
-  return stack_lowest_ == nullptr || &here - static_cast<const char*>(stack_lowest_) >
-                                         static_cast<ptrdiff_t>(kStackReserveBytes);
+void Executor::MakeActor(const Call& call, const detail::FunctionEntry& factory,
+                         const detail::Arguments& arguments) {
+  if (actor_) {
+    Throw(ErrorCode::kInvalidOption, "process " + model::ToString(client_.self()) +
+                                         " hosts actor " + model::ToString(actor_id_) + " already");
+  }
+  const uint32_t concurrency = std::max(call.header.credit, 1u);
+  if (concurrency > kConcurrencyMax) {
+    Throw(ErrorCode::kInvalidOption, "an actor that serves " + std::to_string(concurrency) +
+                                         " calls at once: at most " +
+                                         std::to_string(kConcurrencyMax) + " are possible");
+  }
+  actor_ = factory.factory(arguments);
+  if (!actor_) {
+    Throw(ErrorCode::kInvalidOption, "its factory " + factory.name + " returned no object");
+  }
+  actor_id_ = call.header.actor;
+  incarnation_ = call.header.incarnation;
+  for (; concurrency_ < concurrency; ++concurrency_) {
+    if (const auto thread = StartTaskThread(client_, kConcurrentStackBytes); !thread.ok()) {
+      Throw(ErrorCode::kOutOfMemory, "SetMaxConcurrency(" + std::to_string(concurrency) + ")",
+            thread.status());
+    }
+  }
 }
 
 void Executor::OnTick(model::TimePoint now) {
-  if (!running_ || title_shown_ || now - running_since_ < kTitleAfter) return;
-  title_shown_ = true;
-  io::SetProcessTitle("rayx worker:" + running_name_);
+  if (!WantsTicks() || now - running_.back()->since < kTitleAfter) return;
+  running_.back()->shown = true;
+  io::SetProcessTitle("rayx worker:" + *running_.back()->title);
 }
 
 }  // namespace rayx::client

@@ -4,19 +4,23 @@
 //
 // Purpose:  claims call frames, fetches their arguments, runs the user's function, sends the reply.
 // Owner:    ClusterClient of a worker.
-// Threads:  FindCall, RunOne and RunHere: the task thread, baton held on entry and on return.
+// Threads:  FindCall, RunOne and RunHere: task threads, baton held on entry and on return.
 //           OnTick: the attendant, baton held. User code runs without the baton.
 // Promises: a frame is claimed just before it runs, so that its owner can take it back until then;
-//           each claimed call is answered exactly once, whatever the user's function throws.
-// Limits:   the task thread reserves kTaskStackBytes; an actor serves one call at a time.
+//           each claimed call is answered exactly once, whatever the user's function throws. Calls
+//           are begun in the order in which they came; an actor of SetMaxConcurrency(n) serves n
+//           at once, each on a task thread of its own.
+// Limits:   the first task thread reserves kTaskStackBytes, the others kConcurrentStackBytes.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "client/executor/task_thread.h"
 #include "model/frame.h"
 #include "model/time.h"
 #include "rayx/detail/runtime_interface.h"
@@ -24,10 +28,6 @@
 namespace rayx::client {
 
 class ClusterClient;
-
-inline constexpr size_t kTaskStackBytes = 64u << 20;
-// What a call finds at least when it begins: the stack of an ordinary Linux thread.
-inline constexpr size_t kStackReserveBytes = 8u << 20;
 
 class Executor {
  public:
@@ -41,20 +41,26 @@ class Executor {
       std::function<void(model::FrameHeader& reply, std::span<const std::byte> results)>;
   void RunHere(std::unique_lock<std::mutex>& lock, const model::FrameHeader& header,
                std::vector<std::byte> body, const Deliver& deliver);
-  bool HasStackLeft() const;
-  uint32_t depth() const { return depth_; }
-  void SetStackBase(const void* lowest) { stack_lowest_ = lowest; }
-  // Shows a task in the process title once it runs for longer than 1 ms.
+  // Shows the newest running call in the process title once it runs for longer than 1 ms.
   void OnTick(model::TimePoint now);
-  bool WantsTicks() const { return running_ && !title_shown_; }
-  void AskToExit() { exit_after_call_ = true; }
-  bool exit_asked() const { return exit_after_call_; }
+  bool WantsTicks() const { return !running_.empty() && !running_.back()->shown; }
+  // No more calls are begun.
+  void AskToExit() { exit_asked_ = true; }
+  bool exit_asked() const { return exit_asked_; }
+  // Calls at once: 1 but in an actor that asked for more.
+  uint32_t concurrency() const { return concurrency_; }
+  size_t busy_threads() const { return busy_threads_; }
 
  private:
   struct Call {
     model::FrameHeader header;
     std::vector<std::byte> body;
     model::ProcessId peer;  // whose channel it came from
+  };
+  struct Running {
+    const std::string* title = nullptr;
+    model::TimePoint since{};
+    bool shown = false;  // in the process title
   };
 
   void Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver& deliver);
@@ -64,6 +70,10 @@ class Executor {
   bool Execute(const Call& call, std::vector<std::byte>& results, uint16_t& items);
   detail::Arguments FetchArguments(const Call& call);
   void RunFunction(const Call& call, const detail::Arguments& arguments, detail::ResultSink& sink);
+  void MakeActor(const Call& call, const detail::FunctionEntry& factory,
+                 const detail::Arguments& arguments);
+  void Begin(Running& running, const detail::FunctionEntry* entry);
+  void End(Running& running);
 
   ClusterClient& client_;
   Call next_;
@@ -72,16 +82,14 @@ class Executor {
   std::shared_ptr<void> actor_;  // the actor that this worker hosts
   model::ActorId actor_id_;
   uint32_t incarnation_ = 0;
-  const void* stack_lowest_ = nullptr;
-  uint32_t depth_ = 0;  // calls on the task thread's stack
-  // Of the running call.
-  bool running_ = false;
-  bool title_shown_ = false;
-  std::string running_name_;
-  const detail::FunctionEntry* titled_ = nullptr;  // whose short name title_ is
-  std::string title_;
-  model::TimePoint running_since_{};
-  bool exit_after_call_ = false;
+  uint32_t concurrency_ = 1;
+  std::vector<Running*> running_;  // each on its thread's stack; the newest last
+  size_t busy_threads_ = 0;
+  bool exit_asked_ = false;
+  // Short names of functions, for titles.
+  std::map<const detail::FunctionEntry*, std::string> titles_;
+  const detail::FunctionEntry* titled_ = nullptr;  // whose title_ is
+  const std::string* title_ = nullptr;
 };
 
 }  // namespace rayx::client

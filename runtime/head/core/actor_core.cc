@@ -26,6 +26,7 @@ bool IsDead(const proto::ActorView& view) {
 
 // Causes that a new start would only repeat, and ends that were meant.
 bool IsFinal(const proto::ErrorInfo& cause) {
+  if (cause.meant()) return true;
   switch (static_cast<ErrorCode>(cause.code())) {
     case ErrorCode::kTaskError:  // its constructor threw
     case ErrorCode::kCancelled:

@@ -11,7 +11,7 @@
 //           however often it is repeated. A name is held by one living actor of its namespace.
 //           Restarted at most max_restarts times, after a delay that doubles with each failure and
 //           starts anew when an incarnation was alive for `healthy_after`; a kill that asks for a
-//           restart is none. Every watch is answered, by a change or at its time. What no node of
+//           restart is none. An actor that ends itself (ExitActor) is not restarted. Every watch is answered, by a change or at its time. What no node of
 //           the cluster could host is dead with Infeasible after `infeasible_after`. A node that
 //           had no room after all costs no restart.
 // Limits:   ActorOptions; the newest dead_kept dead actors are remembered without their frames.

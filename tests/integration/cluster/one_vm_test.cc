@@ -10,12 +10,14 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include "rayx/rayx.h"
@@ -115,6 +117,10 @@ class Log {
   std::vector<std::string> All() const { return entries_; }
   int Pid() { return ::getpid(); }
   int Fail() { throw std::runtime_error("the log is full"); }
+  int Exit() {
+    rayx::ExitActor();
+    return ::getpid();
+  }
   int Wait(int milliseconds) { return Busy(milliseconds); }
   // Spins without ever entering the runtime, once it has said that it does.
   int SayAndSpin(int milliseconds) {
@@ -147,6 +153,36 @@ int ThrowWordless() {
 Log* BadLog(int) {
   throw std::runtime_error("no disk");
 }
+
+// Calls that end only together.
+class Barrier {
+ public:
+  static Barrier* Create() { return new Barrier; }
+  int Meet(int parties) {
+    std::unique_lock lock(mutex_);
+    ++here_;
+    met_.notify_all();
+    met_.wait(lock, [&] { return here_ >= parties; });
+    return here_;
+  }
+  // Waits for a call of this same actor.
+  int MeetMyself(const rayx::ActorHandle<Barrier>& self, int parties) {
+    return *self.Task<&Barrier::Meet>().Remote(parties).Get();
+  }
+  int AskMyself(const rayx::ActorHandle<Barrier>& self, int times) {
+    if (times == 0) return 0;
+    return 1 + *self.Task<&Barrier::AskMyself>().Remote(self, times - 1).Get();
+  }
+  int ExitAndMeet(int parties) {
+    rayx::ExitActor();
+    return Meet(parties);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable met_;
+  int here_ = 0;
+};
 
 class Selfish {
  public:
@@ -333,10 +369,44 @@ TEST_CASE(
   CHECK(*log.Task<&user::Log::Pid>().Remote().Get(15'000) != before);
 }
 
+TEST_CASE("one VM: ExitActor answers its call, then ends the actor for good, restarts or not") {
+  Cluster cluster(2);
+  auto log = rayx::Actor<&user::Log::Create>().SetMaxRestarts(-1).Remote(std::string("x"));
+  const int pid = *log.Task<&user::Log::Exit>().Remote().Get(15'000);
+  CHECK(pid > 0);
+  CHECK_THROWS_WITH(log.Task<&user::Log::Pid>().Remote().Get(15'000),
+                    Catch::Contains("called ExitActor"));
+}
+
+TEST_CASE("one VM: an actor with SetMaxConcurrency serves calls at once, one without does not") {
+  Cluster cluster(2);
+  auto barrier = rayx::Actor<&user::Barrier::Create>().SetMaxConcurrency(8).Remote();
+  std::vector<rayx::ObjectRef<int>> meetings;
+  for (int i = 0; i < 8; ++i) meetings.push_back(barrier.Task<&user::Barrier::Meet>().Remote(8));
+  for (const auto& meeting : meetings) CHECK(*meeting.Get(15'000) >= 8);
+  // Two of a third's eight threads wait for the others.
+  auto own = rayx::Actor<&user::Barrier::Create>().SetMaxConcurrency(8).Remote();
+  const auto first = own.Task<&user::Barrier::MeetMyself>().Remote(own, 2);
+  const auto second = own.Task<&user::Barrier::MeetMyself>().Remote(own, 2);
+  CHECK(*first.Get(15'000) == 2);
+  CHECK(*second.Get(15'000) == 2);
+  CHECK(*own.Task<&user::Barrier::AskMyself>().Remote(own, 7).Get(15'000) == 7);
+  CHECK_THROWS_AS(own.Task<&user::Barrier::AskMyself>().Remote(own, 8).Get(15'000),
+                  rayx::WouldDeadlock);
+  // ExitActor lets the calls that run end.
+  auto last = rayx::Actor<&user::Barrier::Create>().SetMaxConcurrency(3).Remote();
+  const auto waits = last.Task<&user::Barrier::Meet>().Remote(2);
+  const auto comes = last.Task<&user::Barrier::ExitAndMeet>().Remote(2);
+  CHECK(*waits.Get(15'000) == 2);
+  CHECK(*comes.Get(15'000) == 2);
+  CHECK_THROWS_AS(last.Task<&user::Barrier::Meet>().Remote(1).Get(15'000), rayx::ActorDied);
+}
+
 TEST_CASE("one VM: what this release does not do in a cluster is refused, not ignored") {
   Cluster cluster(2);
-  CHECK_THROWS_WITH(rayx::Actor<&user::Log::Create>().SetMaxConcurrency(2).Remote(std::string("x")),
-                    Catch::Contains("SetMaxConcurrency(2)"));
+  CHECK_THROWS_WITH(
+      rayx::Actor<&user::Log::Create>().SetMaxConcurrency(1001).Remote(std::string("x")),
+      Catch::Contains("SetMaxConcurrency(1001)"));
   CHECK_THROWS_WITH(
       rayx::Actor<&user::Log::Create>().SetName("log", "mine").Remote(std::string("x")),
       Catch::Contains("namespace \"mine\""));

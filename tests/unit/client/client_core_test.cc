@@ -89,6 +89,28 @@ struct Fixture {
     }
     return core.SubmitTask(std::move(record), now);
   }
+  uint32_t SubmitFor(uint16_t results, int retries = 3) {
+    auto record = std::make_unique<TaskRecord>();
+    record->name = "several";
+    record->retries_left = retries;
+    record->class_index = Class();
+    record->header.result_count = results;
+    return core.SubmitTask(std::move(record), now);
+  }
+  // A reply with several results, delivered twice.
+  void ReplyEach(const FrameHeader& call, const std::vector<std::string>& values) {
+    std::vector<std::byte> body;
+    model::BodyWriter writer(body);
+    for (const std::string& value : values) writer.AddInline(std::as_bytes(std::span(value)));
+    FrameHeader reply = call;
+    reply.kind = FrameKind::kReply;
+    reply.source = call.destination;
+    reply.destination = kSelf;
+    reply.item_count = writer.item_count();
+    core.OnMessage(reply, body, now);
+    core.OnMessage(reply, body, now);
+    core.CheckInvariants();
+  }
   // The head tells of an actor.
   void View(uint32_t actor, uint64_t version, proto::ActorState state, uint32_t incarnation,
             ProcessId process, std::optional<ErrorCode> cause = std::nullopt) {
@@ -239,6 +261,93 @@ TEST_CASE(
   CHECK(f.sink.cancelled == std::vector<uint64_t>{second});
   f.core.OnLeaseGranted(second, model::LeaseId{99}, kWorkerB, f.now);
   CHECK(f.sink.returned == std::vector<model::LeaseId>{model::LeaseId{99}});
+}
+
+TEST_CASE("ClientCore: a task with several results resolves each, or fails them all") {
+  Fixture f;
+  const uint32_t slot = f.SubmitFor(3);
+  CHECK(f.core.At(slot + 2).id.sequence == f.core.At(slot).id.sequence + 2);
+  f.Grant(kWorkerA);
+  REQUIRE(f.sink.calls.size() == 1);
+  const FrameHeader call = f.sink.calls[0].header;
+  CHECK(call.result_count == 3);
+  CHECK(f.core.TaskOf(slot + 1) != nullptr);
+  CHECK_THAT(f.core.Describe(slot + 2), Catch::Contains("several") && Catch::Contains("sent to"));
+  SECTION("each its own") {
+    f.ReplyEach(call, {"a", std::string(100, 'b'), "c"});
+    CHECK(f.Value(slot) == "a");
+    CHECK(f.Value(slot + 1) == std::string(100, 'b'));
+    CHECK(f.Value(slot + 2) == "c");
+    CHECK(f.core.TaskOf(slot + 1) == nullptr);
+  }
+  SECTION("a failed call") {
+    proto::ErrorInfo error;
+    error.set_code(static_cast<int>(ErrorCode::kTaskError));
+    f.Reply(call, error.SerializeAsString(), /*failed=*/true);
+    for (uint32_t i = 0; i < 3; ++i) CHECK(f.Error(slot + i) == ErrorCode::kTaskError);
+  }
+  SECTION("a reply with too few") {
+    f.ReplyEach(call, {"a"});
+    CHECK(f.Value(slot) == "a");
+    CHECK(f.Error(slot + 1) == ErrorCode::kSerializationError);
+    CHECK(f.Error(slot + 2) == ErrorCode::kSerializationError);
+  }
+  SECTION("a reply with none") {
+    f.ReplyEach(call, {});
+    for (uint32_t i = 0; i < 3; ++i) CHECK(f.Error(slot + i) == ErrorCode::kSerializationError);
+  }
+  SECTION("no holds left: they are resolved and go, and their slots serve again") {
+    for (uint32_t i = 0; i < 3; ++i) f.core.ReleaseHold(slot + i);
+    f.ReplyEach(call, {"a", "b", "c"});
+    CHECK(f.SubmitFor(3) == slot);
+  }
+  SECTION("the worker dies: run again, once") {
+    f.sink.started.insert(call.task);
+    f.Die(kWorkerA);
+    f.Grant(kWorkerB);
+    REQUIRE(f.sink.calls.size() == 2);
+    f.ReplyEach(call, {"x", "y", "z"});  // of the superseded attempt
+    CHECK_FALSE(f.core.IsReady(slot + 2));
+    f.ReplyEach(f.sink.calls[1].header, {"a", "b", "c"});
+    CHECK(f.Value(slot + 2) == "c");
+  }
+  SECTION("the cluster is lost") {
+    f.core.OnClusterLost(EncodeError(ErrorCode::kHeadUnavailable, "gone"));
+    f.core.CheckInvariants();
+    for (uint32_t i = 0; i < 3; ++i) CHECK(f.Error(slot + i) == ErrorCode::kHeadUnavailable);
+  }
+}
+
+TEST_CASE("ClientCore: stored results of a superseded attempt are freed, those in use are not") {
+  Fixture f;
+  const uint32_t slot = f.SubmitFor(2);
+  f.Grant(kWorkerA);
+  const FrameHeader call = f.sink.calls[0].header;
+  const auto stored = [&](uint32_t attempt_entry) {
+    std::vector<std::byte> body;
+    model::BodyWriter writer(body);
+    for (uint32_t i = 0; i < 2; ++i) {
+      model::StoredLocation location;
+      location.object = {kSelf, call.task.sequence + i};
+      location.node = model::NodeNumber{1};
+      location.entry = attempt_entry + i;
+      writer.AddStored(location);
+    }
+    FrameHeader reply = call;
+    reply.kind = FrameKind::kReply;
+    reply.source = call.destination;
+    reply.item_count = 2;
+    f.core.OnMessage(reply, body, f.now);
+    f.core.CheckInvariants();
+  };
+  stored(10);
+  CHECK(f.sink.freed.empty());
+  stored(10);  // a repeat names what they still are
+  CHECK(f.sink.freed.empty());
+  stored(20);
+  REQUIRE(f.sink.freed.size() == 2);
+  CHECK(f.sink.freed[1].entry == 21);
+  CHECK(f.core.At(slot + 1).stored->entry == 11);
 }
 
 TEST_CASE("ClientCore: after a worker's death a started task is sent again with a higher attempt") {

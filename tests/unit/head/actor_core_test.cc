@@ -55,13 +55,14 @@ struct Actors {
     return cluster.Call(request, of_job).find_actor();
   }
   void Report(uint64_t sequence, uint32_t incarnation, proto::ActorState state, uint32_t on_node,
-              ErrorCode cause = ErrorCode::kNone) {
+              ErrorCode cause = ErrorCode::kNone, bool meant = false) {
     proto::ActorReport report;
     *report.mutable_id() = Spec(sequence).id();
     report.set_incarnation(incarnation);
     report.set_state(state);
     report.set_process(Cluster::Process(on_node, 50 + incarnation));
     report.mutable_cause()->set_code(static_cast<int32_t>(cause));
+    report.mutable_cause()->set_meant(meant);
     cluster.core.OnReportActor(report, cluster.now, cluster.effects);
     cluster.Done();
     cluster.core.OnReportActor(report, cluster.now, cluster.effects);
@@ -160,6 +161,17 @@ TEST_CASE(
   CHECK(actors.cluster.starts.size() == 3);
   actors.Report(1, 3, proto::ACTOR_DEAD, actors.node, ErrorCode::kWorkerDied);
   CHECK(actors.View(1).state() == proto::ACTOR_DEAD);
+}
+
+TEST_CASE("Actor: one that ended itself is not restarted") {
+  Actors actors;
+  auto spec = Actors::Spec(1);
+  spec.set_max_restarts(-1);
+  actors.Create(spec);
+  actors.Report(1, 1, proto::ACTOR_ALIVE, actors.node);
+  actors.Report(1, 1, proto::ACTOR_DEAD, actors.node, ErrorCode::kActorDied, /*meant=*/true);
+  CHECK(actors.View(1).state() == proto::ACTOR_DEAD);
+  CHECK(actors.cluster.starts.size() == 1);
 }
 
 TEST_CASE("Actor: a constructor that threw is not tried again") {
