@@ -26,6 +26,12 @@ constexpr auto kLastReplies = std::chrono::seconds(1);
 model::ObjectId IdOf(const detail::RawRef& ref) {
   return model::ObjectId{model::ProcessId{ref.owner}, ref.sequence};
 }
+std::vector<model::ObjectId> IdsOf(const std::vector<detail::RawRef>& refs) {
+  std::vector<model::ObjectId> ids;
+  ids.reserve(refs.size());
+  for (const detail::RawRef& ref : refs) ids.push_back(IdOf(ref));
+  return ids;
+}
 detail::RawRef RawOf(const model::ObjectId& id) {
   return {id.owner.value, id.sequence};
 }
@@ -64,7 +70,7 @@ ClusterClient::ClusterClient(DaemonLink link, WelcomePacket welcome, bool is_wor
       keep_(std::move(keep)),
       daemon_(std::move(link)),
       links_(self_),
-      core_({.self = self_, .job = job_}, *this),
+      core_({.self = self_, .job = job_, .serves_calls = is_worker}, *this),
       segments_(self_) {}
 
 base::Status ClusterClient::Start() {
@@ -315,6 +321,7 @@ void ClusterClient::Release(const detail::RawRef& ref) noexcept {
   if (mutex_.try_lock()) {
     std::lock_guard lock(mutex_, std::adopt_lock);
     if (const uint32_t slot = core_.Find(IdOf(ref)); slot != kNoSlot) core_.ReleaseHold(slot);
+    if (core_.HasRemovals()) doorbell_->WakeAttendant();
     return;
   }
   std::lock_guard lock(released_mutex_);
@@ -322,17 +329,22 @@ void ClusterClient::Release(const detail::RawRef& ref) noexcept {
   has_released_ = true;
 }
 
-void ClusterClient::Adopt(const detail::RawRef& ref) noexcept {
+void ClusterClient::Adopt(const detail::RawRef& ref, const detail::RawRef& through) noexcept {
   std::lock_guard lock(mutex_);
-  core_.Adopt(IdOf(ref));
+  const uint32_t outer = through.owner == 0 ? kNoSlot : core_.Find(IdOf(through));
+  core_.Adopt(IdOf(ref), outer);
+  if (links_.RingAll()) rang_somebody_ = true;
 }
 
-void ClusterClient::MarkEscaped(const std::vector<detail::RawRef>& references) {
-  if (references.empty()) return;
-  std::lock_guard lock(mutex_);
-  for (const detail::RawRef& ref : references) {
-    if (const uint32_t slot = core_.Find(IdOf(ref)); slot != kNoSlot) core_.MarkEscaped(slot);
-  }
+void ClusterClient::RegisterBeforeReply(std::unique_lock<std::mutex>& lock,
+                                        const model::FrameHeader& call,
+                                        std::span<const Core::Returned> returned) {
+  if (!core_.HasUnregistered() && returned.empty()) return;
+  const uint64_t request = core_.RegisterBeforeReply(call, returned);
+  if (core_.IsRegistered(request)) return;
+  if (links_.RingAll()) rang_somebody_ = true;
+  WaitUntil(
+      lock, [&] { return core_.IsRegistered(request); }, model::kNever);
 }
 
 uint32_t ClusterClient::Need(const detail::RawRef& ref) {
@@ -351,7 +363,6 @@ uint32_t ClusterClient::Need(const detail::RawRef& ref) {
 // --- objects -------------------------------------------------------------------------------------
 
 detail::RawRef ClusterClient::Put(const detail::Packed& value) {
-  MarkEscaped(value.references);
   const size_t bytes = value.EncodedBytes();
   std::string encoded;
   if (bytes <= model::kInlineValueBytesMax) encoded = Encode(value);
@@ -363,6 +374,7 @@ detail::RawRef ClusterClient::Put(const detail::Packed& value) {
     if (slot == kNoSlot)
       Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
     id = core_.At(slot).id;
+    core_.Contain(slot, IdsOf(value.references));
     if (bytes <= model::kInlineValueBytesMax) {
       core_.ResolveValue(slot, std::as_bytes(std::span(encoded)));
       return RawOf(id);

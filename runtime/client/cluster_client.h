@@ -65,7 +65,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   void Stop() override;
   void Retain(const detail::RawRef& ref) noexcept override;
   void Release(const detail::RawRef& ref) noexcept override;
-  void Adopt(const detail::RawRef& ref) noexcept override;
+  void Adopt(const detail::RawRef& ref, const detail::RawRef& through) noexcept override;
   detail::RawRef Put(const detail::Packed& value) override;
   void SubmitTask(uint64_t function, const detail::CallOptions& options,
                   const std::vector<detail::Argument>& arguments, detail::RawRef* results,
@@ -109,7 +109,11 @@ class ClusterClient final : public detail::RuntimeInterface {
                                    const detail::Packed& value);
   // Pins a stored value, pulling it to this VM first if need be. Throws its typed error.
   detail::Fetched FetchStored(const model::StoredLocation& location, model::TimePoint deadline);
-  void MarkEscaped(const std::vector<detail::RawRef>& references);
+  using Core = ClientCore<ClusterClient>;
+  // Under the baton: whoever owns what this process keeps, or returns, of a call knows it (see
+  // ClientCore). Waits for their words.
+  void RegisterBeforeReply(std::unique_lock<std::mutex>& lock, const model::FrameHeader& call,
+                           std::span<const Core::Returned> returned);
   void SendReply(model::FrameHeader& header, std::span<const std::byte> body);
   // What this process works at, for lists and for the prefix of its output; "": nothing.
   void ShowTask(std::string_view name) { page_->SetTitle(name); }
@@ -182,6 +186,7 @@ class ClusterClient final : public detail::RuntimeInterface {
                                          const std::vector<detail::Argument>& arguments,
                                          size_t result_count, std::unique_lock<std::mutex>& lock,
                                          const char* kind);
+  void HoldReferred(const std::vector<detail::Argument>& arguments, TaskRecord& record);
   proto::SchedulingClass ClassOf(const detail::CallOptions& options, double default_cpus) const;
   uint32_t DefaultClass();
   proto::HeadResponse CallHead(proto::HeadRequest request, detail::Milliseconds timeout);
@@ -223,7 +228,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   base::UniqueFd eventfd_;
   std::unique_ptr<shm::DoorbellConsumer> doorbell_;
   std::unique_ptr<shm::Waiting> waiting_;
-  ClientCore<ClusterClient> core_;
+  Core core_;
   shm::ClientSegments segments_;                    // thread-safe
   absl::flat_hash_map<uint64_t, Answer*> answers_;  // a user thread waits for each
   absl::flat_hash_map<uint64_t, Watched> watches_;  // head requests of the core

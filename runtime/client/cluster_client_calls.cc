@@ -131,8 +131,6 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
     } else if (argument.value->EncodedBytes() > model::kInlineValueBytesMax) {
       owned[i] = Put(*argument.value);
       by_reference = true;
-    } else {
-      MarkEscaped(argument.value->references);
     }
   }
   if (!by_reference) {
@@ -149,6 +147,7 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
     }
     record->header.item_count = writer.item_count();
     lock.lock();
+    HoldReferred(arguments, *record);
     return record;
   }
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -172,7 +171,23 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
     }
     record->arguments[i].slot = slots[i];
   }
+  HoldReferred(arguments, *record);
   return record;
+}
+
+// Under the baton. Large values are objects by now, which hold for themselves.
+void ClusterClient::HoldReferred(const std::vector<detail::Argument>& arguments,
+                                 TaskRecord& record) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const bool is_object = i < record.arguments.size() && record.arguments[i].slot != kNoSlot;
+    if (arguments[i].is_reference || is_object) continue;
+    for (const detail::RawRef& ref : arguments[i].value->references) {
+      const uint32_t slot = core_.Find({model::ProcessId{ref.owner}, ref.sequence});
+      if (slot == kNoSlot) continue;
+      core_.At(slot).holds.fetch_add(1, std::memory_order_relaxed);
+      record.referred.push_back(slot);
+    }
+  }
 }
 
 void ClusterClient::SubmitTask(uint64_t function, const detail::CallOptions& options,

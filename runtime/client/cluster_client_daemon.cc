@@ -219,7 +219,7 @@ void ClusterClient::Handle(proto::DaemonMessage& message, std::vector<base::Uniq
       break;
     case proto::DaemonMessage::kExit:
       // A worker that owns objects which others know of outlives its idle time.
-      if (is_worker_ && core_.has_escaped() && message.exit().reason() == "idle") break;
+      if (is_worker_ && core_.has_borrowers() && message.exit().reason() == "idle") break;
       ending_ = true;
       resolved_any_ = true;
       break;

@@ -226,7 +226,7 @@ std::pair<std::uint64_t, std::uint64_t> Unpacker::Pair(std::int8_t type) {
 detail::RawRef Unpacker::Reference() {
   const auto [owner, sequence] = Pair(detail::kReferenceExtension);
   const detail::RawRef ref{owner, sequence};
-  if (owner != 0) detail::Runtime().Adopt(ref);
+  if (owner != 0) detail::Runtime().Adopt(ref, reference_);
   return ref;
 }
 

@@ -49,7 +49,7 @@ FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header) {
   if (header.version != kFrameVersion) return FrameError::kBadVersion;
   if (!KnownKind(header.kind)) return FrameError::kBadKind;
   if (header.body_bytes > kBodyBytesMax) return FrameError::kBodyTooLarge;
-  if (header.item_count > kItemsMax || header.result_count > kItemsMax) {
+  if (header.item_count > kBodyItemsMax || header.result_count > kItemsMax) {
     return FrameError::kTooManyItems;
   }
   return FrameError::kNone;
@@ -86,6 +86,11 @@ void BodyWriter::AddError(std::span<const std::byte> error) {
   if (!error.empty()) std::memcpy(space.data(), error.data(), error.size());
 }
 
+void BodyWriter::AddReferences(std::span<const ObjectId> objects) {
+  auto space = Add(ItemKind::kReferences, objects.size_bytes(), 0);
+  if (!objects.empty()) std::memcpy(space.data(), objects.data(), objects.size_bytes());
+}
+
 bool BodyReader::Next(Item& item) {
   if (left_ == 0 || error_ != FrameError::kNone) return false;
   --left_;
@@ -113,6 +118,12 @@ bool BodyReader::Next(Item& item) {
         return false;
       }
       std::memcpy(static_cast<void*>(&item.stored), item.bytes.data(), sizeof(StoredLocation));
+      break;
+    case ItemKind::kReferences:
+      if (header.bytes % sizeof(ObjectId) != 0) {
+        error_ = FrameError::kBadItem;
+        return false;
+      }
       break;
     default:
       error_ = FrameError::kBadItem;

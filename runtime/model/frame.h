@@ -12,7 +12,7 @@
 //           copy the header out of the ring first). A frame with another magic or version is
 //           refused.
 // Limits:   kFrameBytesMax in a ring; a body above kRingBodyBytesMax travels as one payload block;
-//           kBodyBytesMax in all; kItemsMax arguments or results.
+//           kBodyBytesMax in all; kItemsMax arguments or results, kBodyItemsMax items.
 //
 // A frame is a 128-byte FrameHeader, then a body: `item_count` items, each an ItemHeader (16 bytes)
 // and its bytes, padded to 8. Little-endian, as on every machine that we run on (static_assert).
@@ -38,6 +38,7 @@ inline constexpr size_t kRingBodyBytesMax = kFrameBytesMax - kFrameHeaderBytes;
 inline constexpr size_t kBodyBytesMax = 512 * 1024;
 inline constexpr size_t kInlineValueBytesMax = 100 * 1024;  // larger values live in the store
 inline constexpr uint32_t kItemsMax = 4096;
+inline constexpr uint32_t kBodyItemsMax = 2 * kItemsMax;  // each with its references
 
 enum class FrameKind : uint8_t {
   // The calls lane: each carries a claim word and is executed.
@@ -45,14 +46,14 @@ enum class FrameKind : uint8_t {
   kActorCreate = 2,
   kActorCall = 3,
   // The replies lane: drained at any time, also while user code runs.
-  kReply = 16,        // results of a call: item i is result i, or one kError item
-  kFetchValue = 17,   // urgent: "send me object `task` when you have it"; cookie is the asker's
-  kValue = 18,        // answer to kFetchValue: one item
-  kRevoke = 19,       // urgent: give back a queued frame {task, attempt} (owner on another VM)
-  kRevokeReply = 20,  // flags: kFlagTooLate when it already runs or ran
-  kAddBorrower = 21,  // urgent: source borrows object `task`, epoch in call_number
-  kBorrowerAck = 22,
-  kRemoveBorrower = 23,
+  kReply = 16,           // results of a call: item i is result i, or one kError item
+  kFetchValue = 17,      // urgent: "send me object `task` when you have it"; cookie is the asker's
+  kValue = 18,           // answer to kFetchValue: one item
+  kRevoke = 19,          // urgent: give back a queued frame {task, attempt} (owner on another VM)
+  kRevokeReply = 20,     // flags: kFlagTooLate when it already runs or ran
+  kAddBorrower = 21,     // urgent: one inline item, BorrowRecords; request id in call_number
+  kBorrowerAck = 22,     // urgent: answers it; with call_number 0 a greeting to a borrower
+  kRemoveBorrower = 23,  // as kAddBorrower, of the source alone, without an answer
   kCancel = 24,
   kUndeliverable = 25,  // a daemon's answer: the destination is gone; item 0 is a kError item
   kProcessDied = 26,    // daemon to daemon: the source is gone, these were its last words
@@ -98,9 +99,10 @@ static_assert(sizeof(FrameHeader) == kFrameHeaderBytes);
 static_assert(std::endian::native == std::endian::little);
 
 enum class ItemKind : uint8_t {
-  kInline = 1,  // the serialized value itself
-  kStored = 2,  // a StoredLocation: the value lies in a store
-  kError = 3,   // a serialized proto ErrorInfo
+  kInline = 1,      // the serialized value itself
+  kStored = 2,      // a StoredLocation: the value lies in a store
+  kError = 3,       // a serialized proto ErrorInfo
+  kReferences = 4,  // in a reply: ObjectIds that the next item's value refers to
 };
 
 struct ItemHeader {
@@ -123,6 +125,15 @@ struct StoredLocation {
   friend bool operator==(const StoredLocation&, const StoredLocation&) = default;
 };
 static_assert(sizeof(StoredLocation) == 48);
+
+// Who holds an object beside its owner. `token` names the reason: one a process and holding, so that
+// taking one back leaves the others.
+struct BorrowRecord {
+  ObjectId object;
+  ProcessId borrower;
+  uint64_t token = 0;
+};
+static_assert(sizeof(BorrowRecord) == 32);
 
 enum class FrameError : uint8_t {
   kNone = 0,
@@ -149,6 +160,7 @@ class BodyWriter {
   std::span<std::byte> AddInlineSpace(size_t bytes, uint64_t object_sequence = 0);
   void AddStored(const StoredLocation& location);
   void AddError(std::span<const std::byte> error);
+  void AddReferences(std::span<const ObjectId> objects);
   uint16_t item_count() const { return count_; }
 
  private:
@@ -160,7 +172,7 @@ class BodyWriter {
 struct Item {
   ItemKind kind = ItemKind::kInline;
   uint64_t object_sequence = 0;
-  std::span<const std::byte> bytes;  // kInline, kError
+  std::span<const std::byte> bytes;  // kInline, kError, kReferences (a multiple of an id's 16)
   StoredLocation stored;             // kStored
 };
 

@@ -148,6 +148,7 @@ class ClientCore {
   struct Options {
     model::ProcessId self;
     model::JobId job;
+    bool serves_calls = true;  // a worker
     model::Duration idle_lease = std::chrono::milliseconds(500);
     model::Duration stuck_after = std::chrono::milliseconds(5);
   };
@@ -163,14 +164,34 @@ class ClientCore {
   void ResolveError(uint32_t slot, const std::string& error);
   uint32_t Find(const model::ObjectId& id) const;
   // A hold on an object; a foreign one gets an entry when it has none. kNoSlot: a released own
-  // object.
-  uint32_t Adopt(const model::ObjectId& id);
+  // object. `through`: a foreign object whose value named it, which is held until the owner knows
+  // of us; kNoSlot: an argument of a running call, whose caller holds it until the reply.
+  uint32_t Adopt(const model::ObjectId& id, uint32_t through = kNoSlot);
   void ReleaseHold(uint32_t slot);  // one hold less; frees what nobody needs
-  void MarkEscaped(uint32_t slot);
   // Asks the owner of a foreign object for its value, once.
   void Want(uint32_t slot);
   Entry& At(uint32_t slot) { return slab_.At(slot); }
   bool IsReady(uint32_t slot) const { return slab_.At(slot).state == EntryState::kReady; }
+
+  // --- borrowing (RELIABILITY section 3, R1 to R6) ---
+  // The value of an own object refers to these, which it holds while it lives.
+  void Contain(uint32_t slot, std::span<const model::ObjectId> objects);
+  // Before a call is answered: asks the owners of what this process has kept of its arguments, and
+  // of what the results refer to for the caller's sake. The id of the last request so far.
+  struct Returned {
+    uint32_t index = 0;  // of the result
+    std::vector<model::ObjectId> objects;
+  };
+  bool HasUnregistered() const { return !unregistered_.empty() || !registrations_.empty(); }
+  uint64_t RegisterBeforeReply(const model::FrameHeader& call, std::span<const Returned> returned);
+  // It and all before it are acknowledged, or their owners gone.
+  bool IsRegistered(uint64_t request) const {
+    return registrations_.empty() || registrations_.begin()->first > request;
+  }
+  // Other processes hold objects of this one.
+  bool has_borrowers() const { return !borrowed_.empty(); }
+  // Owners are to be told at the next tick that this process holds some of theirs no longer.
+  bool HasRemovals() const { return !removals_.empty(); }
 
   // --- tasks ---
   uint32_t ClassIndex(const proto::SchedulingClass& description);
@@ -221,19 +242,23 @@ class ClientCore {
   void OnObjectLeft(const model::StoredLocation& location);
   void OnTick(model::TimePoint now);
 
-  bool HasPending() const { return unresolved_ > 0 || leases_live_ > 0; }
-  bool has_escaped() const { return escaped_ > 0; }
+  bool HasPending() const {
+    return unresolved_ > 0 || leases_live_ > 0 || !registrations_.empty() || !removals_.empty();
+  }
   // the encoded error; empty while the cluster is there
   const std::string& lost() const { return lost_; }
   uint64_t resolved_count() const { return resolved_; }
+  uint32_t live_objects() const { return slab_.live(); }
   // "task square: queued, waits for a lease of {CPU: 1}": what a long Get logs.
   std::string Describe(uint32_t slot) const;
   void CheckInvariants() const;
 
  private:
   // objects
-  void Finish(uint32_t slot);  // state kReady: wake waiters
+  uint32_t Hold(const model::ObjectId& id);  // as Adopt, but that its owner is not told
+  void Finish(uint32_t slot);                // state kReady: wake waiters
   void TryFree(uint32_t slot);
+  void FreeOne(uint32_t slot);
   void DropValue(Entry& entry);
   // An own object lies there, as far as this process knows.
   bool HoldsStored(const model::StoredLocation& location);
@@ -242,6 +267,22 @@ class ClientCore {
   void OnFetchValue(const model::FrameHeader& header);
   void OnValue(const model::FrameHeader& header, std::span<const std::byte> body);
   void ResolveItem(uint32_t slot, const model::Item& item);
+  // borrowing
+  using Borrows = std::map<model::ProcessId, std::vector<model::BorrowRecord>>;  // by owner
+  static Bonds& BondsOf(Entry& entry);
+  uint64_t SendBorrows(model::FrameKind kind, const Borrows& borrows);
+  void Register(uint32_t slot, uint32_t through);
+  void Lend(const model::BorrowRecord& record);
+  void TakeBack(const model::BorrowRecord& record);
+  void TakeBackAll(model::ProcessId borrower);
+  void OnAddBorrower(const model::FrameHeader& header, std::span<const std::byte> body);
+  void OnRemoveBorrower(const model::FrameHeader& header, std::span<const std::byte> body);
+  void OnBorrowerAck(uint64_t request, model::ProcessId owner);
+  void ForgetRegistrations(model::ProcessId owner);
+  // Of a reply's references: true if the result keeps them.
+  void ContainReturned(uint32_t slot, const model::FrameHeader& reply, uint32_t index,
+                       const model::Item& item);
+  void DropReturned(const model::FrameHeader& reply, uint32_t index, const model::Item& item);
   // tasks
   void CountArguments(uint32_t slot);
   void Ready(uint32_t slot, model::TimePoint now);  // all arguments are resolved
@@ -315,7 +356,20 @@ class ClientCore {
   uint64_t actor_count_ = 0;
   uint64_t unresolved_ = 0;  // own tasks and fetches that have not ended
   uint64_t resolved_ = 0;
-  uint64_t escaped_ = 0;
+  // Requests to owners, by their ids, which grow.
+  struct Registration {
+    model::ProcessId owner;
+    std::vector<uint32_t> slots;  // of foreign objects that are registered by it
+  };
+  std::map<uint64_t, Registration> registrations_;
+  uint64_t last_registration_ = 0;
+  uint64_t last_token_ = 0;
+  std::vector<uint32_t> unregistered_;                       // foreign objects met in arguments
+  Borrows removals_;                                         // not yet sent
+  std::map<model::ProcessId, std::set<uint32_t>> borrowed_;  // by whom: own objects
+  std::set<model::ProcessId> gone_;                          // lately, and
+  std::deque<model::ProcessId> gone_order_;
+  std::vector<uint32_t> freeing_;  // worklist of TryFree
   uint32_t leases_live_ = 0;
   model::TimePoint now_{};  // of the running step, for what a worklist starts
 };
@@ -323,5 +377,6 @@ class ClientCore {
 }  // namespace rayx::client
 
 #include "client/core/client_core_actors.inl.h"
+#include "client/core/client_core_borrowing.inl.h"
 #include "client/core/client_core_objects.inl.h"
 #include "client/core/client_core_tasks.inl.h"

@@ -43,7 +43,14 @@ void ClientCore<Sink>::OnObjectLeft(const model::StoredLocation& location) {
 }
 
 template <class Sink>
-uint32_t ClientCore<Sink>::Adopt(const model::ObjectId& id) {
+uint32_t ClientCore<Sink>::Adopt(const model::ObjectId& id, uint32_t through) {
+  const uint32_t slot = Hold(id);
+  if (slot != kNoSlot && id.owner != options_.self) Register(slot, through);
+  return slot;
+}
+
+template <class Sink>
+uint32_t ClientCore<Sink>::Hold(const model::ObjectId& id) {
   uint32_t slot = Find(id);
   if (slot == kNoSlot) {
     if (id.owner == options_.self || !id) return kNoSlot;
@@ -60,33 +67,43 @@ uint32_t ClientCore<Sink>::Adopt(const model::ObjectId& id) {
 }
 
 template <class Sink>
-void ClientCore<Sink>::MarkEscaped(uint32_t slot) {
-  Entry& entry = slab_.At(slot);
-  if (entry.escaped) return;
-  entry.escaped = true;
-  if (entry.id.owner == options_.self) ++escaped_;
-}
-
-template <class Sink>
 void ClientCore<Sink>::ReleaseHold(uint32_t slot) {
   Entry& entry = slab_.At(slot);
   if (entry.holds.fetch_sub(1, std::memory_order_acq_rel) == 1) TryFree(slot);
 }
 
+// From a worklist, not by recursion: a chain of objects, each of which refers to the next, may be
+// long.
 template <class Sink>
 void ClientCore<Sink>::TryFree(uint32_t slot) {
+  freeing_.push_back(slot);
+  if (freeing_.size() > 1) return;
+  for (size_t i = 0; i < freeing_.size(); ++i) FreeOne(freeing_[i]);
+  freeing_.clear();
+}
+
+template <class Sink>
+void ClientCore<Sink>::FreeOne(uint32_t slot) {
   Entry& entry = slab_.At(slot);
-  if (entry.holds.load(std::memory_order_acquire) != 0 || entry.escaped || !entry.waiters.empty())
-    return;
+  if (entry.holds.load(std::memory_order_acquire) != 0 || !entry.waiters.empty()) return;
   const bool idle = entry.state == EntryState::kReady || entry.state == EntryState::kForeign;
   if (!idle || entry.task) return;
+  if (entry.bonds && (!entry.bonds->borrowers.empty() || entry.bonds->asked != 0)) return;
   if (entry.id.owner == options_.self) {
     if (entry.kind == ValueKind::kStored) sink_.FreeStored(*entry.stored);
   } else {
     foreign_.erase(entry.id);
   }
+  const std::unique_ptr<Bonds> bonds = std::move(entry.bonds);
+  const model::ObjectId id = entry.id;
   DropValue(entry);
   slab_.Free(slot);
+  if (!bonds) return;
+  const bool tells = lost_.empty() && !gone_.contains(id.owner);
+  for (uint64_t token : bonds->tokens) {
+    if (tells) removals_[id.owner].push_back({id, options_.self, token});
+  }
+  for (uint32_t inner : bonds->contains) ReleaseHold(inner);
 }
 
 template <class Sink>
@@ -95,7 +112,6 @@ void ClientCore<Sink>::DropValue(Entry& entry) {
   entry.value_bytes = 0;
   entry.heap.reset();
   entry.stored.reset();
-  entry.escaped = false;
 }
 
 template <class Sink>
@@ -151,6 +167,11 @@ void ClientCore<Sink>::ResolveItem(uint32_t slot, const model::Item& item) {
     case model::ItemKind::kError:
       ResolveError(
           slot, std::string(reinterpret_cast<const char*>(item.bytes.data()), item.bytes.size()));
+      break;
+    case model::ItemKind::kReferences:
+      ResolveError(
+          slot, EncodeError(ErrorCode::kSerializationError,
+                            "malformed answer for object " + model::ToString(slab_.At(slot).id)));
       break;
   }
 }

@@ -349,6 +349,15 @@ void ClientCore<Sink>::OnMessage(const model::FrameHeader& header, std::span<con
     case model::FrameKind::kRevokeReply:
       OnRevokeReply(header, now);
       break;
+    case model::FrameKind::kAddBorrower:
+      OnAddBorrower(header, body);
+      break;
+    case model::FrameKind::kBorrowerAck:
+      OnBorrowerAck(header.call_number, header.source);
+      break;
+    case model::FrameKind::kRemoveBorrower:
+      OnRemoveBorrower(header, body);
+      break;
     case model::FrameKind::kUndeliverable:
       OnUndeliverable(header, body, now);
       break;
@@ -394,14 +403,20 @@ void ClientCore<Sink>::DropUnclaimed(const model::FrameHeader& header,
   if (header.task.owner != options_.self) return;
   model::BodyReader reader(body, header.item_count);
   model::Item item;
-  for (model::ObjectId result = header.task; reader.Next(item); ++result.sequence) {
-    if (item.kind != model::ItemKind::kStored || item.stored.object != result) continue;
+  model::ObjectId result = header.task;
+  while (reader.Next(item)) {
+    if (item.kind == model::ItemKind::kReferences) {
+      DropReturned(header, static_cast<uint32_t>(result.sequence - header.task.sequence), item);
+      continue;
+    }
     const uint32_t slot = slab_.FindOwn(result);
-    const bool in_use = slot != kNoSlot && slab_.At(slot).kind == ValueKind::kStored &&
+    const bool is_its = item.kind == model::ItemKind::kStored && item.stored.object == result;
+    const bool in_use = is_its && slot != kNoSlot && slab_.At(slot).kind == ValueKind::kStored &&
                         slab_.At(slot).stored->node == item.stored.node &&
                         slab_.At(slot).stored->entry == item.stored.entry &&
                         slab_.At(slot).stored->generation == item.stored.generation;
-    if (!in_use) sink_.FreeStored(item.stored);
+    if (is_its && !in_use) sink_.FreeStored(item.stored);
+    ++result.sequence;
   }
 }
 
@@ -423,6 +438,8 @@ void ClientCore<Sink>::CompleteTask(uint32_t slot, const model::FrameHeader& hea
           slot, wanted,
           std::string(reinterpret_cast<const char*>(item.bytes.data()), item.bytes.size()));
       count = wanted;
+    } else if (item.kind == model::ItemKind::kReferences) {
+      ContainReturned(slot + count, header, count, item);
     } else {
       ResolveItem(slot + count++, item);
     }
@@ -476,6 +493,7 @@ void ClientCore<Sink>::ReleaseArguments(TaskRecord& record) {
     if (argument.slot != kNoSlot) ReleaseHold(argument.slot);
   }
   record.arguments.clear();
+  for (uint32_t slot : std::exchange(record.referred, {})) ReleaseHold(slot);
 }
 
 template <class Sink>
@@ -536,6 +554,8 @@ void ClientCore<Sink>::OnProcessDied(model::ProcessId process, const proto::Deat
   for (uint32_t slot : lost) {
     OnAttemptLost(slot, cause, sink_.MayHaveStarted(slab_.At(slot).task->header), now);
   }
+  TakeBackAll(process);
+  ForgetRegistrations(process);
   for (auto& actor : actors_) {
     if (!actor->process || actor->process != process) continue;
     LoseIncarnation(*actor, EncodeDeath(ErrorCode::kActorDied, "actor " + actor->name, cause));
@@ -567,6 +587,12 @@ void ClientCore<Sink>::OnNodeDied(model::NodeNumber node, const std::string& rea
   for (const auto& [id, slot] : foreign_) {
     if (id.owner.node() == node && slab_.At(slot).state == EntryState::kFetching)
       gone.insert(id.owner);
+  }
+  for (const auto& [borrower, slots] : borrowed_) {
+    if (borrower.node() == node) gone.insert(borrower);
+  }
+  for (const auto& [request, registration] : registrations_) {
+    if (registration.owner.node() == node) gone.insert(registration.owner);
   }
   proto::DeathCause cause;
   cause.set_code(static_cast<int>(ErrorCode::kNodeDied));
@@ -604,6 +630,11 @@ void ClientCore<Sink>::OnUndeliverable(const model::FrameHeader& header,
     cause.set_reason(info.message());
     cause.set_signal(info.signal());
     cause.set_exit_code(info.exit_code());
+  }
+  if (header.cookie_slot == kNoSlot) {  // what borrowing sends: its registration, if it was one
+    const auto request = registrations_.find(header.call_number);
+    if (request != registrations_.end()) OnBorrowerAck(request->first, request->second.owner);
+    return;
   }
   const uint32_t foreign = Find(header.task);
   if (foreign != kNoSlot && slab_.At(foreign).state == EntryState::kFetching) {
@@ -736,6 +767,11 @@ void ClientCore<Sink>::OnClusterLost(const std::string& error) {
   }
   class_by_request_.clear();
   delayed_.clear();
+  while (!registrations_.empty()) {
+    const auto first = registrations_.begin();
+    OnBorrowerAck(first->first, first->second.owner);
+  }
+  removals_.clear();
   for (HeldLease& lease : leases_) lease.in_flight.Take();
   for (auto& actor : actors_) {
     actor->queued.clear();
@@ -746,6 +782,9 @@ void ClientCore<Sink>::OnClusterLost(const std::string& error) {
 template <class Sink>
 void ClientCore<Sink>::OnTick(model::TimePoint now) {
   now_ = now;
+  if (!removals_.empty()) {
+    SendBorrows(model::FrameKind::kRemoveBorrower, std::exchange(removals_, {}));
+  }
   std::vector<uint32_t> waiting = std::move(delayed_);
   delayed_.clear();
   for (uint32_t slot : waiting) Requeue(slot, now);

@@ -48,6 +48,19 @@ struct Waiter {
   uint32_t cookie_sequence = 0;
 };
 
+// How an object is bound to others; only objects that are have one.
+struct Bonds {
+  // An own object: the processes that hold it too.
+  std::vector<model::BorrowRecord> borrowers;
+  // Objects that its value refers to: one hold on each while it lives.
+  std::vector<uint32_t> contains;
+  // A foreign object: by what its owner knows this process as a holder. With the last hold all are
+  // taken back.
+  std::vector<uint64_t> tokens;
+  uint64_t asked = 0;            // the token that the owner has not acknowledged yet
+  std::vector<uint32_t> outers;  // through which it came here: held until then
+};
+
 struct TaskArgument {
   uint32_t slot = kNoSlot;  // of the referenced object's entry (one hold kept); kNoSlot: inline
   uint32_t offset = 0;      // inline: in TaskRecord::inline_values
@@ -61,6 +74,7 @@ struct TaskRecord {
   // used when there are references, to build the body at dispatch
   std::vector<std::byte> inline_values;
   std::vector<TaskArgument> arguments;  // empty: the body was built at submission
+  std::vector<uint32_t> referred;       // objects that inline arguments refer to: a hold on each
   std::string name;
   uint32_t unresolved = 0;  // arguments
   int32_t retries_left = 0;
@@ -76,8 +90,6 @@ struct Entry {
   std::atomic<uint32_t> holds{0};
   EntryState state = EntryState::kFree;
   ValueKind kind = ValueKind::kNone;
-  // its reference left this process inside a value: kept until the process ends
-  bool escaped = false;
   uint32_t next = kNoSlot;  // of the free list
   // Of one of several results: the first one's slot, where their task is while it has not ended.
   uint32_t run = kNoSlot;
@@ -89,6 +101,7 @@ struct Entry {
   std::unique_ptr<model::StoredLocation> stored;  // kStored
   std::unique_ptr<TaskRecord> task;
   std::vector<Waiter> waiters;
+  std::unique_ptr<Bonds> bonds;
 
   std::span<const std::byte> bytes() const {
     return {kind == ValueKind::kInline ? inline_value.data() : heap.get(), value_bytes};

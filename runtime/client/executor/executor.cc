@@ -35,10 +35,11 @@ class ReplySink final : public detail::ResultSink {
       : client_(client), call_(call), writer_(body) {}
 
   void Emit(size_t index, const detail::Packed& value) override {
-    if (index != writer_.item_count()) {
+    if (index != count_) {
       Throw(ErrorCode::kSerializationError, "results were emitted out of order");
     }
-    client_.MarkEscaped(value.references);
+    ++count_;
+    if (!value.references.empty()) AddReferences(index, value.references);
     const size_t bytes = value.EncodedBytes();
     if (bytes <= model::kInlineValueBytesMax) {
       std::unique_ptr<std::byte, void (*)(std::byte*)> aligned(
@@ -53,12 +54,25 @@ class ReplySink final : public detail::ResultSink {
     object.sequence += index;
     writer_.AddStored(client_.StoreValue(object, call_.job, value));
   }
-  uint16_t count() const { return writer_.item_count(); }
+  size_t count() const { return count_; }
+  uint16_t item_count() const { return writer_.item_count(); }
+  std::vector<ClusterClient::Core::Returned> TakeReturned() { return std::move(returned_); }
 
  private:
+  void AddReferences(size_t index, const std::vector<detail::RawRef>& references) {
+    auto& returned = returned_.emplace_back();
+    returned.index = static_cast<uint32_t>(index);
+    for (const detail::RawRef& ref : references) {
+      returned.objects.push_back({model::ProcessId{ref.owner}, ref.sequence});
+    }
+    writer_.AddReferences(returned.objects);
+  }
+
   ClusterClient& client_;
   const model::FrameHeader& call_;
   model::BodyWriter writer_;
+  size_t count_ = 0;
+  std::vector<ClusterClient::Core::Returned> returned_;
 };
 
 }  // namespace
@@ -123,15 +137,15 @@ void Executor::Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver
 
   ExecutionContext* const outer = ClusterClient::CurrentContext();
   ClusterClient::CurrentContext() = &context;
-  std::vector<std::byte> results;
-  uint16_t items = 0;
-  const bool succeeded = Execute(call, results, items);
+  Outcome outcome;
+  Execute(call, outcome);
   ClusterClient::CurrentContext() = outer;
 
   lock.lock();
+  client_.RegisterBeforeReply(lock, call.header, outcome.returned);
   // A worker that is told to end fails what its user code waits for. That is not the call's own
   // outcome: its owner learns of this process's death and judges it.
-  if (succeeded || !client_.ending()) Reply(call, start, results, items, succeeded, deliver);
+  if (outcome.succeeded || !client_.ending()) Reply(call, start, outcome, deliver);
   End(running);
 }
 
@@ -158,36 +172,38 @@ void Executor::End(Running& running) {
   client_.OnBusyThreads();
 }
 
-void Executor::Reply(const Call& call, model::TimePoint start, std::span<const std::byte> results,
-                     uint16_t items, bool succeeded, const Deliver& deliver) {
+void Executor::Reply(const Call& call, model::TimePoint start, const Outcome& outcome,
+                     const Deliver& deliver) {
   model::FrameHeader reply = call.header;
   reply.kind = model::FrameKind::kReply;
-  reply.flags = succeeded ? 0 : model::kFlagFailed;
+  reply.flags = outcome.succeeded ? 0 : model::kFlagFailed;
   reply.destination = call.header.source;
   reply.source = client_.self();
-  reply.item_count = items;
+  reply.item_count = outcome.items;
   const auto ran = std::chrono::duration_cast<std::chrono::microseconds>(client_.Now() - start);
   reply.run_micros = static_cast<uint32_t>(std::min<int64_t>(ran.count(), UINT32_MAX));
-  deliver(reply, results);
+  deliver(reply, outcome.results);
 }
 
-bool Executor::Execute(const Call& call, std::vector<std::byte>& results, uint16_t& items) {
+void Executor::Execute(const Call& call, Outcome& outcome) {
+  std::vector<std::byte>& results = outcome.results;
   try {
     const detail::Arguments arguments = FetchArguments(call);
     ReplySink sink(client_, call.header, results);
     RunFunction(call, arguments, sink);
-    items = sink.count();
     const uint16_t wanted = call.header.result_count;
-    const bool is_void = items == 0 && wanted <= 1;
-    if (items != wanted && !is_void) {
-      Throw(ErrorCode::kSerializationError, "it returned " + std::to_string(items) +
+    const bool is_void = sink.count() == 0 && wanted <= 1;
+    if (sink.count() != wanted && !is_void) {
+      Throw(ErrorCode::kSerializationError, "it returned " + std::to_string(sink.count()) +
                                                 " results, and its caller expects " +
                                                 std::to_string(wanted));
     }
     if (results.size() > model::kBodyBytesMax) {
       Throw(ErrorCode::kSerializationError, "the results exceed 512 KiB by value in all");
     }
-    return true;
+    outcome.items = sink.item_count();
+    outcome.returned = sink.TakeReturned();
+    outcome.succeeded = true;
   } catch (...) {
     proto::ErrorInfo info = ToInfo(detail::CaptureException(std::current_exception()));
     const bool is_own = info.node() == 0;  // else it has come from another task
@@ -211,8 +227,7 @@ bool Executor::Execute(const Call& call, std::vector<std::byte>& results, uint16
       bytes = info.SerializeAsString();
     }
     writer.AddError(std::as_bytes(std::span(bytes)));
-    items = 1;
-    return false;
+    outcome.items = 1;
   }
 }
 
@@ -234,6 +249,8 @@ detail::Arguments Executor::FetchArguments(const Call& call) {
         break;
       case model::ItemKind::kError:
         detail::ThrowError(DecodeError(item.bytes));
+      case model::ItemKind::kReferences:
+        Throw(ErrorCode::kSerializationError, "malformed call: references without a value");
     }
   }
   if (reader.error() != model::FrameError::kNone) {

@@ -20,14 +20,13 @@
 #include <string>
 #include <vector>
 
+#include "client/cluster_client.h"
 #include "client/executor/task_thread.h"
 #include "model/frame.h"
 #include "model/time.h"
 #include "rayx/detail/runtime_interface.h"
 
 namespace rayx::client {
-
-class ClusterClient;
 
 class Executor {
  public:
@@ -57,6 +56,12 @@ class Executor {
     std::vector<std::byte> body;
     model::ProcessId peer;  // whose channel it came from
   };
+  struct Outcome {
+    std::vector<std::byte> results;  // the reply's items
+    uint16_t items = 0;
+    bool succeeded = false;
+    std::vector<ClusterClient::Core::Returned> returned;  // what the results refer to
+  };
   struct Running {
     const std::string* title = nullptr;
     model::TimePoint since{};
@@ -64,10 +69,9 @@ class Executor {
   };
 
   void Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver& deliver);
-  void Reply(const Call& call, model::TimePoint start, std::span<const std::byte> results,
-             uint16_t items, bool succeeded, const Deliver& deliver);
-  // Without the baton. The reply's items go to `results`; true when the call succeeded.
-  bool Execute(const Call& call, std::vector<std::byte>& results, uint16_t& items);
+  void Reply(const Call& call, model::TimePoint start, const Outcome& outcome,
+             const Deliver& deliver);
+  void Execute(const Call& call, Outcome& outcome);  // without the baton
   detail::Arguments FetchArguments(const Call& call);
   void RunFunction(const Call& call, const detail::Arguments& arguments, detail::ResultSink& sink);
   void MakeActor(const Call& call, const detail::FunctionEntry& factory,

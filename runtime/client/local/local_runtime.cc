@@ -57,7 +57,7 @@ void LocalRuntime::Retain(const detail::RawRef& ref) noexcept {
 void LocalRuntime::Release(const detail::RawRef& ref) noexcept {
   objects_.Release(ref);
 }
-void LocalRuntime::Adopt(const detail::RawRef& ref) noexcept {
+void LocalRuntime::Adopt(const detail::RawRef& ref, const detail::RawRef&) noexcept {
   objects_.Retain(ref);
 }
 

@@ -41,7 +41,7 @@ class LocalRuntime : public detail::RuntimeInterface {
   void Stop() override;
   void Retain(const detail::RawRef& ref) noexcept override;
   void Release(const detail::RawRef& ref) noexcept override;
-  void Adopt(const detail::RawRef& ref) noexcept override;
+  void Adopt(const detail::RawRef& ref, const detail::RawRef& through) noexcept override;
   detail::RawRef Put(const detail::Packed& value) override;
   void SubmitTask(std::uint64_t function, const detail::CallOptions& options,
                   const std::vector<detail::Argument>& arguments, detail::RawRef* results,

@@ -127,8 +127,8 @@ class RuntimeInterface {
   virtual void Retain(const RawRef& ref) noexcept = 0;
   virtual void Release(const RawRef& ref) noexcept = 0;
   // A reference met while a value was deserialised: takes one hold, registers as borrower if
-  // foreign.
-  virtual void Adopt(const RawRef& ref) noexcept = 0;
+  // foreign. `through`: what the value was fetched through (owner 0: an argument).
+  virtual void Adopt(const RawRef& ref, const RawRef& through) noexcept = 0;
 
   virtual RawRef Put(const Packed& value) = 0;
   // `results` refs, each with one hold for the caller.
