@@ -1,5 +1,6 @@
 // Goal: an installed RayX works for a program that knows nothing of its source tree.
-// Method: a task and an actor in local mode, by the name and by the address of the function.
+// Method: a task and an actor, by the name and by the address of the function; in local mode, or in
+// the cluster that an argument names.
 #include <cstdio>
 
 #include <rayx/rayx.h>
@@ -19,7 +20,7 @@ RAYX_REMOTE(Counter::Create, &Counter::Add);
 
 int main(int argc, char** argv) {
   rayx::Options options;
-  options.local_mode = true;
+  options.local_mode = argc == 1;
   rayx::Init(argc, argv, options);
   const int square = *rayx::Task(Square).Remote(7).Get();
   auto counter = rayx::Actor(Counter::Create).Remote(40);
