@@ -101,6 +101,27 @@ uint64_t Sum(const std::vector<uint8_t>& bytes) {
   for (uint8_t b : bytes) sum += b;
   return sum;
 }
+using BytesRef = rayx::ObjectRef<std::vector<uint8_t>>;
+uint64_t SumInside(const std::vector<BytesRef>& refs) {
+  uint64_t sum = 0;
+  for (const BytesRef& ref : refs) sum += Sum(*ref.Get());
+  return sum;
+}
+// An object of the worker's own, of which nobody has a handle once the call has ended but through
+// its result.
+BytesRef MakeBig(size_t bytes) {
+  return rayx::Put(Bytes(bytes, 2));
+}
+class Keeper {
+ public:
+  static Keeper* Create() { return new Keeper; }
+  void Keep(const std::vector<BytesRef>& refs) { refs_ = refs; }
+  uint64_t SumKept() { return SumInside(refs_); }
+  std::vector<BytesRef> Give() { return std::move(refs_); }
+
+ private:
+  std::vector<BytesRef> refs_;
+};
 std::string Working() {
   rayx::KeyValue::Put("from-worker", "hello");
   return rayx::GetRuntimeContext().TaskName();
@@ -315,6 +336,29 @@ TEST_CASE("one VM: large objects go through the store, both ways, and give their
   const auto middle = rayx::Task<&user::Bytes>().Remote(size_t{60'000}, uint8_t{7});
   CHECK(middle.Get()->size() == 60'000);
   CHECK_THROWS_AS(rayx::Put(std::vector<uint8_t>(512u << 20, 1)), rayx::ObjectStoreFull);
+}
+
+TEST_CASE("one VM: objects live as long as somebody refers to them, anywhere, and no longer") {
+  Cluster cluster(2);  // a store of 256 MiB
+  constexpr size_t kBytes = 24u << 20;
+  const auto keeper = rayx::Actor<&user::Keeper::Create>().Remote();
+  for (uint64_t round = 1; round <= 15; ++round) {
+    INFO("round " << round);
+    const auto value = static_cast<uint8_t>(round);
+    std::vector<user::BytesRef> refs{rayx::Put(user::Bytes(kBytes, value))};
+    CHECK(*rayx::Task<&user::SumInside>().Remote(refs).Get() == kBytes * round);
+    // Theirs now: this program drops its handles before the actor is done with them.
+    keeper.Task<&user::Keeper::Keep>().Remote(refs).Get();
+    refs.clear();
+    CHECK(*keeper.Task<&user::Keeper::SumKept>().Remote().Get() == kBytes * round);
+    // And back, as a result, which alone holds it then.
+    const auto given = keeper.Task<&user::Keeper::Give>().Remote();
+    CHECK(user::Sum(*given.Get()->at(0).Get()) == kBytes * round);
+    const auto made = rayx::Task<&user::MakeBig>().Remote(kBytes);
+    CHECK(user::Sum(*made.Get()->Get()) == kBytes * 2);
+    CHECK(*rayx::Task<&user::SumInside>().Remote(std::vector<user::BytesRef>{*made.Get()}).Get() ==
+          kBytes * 2);
+  }
 }
 
 TEST_CASE("one VM: an actor keeps its state, serves calls in order, and dies with a cause") {
