@@ -137,13 +137,7 @@ void ClientCore<Sink>::Lend(const model::BorrowRecord& record) {
   const uint32_t slot = slab_.FindOwn(record.object);
   if (slot == kNoSlot || record.borrower == options_.self || gone_.contains(record.borrower))
     return;
-  auto& borrowers = BondsOf(slab_.At(slot)).borrowers;
-  const bool known =
-      std::any_of(borrowers.begin(), borrowers.end(), [&](const model::BorrowRecord& each) {
-        return each.borrower == record.borrower && each.token == record.token;
-      });
-  if (known) return;
-  borrowers.push_back(record);
+  BondsOf(slab_.At(slot)).borrowers.emplace(record.borrower, record.token);
   borrowed_[record.borrower].insert(slot);
 }
 
@@ -151,13 +145,10 @@ template <class Sink>
 void ClientCore<Sink>::TakeBack(const model::BorrowRecord& record) {
   const uint32_t slot = slab_.FindOwn(record.object);
   if (slot == kNoSlot || !slab_.At(slot).bonds) return;
-  bool others = false;
-  std::erase_if(slab_.At(slot).bonds->borrowers, [&](const model::BorrowRecord& each) {
-    if (each.borrower != record.borrower) return false;
-    if (each.token == record.token) return true;
-    others = true;
-    return false;
-  });
+  auto& borrowers = slab_.At(slot).bonds->borrowers;
+  borrowers.erase({record.borrower, record.token});
+  const auto first = borrowers.lower_bound({record.borrower, 0});
+  const bool others = first != borrowers.end() && first->first == record.borrower;
   const auto of = borrowed_.find(record.borrower);
   if (!others && of != borrowed_.end()) {
     of->second.erase(slot);
@@ -179,7 +170,7 @@ void ClientCore<Sink>::TakeBackAll(model::ProcessId borrower) {
   borrowed_.erase(of);
   for (uint32_t slot : slots) {
     std::erase_if(slab_.At(slot).bonds->borrowers,
-                  [&](const model::BorrowRecord& each) { return each.borrower == borrower; });
+                  [&](const auto& each) { return each.first == borrower; });
     TryFree(slot);
   }
 }
@@ -242,7 +233,7 @@ void ClientCore<Sink>::OnBorrowerAck(uint64_t request, model::ProcessId owner) {
   sink_.Resolved(kNoSlot);  // somebody may wait to reply
   for (uint32_t slot : slots) {
     Bonds& bonds = *slab_.At(slot).bonds;
-    bonds.tokens.push_back(std::exchange(bonds.asked, 0));
+    bonds.tokens.insert(std::exchange(bonds.asked, 0));
     const std::vector<uint32_t> outers = std::exchange(bonds.outers, {});
     for (uint32_t outer : outers) ReleaseHold(outer);
     TryFree(slot);
@@ -271,9 +262,7 @@ void ClientCore<Sink>::ContainReturned(uint32_t slot, const model::FrameHeader& 
     if (inner == kNoSlot) continue;
     BondsOf(slab_.At(slot)).contains.push_back(inner);
     if (id.owner == options_.self) continue;
-    auto& tokens = BondsOf(slab_.At(inner)).tokens;
-    const uint64_t token = ContainToken(outer, reply.attempt);
-    if (std::find(tokens.begin(), tokens.end(), token) == tokens.end()) tokens.push_back(token);
+    BondsOf(slab_.At(inner)).tokens.insert(ContainToken(outer, reply.attempt));
   }
 }
 
@@ -289,8 +278,7 @@ void ClientCore<Sink>::DropReturned(const model::FrameHeader& reply, uint32_t in
     if (id.owner == options_.self || !id) continue;
     const uint32_t inner = Find(id);
     const Bonds* bonds = inner == kNoSlot ? nullptr : slab_.At(inner).bonds.get();
-    const bool in_use = bonds != nullptr && std::find(bonds->tokens.begin(), bonds->tokens.end(),
-                                                      token) != bonds->tokens.end();
+    const bool in_use = bonds != nullptr && bonds->tokens.contains(token);
     if (!in_use) removals_[id.owner].push_back({id, options_.self, token});
   }
 }

@@ -15,8 +15,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/frame.h"
@@ -51,12 +53,12 @@ struct Waiter {
 // How an object is bound to others; only objects that are have one.
 struct Bonds {
   // An own object: the processes that hold it too.
-  std::vector<model::BorrowRecord> borrowers;
+  std::set<std::pair<model::ProcessId, uint64_t>> borrowers;  // and why: see BorrowRecord
   // Objects that its value refers to: one hold on each while it lives.
   std::vector<uint32_t> contains;
   // A foreign object: by what its owner knows this process as a holder. With the last hold all are
   // taken back.
-  std::vector<uint64_t> tokens;
+  std::set<uint64_t> tokens;
   uint64_t asked = 0;            // the token that the owner has not acknowledged yet
   std::vector<uint32_t> outers;  // through which it came here: held until then
 };
