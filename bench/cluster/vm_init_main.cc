@@ -232,7 +232,8 @@ int Boot(BootOptions options) {
   if (options.vm) flags |= CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID;
   if (unshare(flags) != 0) Die("cannot make namespaces");
   if (options.vm && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
-    Die("cannot make the mounts private");
+    Die("cannot make the mounts private (in a chroot, / has to be a mount: mount --bind it to "
+        "itself)");
   }
   OpenSources(options.binds);
   int go[2];

@@ -3,6 +3,7 @@
 #include "bench/cluster/simulated_vms.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -192,6 +193,7 @@ TEST_CASE("SimulatedVms: what a killed owner leaves ends by itself and is cleare
   REQUIRE(pipe(ready) == 0);
   const pid_t owner = fork();
   if (owner == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // whatever becomes of the test
     auto up = SimulatedVms::Up({.name = name, .vms = 1, .cpus_per_vm = 0.5});
     const pid_t init = up.ok() ? up->InitPid(1) : 0;
     if (write(ready[1], &init, sizeof init) != sizeof init) _exit(1);
