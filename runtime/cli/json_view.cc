@@ -62,12 +62,17 @@ Json ToJson(const proto::JobInfo& job) {
           {"started_unix_ms", job.started_unix_ms()},
           {"ended_unix_ms", job.ended_unix_ms()},
           {"host", job.host()},
-          {"pid", job.pid()}};
+          {"pid", job.pid()},
+          {"namespace", job.job_namespace()},
+          {"detached_from",
+           job.detached_from() == 0 ? "" : ToString(model::JobId{job.detached_from()})}};
 }
 
 Json ToJson(const proto::ActorView& actor) {
   return {{"actor", ToString(scheduling::FromWire(actor.id()))},
           {"name", actor.name()},
+          {"namespace", actor.name_space()},
+          {"detached", actor.detached()},
           {"class", actor.class_name()},
           {"state", StateName(actor.state())},
           {"node", actor.node() == 0 ? "" : ToString(model::NodeNumber{actor.node()})},

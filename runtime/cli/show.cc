@@ -67,10 +67,17 @@ Table NodesTable(const google::protobuf::RepeatedPtrField<proto::NodeInfo>& node
   return table;
 }
 
+std::string StateOf(const proto::JobInfo& job) {
+  const std::string state = job.running() ? "running" : "ended";
+  if (job.detached_from() == 0) return state;
+  return absl::StrCat(state, " (detached actors of ", ToString(model::JobId{job.detached_from()}),
+                      ")");
+}
+
 Table JobsTable(const google::protobuf::RepeatedPtrField<proto::JobInfo>& jobs) {
-  Table table({"JOB", "STATE", "DRIVER", "HOST", "PID", "PROGRAM"});
+  Table table({"JOB", "STATE", "NAMESPACE", "DRIVER", "HOST", "PID", "PROGRAM"});
   for (const auto& job : jobs) {
-    table.Add({ToString(model::JobId{job.id()}), job.running() ? "running" : "ended",
+    table.Add({ToString(model::JobId{job.id()}), StateOf(job), job.job_namespace(),
                ToString(model::ProcessId{job.driver()}), job.host(), absl::StrCat(job.pid()),
                job.program()});
   }
@@ -78,12 +85,14 @@ Table JobsTable(const google::protobuf::RepeatedPtrField<proto::JobInfo>& jobs) 
 }
 
 Table ActorsTable(const google::protobuf::RepeatedPtrField<proto::ActorView>& actors) {
-  Table table({"ACTOR", "NAME", "CLASS", "STATE", "NODE", "PID", "INCARNATION", "JOB", "CAUSE"});
+  Table table({"ACTOR", "NAME", "NAMESPACE", "CLASS", "STATE", "NODE", "PID", "INCARNATION", "JOB",
+               "CAUSE"});
   for (const auto& actor : actors) {
     const Json json = ToJson(actor);
-    table.Add({json["actor"], actor.name(), actor.class_name(), StateName(actor.state()),
-               json["node"], absl::StrCat(actor.pid()), absl::StrCat(actor.incarnation()),
-               json["job"], actor.cause().message()});
+    table.Add({json["actor"], actor.name(), actor.name().empty() ? "" : actor.name_space(),
+               actor.class_name(), StateName(actor.state()), json["node"],
+               absl::StrCat(actor.pid()), absl::StrCat(actor.incarnation()), json["job"],
+               actor.cause().message()});
   }
   return table;
 }

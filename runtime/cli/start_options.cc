@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "io/address.h"
+#include "scheduling/label_selector.h"
 
 namespace rayx::cli {
 namespace {
@@ -35,13 +36,6 @@ int CpusOfVm() {
   CPU_ZERO(&set);
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return std::max(1, CPU_COUNT(&set));
-}
-
-bool IsWord(const std::string& text) {
-  return !text.empty() && text.size() <= 128 &&
-         text.find_first_not_of(
-             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-             "_-./") == std::string::npos;
 }
 
 base::Status AddCustomResources(const std::string& text, model::ResourceSet& resources) {
@@ -167,14 +161,15 @@ base::StatusOr<scheduling::Labels> ParseLabels(const std::string& text) {
     if (equals == std::string::npos) return Wrong("--labels", text, expected);
     const std::string key = pair.substr(0, equals);
     const std::string value = pair.substr(equals + 1);
-    if (!IsWord(key) || !IsWord(value)) {
+    if (!scheduling::IsLabelWord(key) || !scheduling::IsLabelWord(value)) {
       return Wrong("--labels", pair, "key and value of letters, digits, '_', '-', '.' and '/'");
     }
     if (!labels.emplace(key, value).second) {
       return absl::InvalidArgumentError(absl::StrCat("--labels: \"", key, "\" is given twice"));
     }
   }
-  if (labels.size() > 64) return Wrong("--labels", text, "at most 64 labels");
+  if (labels.size() > static_cast<size_t>(scheduling::kLabelsMax))
+    return Wrong("--labels", text, "at most 64 labels");
   return labels;
 }
 

@@ -1,5 +1,6 @@
 // The public functions that only pass a question on to the runtime.
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,31 @@ RuntimeContext GetRuntimeContext() {
 }
 std::vector<NodeDescription> Nodes() {
   return detail::Runtime().Nodes();
+}
+std::vector<ActorDescription> Actors() {
+  return detail::Runtime().Actors();
+}
+std::vector<JobDescription> Jobs() {
+  return detail::Runtime().Jobs();
+}
+
+namespace {
+std::map<std::string, double> SumOverLiving(
+    std::map<std::string, double> NodeDescription::*amounts_of) {
+  std::map<std::string, double> sum;
+  for (const NodeDescription& node : Nodes()) {
+    if (!node.alive) continue;
+    for (const auto& [name, amount] : node.*amounts_of) sum[name] += amount;
+  }
+  return sum;
+}
+}  // namespace
+
+std::map<std::string, double> ClusterResources() {
+  return SumOverLiving(&NodeDescription::total);
+}
+std::map<std::string, double> AvailableResources() {
+  return SumOverLiving(&NodeDescription::available);
 }
 bool WasCurrentActorRestarted() {
   return detail::Runtime().Context().was_actor_restarted;

@@ -1,13 +1,17 @@
 // Checks of what the Set... chains are given (rayx/detail/builder.h), and the handles' small
 // errors.
+#include <map>
 #include <string>
+#include <utility>
 
 #include "base/status.h"
 #include "model/ids.h"
 #include "model/resources.h"
 #include "rayx/actor.h"
 #include "rayx/detail/builder.h"
+#include "rayx/detail/result_parts.h"
 #include "rayx/errors.h"
+#include "scheduling/label_selector.h"
 
 namespace rayx::detail {
 
@@ -45,12 +49,59 @@ void SetStrategyOption(CallOptions& options, const std::string& name) {
   }
 }
 
+void SetLabelsOption(CallOptions& options, std::map<std::string, std::string> labels) {
+  if (labels.size() > static_cast<std::size_t>(scheduling::kLabelsMax)) {
+    throw InvalidOption("SetLabels: " + std::to_string(labels.size()) + " labels; at most " +
+                        std::to_string(scheduling::kLabelsMax) + " are possible.");
+  }
+  for (const auto& [key, value] : labels) {
+    const auto selector = scheduling::LabelSelector::Parse(key, value);
+    if (!selector.ok()) {
+      throw InvalidOption("SetLabels: " + std::string(base::Message(selector.status())));
+    }
+  }
+  options.labels = std::move(labels);
+}
+
 void SetCountOption(int& option, const char* name, int value, int min) {
   if (value < min) {
     throw InvalidOption(std::string(name) + ": " + std::to_string(value) +
                         " is too small; expected " + std::to_string(min) + " or more.");
   }
   option = value;
+}
+
+void SetNumReturnsOption(CallOptions& options, int num_returns) {
+  if (num_returns < 1 || static_cast<std::size_t>(num_returns) > kPartsMax) {
+    throw InvalidOption("SetNumReturns: " + std::to_string(num_returns) + "; expected 1 to " +
+                        std::to_string(kPartsMax) + ".");
+  }
+  options.num_returns = static_cast<std::size_t>(num_returns);
+}
+
+void ThrowRemoteWithNumReturns() {
+  throw InvalidOption(
+      "SetNumReturns is for RemoteEach, which gives a reference to each part; Remote gives one to "
+      "the whole result.");
+}
+
+std::size_t PartsToAskFor(const CallOptions& options, std::size_t fixed) {
+  if (fixed == 0 && options.num_returns == 0) {
+    throw InvalidOption(
+        "RemoteEach of a function that returns a std::vector: SetNumReturns(n) has to say how many "
+        "elements it will have.");
+  }
+  if (fixed != 0 && options.num_returns != 0 && options.num_returns != fixed) {
+    throw InvalidOption("SetNumReturns(" + std::to_string(options.num_returns) +
+                        "): the type that the function returns has " + std::to_string(fixed) +
+                        " parts.");
+  }
+  const std::size_t parts = fixed != 0 ? fixed : options.num_returns;
+  if (parts > kPartsMax) {
+    throw InvalidOption("RemoteEach: " + std::to_string(parts) + " parts; at most " +
+                        std::to_string(kPartsMax) + " are possible.");
+  }
+  return parts;
 }
 
 void CheckActorOptions(const CallOptions& options) {

@@ -338,13 +338,20 @@ void ClusterClient::Adopt(const detail::RawRef& ref, const detail::RawRef& throu
 
 void ClusterClient::RegisterBeforeReply(std::unique_lock<std::mutex>& lock,
                                         const model::FrameHeader& call,
-                                        std::span<const Core::Returned> returned) {
+                                        std::span<const Core::Returned> returned, bool succeeded) {
   if (!core_.HasUnregistered() && returned.empty()) return;
-  const uint64_t request = core_.RegisterBeforeReply(call, returned);
-  if (core_.IsRegistered(request)) return;
-  if (links_.RingAll()) rang_somebody_ = true;
-  WaitUntil(
-      lock, [&] { return core_.IsRegistered(request); }, model::kNever);
+  const auto results = succeeded ? returned : std::span<const Core::Returned>();
+  const uint64_t request = core_.RegisterBeforeReply(call, results);
+  if (!core_.IsRegistered(request)) {
+    if (links_.RingAll()) rang_somebody_ = true;
+    WaitUntil(
+        lock, [&] { return core_.IsRegistered(request); }, model::kNever);
+  }
+  for (const Core::Returned& result : returned) {
+    for (const model::ObjectId& object : result.objects) {
+      if (const uint32_t slot = core_.Find(object); slot != kNoSlot) core_.ReleaseHold(slot);
+    }
+  }
 }
 
 uint32_t ClusterClient::Need(const detail::RawRef& ref) {

@@ -90,10 +90,13 @@ class ClusterClient final : public detail::RuntimeInterface {
   size_t KvCount() override;
   detail::ContextDescription Context() override;
   std::vector<detail::NodeDescription> Nodes() override;
+  std::vector<detail::ActorDescription> Actors() override;
+  std::vector<detail::JobDescription> Jobs() override;
   void ExitActor() override;
 
   // --- for the executor and worker mode ---
-  // Runs until the daemon says Exit or is gone, or the actor exits; on each task thread of a worker.
+  // Runs until the daemon says Exit or is gone, or the actor exits; on each task thread of a
+  // worker.
   // One of those that are idle waits for calls, the others for their turn to do so.
   void ServeCalls();
   // The first task thread's end: what ExitActor leaves to be done.
@@ -111,9 +114,10 @@ class ClusterClient final : public detail::RuntimeInterface {
   detail::Fetched FetchStored(const model::StoredLocation& location, model::TimePoint deadline);
   using Core = ClientCore<ClusterClient>;
   // Under the baton: whoever owns what this process keeps, or returns, of a call knows it (see
-  // ClientCore). Waits for their words.
+  // ClientCore). Waits for their words, then drops the holds on what was returned; of a call that
+  // failed nothing goes to its caller.
   void RegisterBeforeReply(std::unique_lock<std::mutex>& lock, const model::FrameHeader& call,
-                           std::span<const Core::Returned> returned);
+                           std::span<const Core::Returned> returned, bool succeeded);
   void SendReply(model::FrameHeader& header, std::span<const std::byte> body);
   // What this process works at, for lists and for the prefix of its output; "": nothing.
   void ShowTask(std::string_view name) { page_->SetTitle(name); }

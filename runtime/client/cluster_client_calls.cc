@@ -1,5 +1,6 @@
 // ClusterClient: tasks, actors, key-value and queries, as the public API asks for them.
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "client/cluster_client.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr auto kHeadAway = std::chrono::seconds(30);
 constexpr auto kKvWaitStep = std::chrono::milliseconds(5000);
 constexpr size_t kNameBytesMax = 256;
+// Of a list: an answer comes in one packet, with an entry of up to some KiB beyond this.
+constexpr uint32_t kListPartBytes = 64 * 1024;
 
 model::ActorId IdOf(const detail::RawActor& actor) {
   return model::ActorId{model::ProcessId{actor.creator}, actor.sequence};
@@ -49,11 +52,29 @@ void SetResources(const std::map<std::string, double>& amounts, proto::Resources
   }
 }
 
-void RefuseNamespace(const std::string& actor_namespace) {
-  if (actor_namespace.empty()) return;
-  Throw(ErrorCode::kInvalidOption,
-        "namespace \"" + actor_namespace +
-            "\": in a cluster actors' names have one namespace in this release");
+std::map<std::string, double> AmountsOf(const proto::Resources& resources) {
+  std::map<std::string, double> amounts;
+  for (const auto& each : resources.amounts()) {
+    amounts[each.name()] = static_cast<double>(each.units()) / model::kResourceUnit;
+  }
+  return amounts;
+}
+
+detail::ActorState StateOf(proto::ActorState state) {
+  switch (state) {
+    case proto::ACTOR_ALIVE:
+      return detail::ActorState::kAlive;
+    case proto::ACTOR_RESTARTING:
+      return detail::ActorState::kRestarting;
+    case proto::ACTOR_DEAD:
+      return detail::ActorState::kDead;
+    default:
+      return detail::ActorState::kPending;
+  }
+}
+
+std::chrono::system_clock::time_point UnixTime(int64_t milliseconds) {
+  return std::chrono::system_clock::time_point(std::chrono::milliseconds(milliseconds));
 }
 
 }  // namespace
@@ -106,6 +127,7 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
   auto record = std::make_unique<TaskRecord>();
   record->header.function = model::FunctionId{function};
   record->header.result_count = static_cast<uint16_t>(result_count);
+  if (options.each_result) record->header.flags |= model::kFlagEachResult;
   if (options.name.empty()) {
     const detail::FunctionEntry* entry = detail::FindFunction(function);
     record->name = entry != nullptr ? entry->name : kind;
@@ -220,6 +242,7 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
   proto::ActorSpec spec;
   spec.set_job(job_.value);
   spec.set_name(options.name);
+  spec.set_name_space(options.actor_namespace);
   spec.set_class_name(options.actor_class);
   // An actor takes 1 CPU to be placed and 0 while it lives, unless told otherwise.
   *spec.mutable_placement() = ClassOf(options, 1);
@@ -227,7 +250,6 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
   spec.set_max_restarts(options.max_restarts);
   spec.set_max_concurrency(static_cast<uint32_t>(std::max(options.max_concurrency, 1)));
   spec.set_detached(options.detached);
-  RefuseNamespace(options.actor_namespace);
   if (options.max_concurrency > static_cast<int>(kConcurrencyMax)) {
     Throw(ErrorCode::kInvalidOption,
           "SetMaxConcurrency(" + std::to_string(options.max_concurrency) +
@@ -300,9 +322,9 @@ void ClusterClient::KillActor(const detail::RawActor& actor, bool no_restart) {
 
 bool ClusterClient::FindActor(const std::string& name, const std::string& actor_namespace,
                               detail::RawActor& actor) {
-  RefuseNamespace(actor_namespace);
   proto::HeadRequest request;
   request.mutable_find_actor()->set_name(name);
+  request.mutable_find_actor()->set_name_space(actor_namespace);
   const proto::HeadResponse response = CallHead(std::move(request), kHeadAway);
   if (!response.find_actor().found()) return false;
   actor.creator = response.find_actor().actor().id().creator();
@@ -367,12 +389,6 @@ std::vector<detail::NodeDescription> ClusterClient::Nodes() {
   proto::HeadRequest request;
   request.mutable_list_nodes();
   std::vector<detail::NodeDescription> nodes;
-  const auto amounts = [](const proto::Resources& resources) {
-    std::map<std::string, double> map;
-    for (const auto& each : resources.amounts())
-      map[each.name()] = static_cast<double>(each.units()) / model::kResourceUnit;
-    return map;
-  };
   const proto::HeadResponse response = CallHead(std::move(request), kHeadAway);
   for (const proto::NodeInfo& info : response.list_nodes().nodes()) {
     detail::NodeDescription& node = nodes.emplace_back();
@@ -380,11 +396,63 @@ std::vector<detail::NodeDescription> ClusterClient::Nodes() {
     node.host_name = info.host_name();
     node.address = info.address();
     node.alive = info.alive();
-    node.total = amounts(info.total());
-    node.available = amounts(info.available());
+    node.total = AmountsOf(info.total());
+    node.available = AmountsOf(info.available());
     for (const proto::Label& label : info.labels()) node.labels[label.key()] = label.value();
   }
   return nodes;
+}
+
+std::vector<detail::ActorDescription> ClusterClient::Actors() {
+  std::vector<detail::ActorDescription> actors;
+  proto::ActorId after;
+  for (bool more = true; more;) {
+    proto::HeadRequest request;
+    *request.mutable_list_actors()->mutable_after() = after;
+    request.mutable_list_actors()->set_bytes_max(kListPartBytes);
+    const proto::HeadResponse response = CallHead(std::move(request), kHeadAway);
+    for (const proto::ActorView& view : response.list_actors().actors()) {
+      detail::ActorDescription& actor = actors.emplace_back();
+      actor.id = model::ToString(scheduling::FromWire(view.id()));
+      actor.name = view.name();
+      actor.actor_namespace = view.name_space();
+      actor.class_name = view.class_name();
+      actor.state = StateOf(view.state());
+      actor.cause = view.cause().message();
+      actor.node = view.node();
+      actor.pid = view.pid();
+      actor.job = view.job();
+      actor.incarnation = view.incarnation();
+      actor.detached = view.detached();
+      after = view.id();
+    }
+    more = response.list_actors().more() && response.list_actors().actors_size() != 0;
+  }
+  return actors;
+}
+
+std::vector<detail::JobDescription> ClusterClient::Jobs() {
+  std::vector<detail::JobDescription> jobs;
+  for (bool more = true; more;) {
+    proto::HeadRequest request;
+    request.mutable_list_jobs()->set_after(jobs.empty() ? 0 : jobs.back().number);
+    request.mutable_list_jobs()->set_bytes_max(kListPartBytes);
+    const proto::HeadResponse response = CallHead(std::move(request), kHeadAway);
+    for (const proto::JobInfo& info : response.list_jobs().jobs()) {
+      detail::JobDescription& job = jobs.emplace_back();
+      job.number = info.id();
+      job.program = info.program();
+      job.job_namespace = info.job_namespace();
+      job.host_name = info.host();
+      job.pid = info.pid();
+      job.running = info.running();
+      job.started = UnixTime(info.started_unix_ms());
+      job.ended = UnixTime(info.ended_unix_ms());
+      job.detached_from = info.detached_from();
+    }
+    more = response.list_jobs().more() && response.list_jobs().jobs_size() != 0;
+  }
+  return jobs;
 }
 
 detail::ContextDescription ClusterClient::Context() {

@@ -2,52 +2,18 @@
 
 #include <unistd.h>
 
-#include <filesystem>
-#include <set>
 #include <string>
 
 #include "client/cluster_client.h"
 #include "client/embedded_cluster.h"
 #include "client/error_bridge.h"
-#include "io/process_title.h"
+#include "client/own_program.h"
 #include "io/session_folder.h"
 #include "model/versions.h"
 #include "shm/memory_file.h"
 
 namespace rayx::client {
 namespace {
-
-// Variables that belong to a terminal or to RayX itself and must not make two drivers' workers
-// differ.
-bool IsDenied(const std::string& name) {
-  static const std::set<std::string> denied = {"_",      "SHLVL",    "PWD",
-                                               "OLDPWD", "WINDOWID", "DISPLAY"};
-  if (denied.contains(name)) return true;
-  for (const char* prefix : {"TERM", "SSH_", "XDG_SESSION_", "DBUS_", "RAYX_"}) {
-    if (name.starts_with(prefix)) return true;
-  }
-  return false;
-}
-
-proto::Program OwnProgram(const Options& options) {
-  proto::Program program;
-  program.set_executable(io::ProgramPath());
-  for (const std::string& library : options.preload_libraries)
-    program.add_preload_libraries(library);
-  std::error_code ignored;
-  program.set_working_folder(options.working_folder.empty()
-                                 ? std::filesystem::current_path(ignored).string()
-                                 : options.working_folder);
-  std::set<std::string> variables;  // in one order, so that equal environments have equal keys
-  for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
-    const std::string variable = *at;
-    const std::string name = variable.substr(0, variable.find('='));
-    if (!IsDenied(name) && !options.env.contains(name)) variables.insert(variable);
-  }
-  for (const auto& [name, value] : options.env) variables.insert(name + "=" + value);
-  for (const std::string& variable : variables) program.add_environment(variable);
-  return program;
-}
 
 // In the form "ip:port" that sessions are found by; "auto" as it is.
 struct Place {

@@ -5,10 +5,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -17,6 +15,7 @@
 #include "base/log.h"
 #include "client/connect.h"
 #include "client/local/local_runtime.h"
+#include "client/own_program.h"
 #include "client/runtime_holder.h"
 #include "client/worker_mode.h"
 #include "rayx/detail/runtime_interface.h"
@@ -39,26 +38,9 @@ void LoadLibrary(const std::string& path) {
   }
 }
 
-// A folder stands for the shared libraries in it, in the order of their names.
+// A folder stands for the shared libraries in it.
 void Preload(const std::vector<std::string>& paths) {
-  namespace fs = std::filesystem;
-  for (const std::string& path : paths) {
-    std::error_code error;
-    if (!fs::is_directory(path, error)) {
-      LoadLibrary(path);
-      continue;
-    }
-    std::vector<std::string> libraries;
-    for (fs::directory_iterator i(path, error), end; !error && i != end; i.increment(error)) {
-      if (i->path().extension() == ".so") libraries.push_back(i->path().string());
-    }
-    if (error) {
-      throw MissingLibrary("Options::preload_libraries: " + path +
-                           " cannot be read: " + error.message());
-    }
-    std::sort(libraries.begin(), libraries.end());
-    for (const std::string& library : libraries) LoadLibrary(library);
-  }
+  for (const std::string& path : client::ExpandFolders(paths)) LoadLibrary(path);
 }
 
 void SetUpLog(const Options& options) {

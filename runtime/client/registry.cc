@@ -57,6 +57,10 @@ std::string DescribeCollision(const FunctionEntry& first, const FunctionEntry& s
     return "Two remote functions have the same id: '" + first.name + "' and '" + second.name +
            "' (in " + module + "). Rename one of them.";
   }
+  if (!first.definition.empty() && !second.definition.empty()) {
+    return "Two lambdas are both called '" + first.name + "': at " + first.definition + " and at " +
+           second.definition + ". Rename one of them, or put it into an anonymous namespace.";
+  }
   return "Two different remote functions are both called '" + first.name + "' and '" + second.name +
          "' (in " + module +
          "). Functions that are static or in an anonymous namespace need RAYX_REMOTE(name) in "
@@ -68,6 +72,8 @@ std::string DescribeCollision(const FunctionEntry& first, const FunctionEntry& s
 // both.
 bool AreDifferent(const FunctionEntry& a, const FunctionEntry& b) {
   if (a.name != b.name) return true;
+  // A lambda in a header, of two source files.
+  if (!a.definition.empty() && a.definition == b.definition) return false;
   if (CodeOf(a) == CodeOf(b)) return false;
   return ModuleOf(CodeOf(a)) == ModuleOf(CodeOf(b));
 }
@@ -137,6 +143,12 @@ bool IsInternalName(const char* mangled_tag) {
     }
   }
   return false;
+}
+
+void ThrowPartCount(std::size_t wanted, std::size_t given) {
+  throw InvalidOption("RemoteEach asked for " + std::to_string(wanted) +
+                      " parts of a result that has " + std::to_string(given) +
+                      ": a function has to return as many as SetNumReturns says.");
 }
 
 void ThrowArgumentCount(std::size_t expected, std::size_t given) {

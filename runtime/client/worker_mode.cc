@@ -43,6 +43,18 @@ bool ParseWhole(const char* text, T& value) {
   return error == std::errc() && at == end;
 }
 
+// What the daemon has lent to the dynamic loader is not for the programs that user code starts.
+void GiveBack(const char* lent, const char* own) {
+  const char* value = ::getenv(own);
+  if (value == nullptr) return;
+  if (*value == '\0') {
+    ::unsetenv(lent);
+  } else {
+    ::setenv(lent, value, 1);
+  }
+  ::unsetenv(own);
+}
+
 __attribute__((constructor(101))) void TakeEnvironment() {
   const char* fd = ::getenv("RAYX_WORKER_FD");
   if (fd == nullptr) return;
@@ -55,6 +67,10 @@ __attribute__((constructor(101))) void TakeEnvironment() {
   ::unsetenv("RAYX_WORKER_FD");
   ::unsetenv("RAYX_WORKER_MODE");
   ::unsetenv("RAYX_WORKER_TOKEN");
+  if (const char* program = ::getenv("RAYX_WORKER_PROGRAM")) io::SetProgramPath(program);
+  ::unsetenv("RAYX_WORKER_PROGRAM");
+  GiveBack("LD_LIBRARY_PATH", "RAYX_WORKER_OWN_LD_LIBRARY_PATH");
+  GiveBack("LD_PRELOAD", "RAYX_WORKER_OWN_LD_PRELOAD");
 }
 
 [[noreturn]] void End(int code) {
@@ -175,6 +191,10 @@ void Tell(io::PacketSocket& socket, const proto::ZygoteMessage& message) {
       ResetAfterFork(daemon, robust_list);
       ::dup2(packet.fds[1].get(), STDOUT_FILENO);
       ::dup2(packet.fds[2].get(), STDERR_FILENO);
+      const std::string& folder = request.fork_worker().working_folder();
+      if (!folder.empty() && ::chdir(folder.c_str()) != 0) {
+        Fail(folder + ": " + std::strerror(errno));
+      }
       base::UniqueFd own = std::move(packet.fds[0]);
       packet.fds.clear();
       socket.Close();

@@ -11,6 +11,7 @@ namespace {
 
 char* title_begin = nullptr;
 size_t title_bytes = 0;
+char program_path[PATH_MAX] = {};  // "": what the kernel says
 
 }  // namespace
 
@@ -35,7 +36,12 @@ void SetProcessTitle(const std::string& title) {
   std::memset(title_begin + bytes, 0, title_bytes - bytes);
 }
 
+void SetProgramPath(const char* path) {
+  std::strncpy(program_path, path, sizeof program_path - 1);
+}
+
 std::string ProgramPath() {
+  if (program_path[0] != '\0') return program_path;
   char path[PATH_MAX];
   const ssize_t bytes = ::readlink("/proc/self/exe", path, sizeof path);
   return bytes > 0 ? std::string(path, static_cast<size_t>(bytes)) : "?";

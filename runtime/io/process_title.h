@@ -19,7 +19,9 @@ enum class TitleRoom { kArguments, kEnvironment };
 // Before any SetProcessTitle, with main's arguments. Without it titles are not shown.
 void KeepArguments(int argc, char** argv, TitleRoom room);
 void SetProcessTitle(const std::string& title);
-// The program's path, for messages.
+// The program's path, for messages: a worker's is the one that its driver was started by.
 std::string ProgramPath();
+// Also before other static initialisers.
+void SetProgramPath(const char* path);
 
 }  // namespace rayx::io

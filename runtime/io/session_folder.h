@@ -8,6 +8,8 @@
 //       node.sock               the node daemon's SOCK_SEQPACKET socket for drivers
 //       join                    the join file, 0600: what other VMs need (rpc/join_file.h)
 //       ended.json              why head or node died (cli/), until the next start or stop
+//       parts/                  files of other VMs' programs (node/)
+//       jobs/                   working folders of jobs whose driver's folder is not here (node/)
 //       logs/                   head.log node.log supervisor.log and the workers' output;
 //                               stopped.json (cli/) after an orderly end
 //

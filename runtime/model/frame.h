@@ -67,7 +67,8 @@ enum FrameFlags : uint8_t {
   kFlagPayloadBlock = 1,  // in a ring only: the body lies in the channel's payload ring
   kFlagUrgent = 2,
   kFlagTooLate = 4,
-  kFlagFailed = 8,  // a reply whose single item is an error
+  kFlagFailed = 8,       // a reply whose single item is an error
+  kFlagEachResult = 16,  // a call whose results are the parts of its value
 };
 
 struct FrameHeader {
@@ -126,8 +127,8 @@ struct StoredLocation {
 };
 static_assert(sizeof(StoredLocation) == 48);
 
-// Who holds an object beside its owner. `token` names the reason: one a process and holding, so that
-// taking one back leaves the others.
+// Who holds an object beside its owner. `token` names the reason: one a process and holding, so
+// that taking one back leaves the others.
 struct BorrowRecord {
   ObjectId object;
   ProcessId borrower;

@@ -64,7 +64,7 @@ struct LocalProcess {
   bool socket_lost = false;
   bool welcomed = false;
   bool said_goodbye = false;
-  bool actor_exits = false;  // its actor has called ExitActor
+  bool actor_exits = false;    // its actor has called ExitActor
   uint32_t head_requests = 0;  // under way, without:
   uint32_t long_polls = 0;     // under way or waiting for their turn
 };

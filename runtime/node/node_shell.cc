@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <utility>
 
 #include "base/log.h"
@@ -28,6 +29,7 @@ namespace {
 constexpr auto kTick = milliseconds(50);
 constexpr auto kRoomTick = milliseconds(1);
 constexpr auto kChildrenEnd = milliseconds(1000);
+constexpr size_t kJobsMax = 4096;
 constexpr int64_t kWorkersPerCpu = 4;
 constexpr int64_t kWorkersExtra = 64;
 constexpr char kNodeEnds[] = "the node ends";
@@ -119,6 +121,11 @@ base::Status NodeShell::StartServer() {
   AddHandlers();
   pulls_ = std::make_unique<store::PullServer>(Poster());
   pulls_->AddTo(*server_);
+  part_server_ =
+      std::make_unique<PartServer>(Poster(), [this](model::JobId job, const std::string& sha256) {
+        return parts_ ? parts_->Find(job, sha256) : nullptr;
+      });
+  part_server_->AddTo(*server_);
   return server_->Start();
 }
 
@@ -201,6 +208,7 @@ base::Status NodeShell::StartLocal() {
   };
   starter_ = std::make_unique<WorkerStarter>(*loop_, options_.session_folder, std::move(events));
   MakeStore();
+  MakeParts();
   RAYX_ASSIGN_OR_RETURN(listener_,
                         io::PacketListener::Listen(options_.session_folder + "/node.sock"));
   RAYX_RETURN_IF_ERROR(loop_->AddFd(listener_.fd(), EPOLLIN, [this](uint32_t) { OnAccept(); }));
@@ -233,6 +241,23 @@ void NodeShell::MakeStore() {
   pulls_->SetStore(*store_);
 }
 
+void NodeShell::MakeParts() {
+  ProgramPartsOptions options;
+  options.session_folder = options_.session_folder;
+  options.host_name = options_.host_name;
+  const char* search_path = std::getenv("LD_LIBRARY_PATH");
+  if (search_path != nullptr) options.search_path = search_path;
+  options.self = self_;
+  options.find_channel = [this](NodeNumber node) -> std::shared_ptr<grpc::Channel> {
+    rpc::RpcChannel* channel = peers_->Channel(node);
+    return channel == nullptr ? nullptr : channel->grpc_channel();
+  };
+  options.on_plan = [this](const std::string& key, const RunPlan& plan) {
+    starter_->SetPlan(key, plan);
+  };
+  parts_ = std::make_unique<ProgramParts>(*loop_, std::move(options));
+}
+
 std::function<bool(std::function<void()>)> NodeShell::Poster() {
   return [loop = loop_, alive = alive_](std::function<void()> call) {
     return loop->Post([alive, call = std::move(call)] {
@@ -259,6 +284,7 @@ void NodeShell::Tick() {
   RunEffects();
   store_->Tick();
   starter_->Tick();
+  parts_->Tick();
   ReapStrangers();
 }
 
@@ -371,6 +397,8 @@ void NodeShell::Finish() {
     RAYX_LOG(kWarning) << "children of workers are left";
   }
   if (pulls_) pulls_->Stop();
+  if (part_server_) part_server_->Stop();
+  if (parts_) parts_->Stop();
   if (store_) store_->Stop();
   *alive_ = false;
   loop_->Close();  // drops calls of others that wait for an answer
@@ -380,13 +408,35 @@ void NodeShell::Finish() {
   if (server_) server_->Stop(milliseconds(200));
 }
 
-void NodeShell::OpenJob(model::JobId job, const proto::Program& program) {
+void NodeShell::OpenJob(model::JobId job, const proto::Program& program,
+                        const std::string& job_namespace) {
   if (!program.key().empty()) starter_->AddProgram(program);
   auto [it, added] = jobs_.try_emplace(job);
-  if (it->second.program_key.empty()) it->second.program_key = program.key();
+  if (it->second.program_key.empty()) {
+    it->second.program_key = program.key();
+    it->second.source_node = program.source_node();
+  }
+  if (it->second.job_namespace.empty()) it->second.job_namespace = job_namespace;
   if (!added) return;
   if (const auto status = store_->OpenJob(job); !status.ok()) {
     RAYX_LOG(kWarning) << "the store of job " << job.value << ": " << base::Message(status);
+  }
+}
+
+void NodeShell::OpenForeignJob(model::JobId job) {
+  if (job && ended_jobs_.count(job) == 0 && jobs_.size() < kJobsMax) {
+    OpenJob(job, proto::Program{});
+  }
+}
+
+void NodeShell::FillProgram(model::JobId job, const std::string& key,
+                            proto::Program& program) const {
+  const proto::Program* known = starter_->Program(key);
+  if (known == nullptr) return;
+  program = *known;
+  auto it = jobs_.find(job);
+  if (it != jobs_.end() && it->second.source_node != 0) {
+    program.set_source_node(it->second.source_node);
   }
 }
 

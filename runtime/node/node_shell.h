@@ -24,9 +24,10 @@
 #include "node/frame_router.h"
 #include "node/head_link.h"
 #include "node/node_daemon.h"
+#include "node/parts/part_server.h"
+#include "node/parts/program_parts.h"
 #include "node/peer_nodes.h"
 #include "node/process_table.h"
-#include "node/program_identity.h"
 #include "node/worker_starter.h"
 #include "rpc/server.h"
 #include "store/node_store.h"
@@ -55,8 +56,8 @@ class NodeShell {
   struct Job {
     model::ProcessId driver;  // none: not known here yet
     std::string program_key;
+    uint32_t source_node = 0;  // of the program's files
     std::string job_namespace;
-    bool is_local = false;
     bool asked_for_driver = false;
     std::vector<proto::LogLines> early_lines;  // until the driver is known
   };
@@ -65,12 +66,14 @@ class NodeShell {
     base::UniqueFd pidfd;
   };
   using LeaseResponder = std::shared_ptr<rpc::Responder<proto::RemoteLeaseReply>>;
+  using ActorResponder = std::shared_ptr<rpc::Responder<proto::StartActorReply>>;
 
   // --- life (node_shell.cc)
   base::Status StartServer();
   base::Status RegisterAtHead();
   base::Status StartLocal();
   void MakeStore();
+  void MakeParts();
   std::function<bool(std::function<void()>)> Poster();
   bool BeforeSleep();
   void Tick();
@@ -81,7 +84,12 @@ class NodeShell {
   void OnHeadLost(const proto::ErrorInfo& error);
   void OnSignal();
   void Stop(const base::Status& why);
-  void OpenJob(model::JobId job, const proto::Program& program);
+  void OpenJob(model::JobId job, const proto::Program& program,
+               const std::string& job_namespace = "");
+  // A value of it is wanted on this node, where perhaps nothing of it runs.
+  void OpenForeignJob(model::JobId job);
+  // For another node. Jobs of several drivers may have one program.
+  void FillProgram(model::JobId job, const std::string& key, proto::Program& program) const;
 
   // --- processes (node_shell_greetings.cc, node_shell_local.cc, node_shell_objects.cc)
   void OnAccept();
@@ -90,7 +98,9 @@ class NodeShell {
   void Refuse(int fd, ErrorCode code, const std::string& message);
   void OnDriverHello(std::unique_ptr<Connection> connection, int32_t pid,
                      const proto::Hello& hello);
-  void WelcomeDriver(model::ProcessId driver, const proto::Program& program,
+  void RegisterDriver(std::unique_ptr<Connection> connection, int32_t pid, base::UniqueFd pidfd,
+                      const proto::Hello& hello, const Manifest& manifest, model::TimePoint came);
+  void WelcomeDriver(model::ProcessId driver, const Manifest& manifest,
                      base::StatusOr<proto::RegisterJobReply> reply);
   void OnWorkerHello(StartedWorker worker);
   void Welcome(LocalProcess& process);
@@ -114,6 +124,7 @@ class NodeShell {
   void OnGoodbye(LocalProcess& process, const proto::Goodbye& goodbye);
   void OnWorkerLines(StartId start, bool is_stderr, std::vector<std::string> lines);
   void DeliverLines(model::JobId job, proto::LogLines lines);
+  void SendLines(model::ProcessId to, proto::LogLines lines);
   void AskForDriver(model::JobId job);
   void OnJobs(const proto::ListJobsReply& reply);
   void Broadcast(const proto::DaemonMessage& message);
@@ -144,6 +155,7 @@ class NodeShell {
   void Forget(LocalProcess& process, const proto::DeathCause& cause);
   void OnRemoteDeath(const proto::ProcessDied& died);
   void EndJob(model::JobId job, const std::string& reason, bool tell_head);
+  void RemoveJobFolder(model::JobId job);
   void OnNodeDead(model::NodeNumber node, const std::string& reason);
   void ReapStrangers();
   void Notify(model::NodeNumber node, const proto::NotifyRequest& request);
@@ -153,12 +165,19 @@ class NodeShell {
   template <typename Request, typename Reply>
   void Handle(const rpc::Method<Request, Reply>& method,
               void (NodeShell::*handler)(const Request&, Reply&));
+  // The same for a handler that answers later.
+  template <typename Request, typename Reply>
+  void HandleLater(const rpc::Method<Request, Reply>& method,
+                   void (NodeShell::*handler)(const Request&,
+                                              std::shared_ptr<rpc::Responder<Reply>>));
   void OnRemoteLease(const proto::RemoteLeaseRequest& request, LeaseResponder responder);
   void OnRemoteLeaseCancel(const proto::RemoteLeaseCancel& request,
                            proto::RemoteLeaseCancelReply& reply);
   void OnRemoteLeaseReturn(const proto::RemoteLeaseReturn& request,
                            proto::RemoteLeaseReturnReply& reply);
-  void OnStartActor(const proto::StartActorRequest& request, proto::StartActorReply& reply);
+  void OnPartsOfLease(LeaseRequest request, const proto::ErrorInfo& error);
+  void OnStartActor(const proto::StartActorRequest& request, ActorResponder responder);
+  void StartActor(const proto::StartActorRequest& request, const model::ResourceSet& resources);
   void OnStopActor(const proto::StopActorRequest& request, proto::StopActorReply& reply);
   void OnNotify(const proto::NotifyRequest& request, proto::NotifyReply& reply);
   void OnJobEnded(const proto::JobEndedRequest& request, proto::JobEndedReply& reply);
@@ -187,7 +206,8 @@ class NodeShell {
   std::unique_ptr<store::GrpcChunkSource> chunks_;
   std::unique_ptr<store::NodeStore> store_;
   std::unique_ptr<store::PullServer> pulls_;
-  ProgramIdentity programs_;
+  std::unique_ptr<PartServer> part_server_;
+  std::unique_ptr<ProgramParts> parts_;
   io::PacketListener listener_;
   NodeEffects effects_;
   bool running_effects_ = false;

@@ -1,6 +1,7 @@
 // NodeShell: ends of processes, jobs and nodes.
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -133,8 +134,10 @@ void NodeShell::Forget(LocalProcess& process, const proto::DeathCause& cause) {
   loop_->RemoveFd(process.connection->socket.fd());
   router_->OnProcessGone(process, error);
   peers_->OnLocalProcessGone(id);
+  const model::JobId job = process.job;
   table_->Remove(id);
   starts_.erase(start);
+  if (ended_jobs_.count(job) != 0) RemoveJobFolder(job);
   core_->OnProcessGone(id, error, Now(), effects_);
   RunEffects();
 }
@@ -221,7 +224,18 @@ void NodeShell::EndJob(model::JobId job, const std::string& reason, bool tell_he
   core_->OnJobEnded(job, Now(), effects_);
   RunEffects();
   store_->CloseJob(job);
+  parts_->OnJobEnded(job);
   jobs_.erase(job);
+  RemoveJobFolder(job);
+}
+
+// When its last worker has left it.
+void NodeShell::RemoveJobFolder(model::JobId job) {
+  for (const auto& [id, process] : table_->all()) {
+    if (process->role == proto::WORKER && process->job == job) return;
+  }
+  const std::string folder = starter_->JobFolder(job);
+  if (::access(folder.c_str(), F_OK) == 0) parts_->RemoveFolder(folder);
 }
 
 void NodeShell::OnNodeDead(NodeNumber node, const std::string& reason) {
@@ -248,6 +262,7 @@ void NodeShell::OnNodeDead(NodeNumber node, const std::string& reason) {
   peers_->OnNodeDead(node, reason);
   if (router_) router_->OnNodeGone(node);
   if (store_) store_->NodeGone(node);
+  if (parts_) parts_->OnNodeDead(node, reason);
 }
 
 // Children that ended and that nobody claims: a fork whose answer was lost, an orphan of a user's.

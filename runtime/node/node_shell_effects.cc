@@ -183,10 +183,11 @@ void NodeShell::AskNode(const LeaseEffects::AskNode& ask) {
   *lease->mutable_scheduling_class()->mutable_strategy() = scheduling::ToWire(ask.request.strategy);
   lease->mutable_scheduling_class()->set_wait_if_infeasible(ask.request.wait_if_infeasible);
   for (NodeNumber argument : ask.request.argument_nodes) lease->add_argument_nodes(argument.value);
-  if (const auto* program = starter_->Program(ask.request.program_key)) {
-    *request.mutable_program() = *program;
-  }
+  FillProgram(ask.request.job, ask.request.program_key, *request.mutable_program());
   request.set_spill_count(ask.request.spill_count);
+  if (const auto job = jobs_.find(ask.request.job); job != jobs_.end()) {
+    request.set_job_namespace(job->second.job_namespace);
+  }
   rpc::CallOptions options;
   options.deadline = kAskDeadline;
   options.idempotent = true;

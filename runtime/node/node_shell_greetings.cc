@@ -1,6 +1,7 @@
 // NodeShell: processes that come, by the socket or from a zygote.
 #include <signal.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -19,6 +20,9 @@ constexpr size_t kGreetingsMax = 256;
 constexpr auto kGreetingTime = std::chrono::seconds(10);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr auto kAcceptWarning = std::chrono::seconds(1);
+// The driver waits 10 s for its Welcome.
+constexpr milliseconds kRegisterTime{9000};
+constexpr milliseconds kRegisterTimeMin{1000};
 
 }  // namespace
 
@@ -113,15 +117,29 @@ void NodeShell::OnDriverHello(std::unique_ptr<Connection> connection, int32_t pi
                               const proto::Hello& hello) {
   base::UniqueFd pidfd = io::OpenPidfd(pid);
   if (!pidfd) return;  // gone already
-  proto::Program program = hello.program();
-  if (const auto status = programs_.Complete(program); !status.ok()) {
+  struct Caller {
+    std::unique_ptr<Connection> connection;
+    base::UniqueFd pidfd;
+  };
+  const auto caller = std::make_shared<Caller>(Caller{std::move(connection), std::move(pidfd)});
+  parts_->MakeManifest(hello.program(), [this, caller, pid, hello,
+                                         came = Now()](base::StatusOr<Manifest> manifest) {
+    if (manifest.ok()) {
+      return RegisterDriver(std::move(caller->connection), pid, std::move(caller->pidfd), hello,
+                            *manifest, came);
+    }
+    const bool is_wrong = absl::IsInvalidArgument(manifest.status());
     proto::DaemonMessage refused;
-    *refused.mutable_refused()->mutable_error() =
-        rpc::MakeErrorInfo(ErrorCode::kMissingLibrary, "the driver's program cannot be read: " +
-                                                           std::string(base::Message(status)));
-    connection->Send(refused);
-    return;
-  }
+    *refused.mutable_refused()->mutable_error() = rpc::MakeErrorInfo(
+        is_wrong ? ErrorCode::kInvalidOption : ErrorCode::kMissingLibrary,
+        "the driver's program cannot be read: " + std::string(base::Message(manifest.status())));
+    caller->connection->Send(refused);
+  });
+}
+
+void NodeShell::RegisterDriver(std::unique_ptr<Connection> connection, int32_t pid,
+                               base::UniqueFd pidfd, const proto::Hello& hello,
+                               const Manifest& manifest, model::TimePoint came) {
   auto added =
       table_->Add(proto::DRIVER, model::JobId{}, pid, std::move(pidfd), std::move(connection));
   if (!added.ok()) {
@@ -129,27 +147,28 @@ void NodeShell::OnDriverHello(std::unique_ptr<Connection> connection, int32_t pi
     return;
   }
   LocalProcess& driver = **added;
-  driver.program_key = program.key();
+  driver.program_key = manifest.program.key();
   proto::RegisterJobRequest request;
   request.set_driver(driver.id.value);
-  request.set_program(program.executable());
+  request.set_program(manifest.program.executable());
   request.set_job_namespace(hello.job_namespace());
   request.set_host(options_.host_name);
   request.set_pid(pid);
   request.set_registration(registration_ + "/" + std::to_string(driver.id.number()));
   rpc::CallOptions options;
-  options.deadline = milliseconds(9000);  // the driver waits 10 s for its Welcome
+  const auto spent = std::chrono::duration_cast<milliseconds>(Now() - came);
+  options.deadline = std::max(kRegisterTime - spent, kRegisterTimeMin);
   options.idempotent = true;
   head_->Call<proto::RegisterJobRequest, proto::RegisterJobReply>(
       rpc::kHeadRegisterJob, request, options,
-      [this, id = driver.id, program, request](base::StatusOr<proto::RegisterJobReply> reply) {
+      [this, id = driver.id, manifest, request](base::StatusOr<proto::RegisterJobReply> reply) {
         // It may have reached the head all the same, and the driver is refused.
         if (!reply.ok()) head_->AbandonJob(request);
-        WelcomeDriver(id, program, std::move(reply));
+        WelcomeDriver(id, manifest, std::move(reply));
       });
 }
 
-void NodeShell::WelcomeDriver(ProcessId id, const proto::Program& program,
+void NodeShell::WelcomeDriver(ProcessId id, const Manifest& manifest,
                               base::StatusOr<proto::RegisterJobReply> reply) {
   LocalProcess* driver = table_->Find(id);
   if (driver == nullptr) return;
@@ -164,11 +183,9 @@ void NodeShell::WelcomeDriver(ProcessId id, const proto::Program& program,
   }
   driver->job = model::JobId{reply->job()};
   driver->job_namespace = reply->job_namespace();
-  OpenJob(driver->job, program);
-  Job& job = jobs_[driver->job];
-  job.driver = id;
-  job.is_local = true;
-  job.job_namespace = driver->job_namespace;
+  OpenJob(driver->job, manifest.program, driver->job_namespace);
+  parts_->Serve(driver->job, manifest.files);
+  jobs_[driver->job].driver = id;
   Welcome(*driver);
 }
 

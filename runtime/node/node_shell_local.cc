@@ -113,9 +113,9 @@ void NodeShell::OnGoodbye(LocalProcess& process, const proto::Goodbye& goodbye) 
   process.actor_exits = goodbye.actor_exits();
   if (process.role != proto::DRIVER) return;
   for (const auto& [id, other] : table_->all()) {
-    if (other->role == proto::WORKER && other->job == process.job) {
-      starter_->CatchUpOutput(other->start);
-    }
+    const auto job = jobs_.find(other->job);  // its own, or that of its detached actors
+    const bool is_mine = job != jobs_.end() && job->second.driver == process.id;
+    if (other->role == proto::WORKER && is_mine) starter_->CatchUpOutput(other->start);
   }
   proto::DaemonMessage heard;
   heard.mutable_goodbye_heard();
@@ -177,9 +177,8 @@ void NodeShell::OnHeadRequest(LocalProcess& process, const proto::HeadRequest& r
   if (own.has_create_actor()) {
     auto* spec = own.mutable_create_actor()->mutable_spec();
     spec->set_job(process.job.value);
-    if (const auto* program = starter_->Program(process.program_key)) {
-      *spec->mutable_program() = *program;  // with its key, which the client does not know
-    }
+    // With its key, which the client does not know.
+    FillProgram(process.job, process.program_key, *spec->mutable_program());
   }
   if (!polls) return CallHead(std::move(own), kHeadAway);
   waiting_polls_.push_back(std::move(own));

@@ -13,7 +13,6 @@ using model::ProcessId;
 
 namespace {
 
-constexpr size_t kJobsMax = 4096;
 constexpr size_t kEarlyLinesMax = 256;  // messages of lines
 constexpr int kLeftMax = 1000;          // locations a message
 constexpr auto kOfferElsewhere = std::chrono::seconds(1);
@@ -25,8 +24,7 @@ constexpr auto kAskDriverAgain = std::chrono::seconds(1);
 
 void NodeShell::AttachSegment(LocalProcess& process, model::JobId job) {
   if (!job) return;
-  // A job of which nothing runs here: an actor of another job has been given a value of it.
-  if (ended_jobs_.count(job) == 0 && jobs_.size() < kJobsMax) OpenJob(job, proto::Program{});
+  OpenForeignJob(job);  // an actor of another job has been given a value of it
   auto attachment = store_->Attach(job, process.id);
   if (!attachment.ok()) {
     RAYX_LOG(kWarning) << ToString(process.id) << " is not given the segment of job " << job.value
@@ -76,6 +74,7 @@ void NodeShell::OnFree(ProcessId from, const proto::Location& wire) {
 
 void NodeShell::OnPull(LocalProcess& process, const proto::Pull& request) {
   const uint64_t id = request.request_id();
+  OpenForeignJob(model::JobId{request.source().job()});  // the copy lies in its segment here
   store_->Pull(process.id, id, scheduling::FromWire(request.source()),
                [this, id, from = process.id](base::StatusOr<model::StoredLocation> copy) {
                  LocalProcess* asker = table_->Find(from);
@@ -171,15 +170,21 @@ void NodeShell::DeliverLines(model::JobId job_id, proto::LogLines lines) {
     return AskForDriver(job_id);
   }
   if (job->second.driver.node() == self_) {
-    LocalProcess* driver = table_->Find(job->second.driver);
-    if (driver == nullptr) return;
-    proto::DaemonMessage message;
-    *message.mutable_log_lines() = std::move(lines);
-    return table_->Send(*driver, message);
+    return SendLines(job->second.driver, std::move(lines));
   }
+  lines.set_driver(job->second.driver.value);
   proto::NotifyRequest request;
   *request.add_logs() = std::move(lines);
   Notify(job->second.driver.node(), request);
+}
+
+// To a driver of this node. One that is gone (a detached actor's) prints no more.
+void NodeShell::SendLines(ProcessId to, proto::LogLines lines) {
+  LocalProcess* driver = table_->Find(to);
+  if (driver == nullptr || driver->role != proto::DRIVER) return;
+  proto::DaemonMessage message;
+  *message.mutable_log_lines() = std::move(lines);
+  table_->Send(*driver, message);
 }
 
 // Where a job of another node prints. Asked again as long as there is something to print.

@@ -58,23 +58,27 @@ void NodeShell::Handle(const rpc::Method<Request, Reply>& method,
   });
 }
 
+template <typename Request, typename Reply>
+void NodeShell::HandleLater(const rpc::Method<Request, Reply>& method,
+                            void (NodeShell::*handler)(const Request&,
+                                                       std::shared_ptr<rpc::Responder<Reply>>)) {
+  server_->Handle<Request, Reply>(method, [this, loop = loop_, alive = alive_, handler](
+                                              Request& request, rpc::Responder<Reply> responder) {
+    auto own = std::make_shared<Request>(std::move(request));
+    auto answer = std::make_shared<rpc::Responder<Reply>>(std::move(responder));
+    const bool posted = loop->Post([this, alive, handler, own, answer] {
+      if (!*alive || !store_ || stopping_) return answer->Fail(NotYet());
+      (this->*handler)(*own, answer);
+    });
+    if (!posted) answer->Fail(absl::UnavailableError("the node daemon is overloaded"));
+  });
+}
+
 void NodeShell::AddHandlers() {
-  server_->Handle<proto::RemoteLeaseRequest, proto::RemoteLeaseReply>(
-      rpc::kNodeLease,
-      [this, loop = loop_, alive = alive_](proto::RemoteLeaseRequest& request,
-                                           rpc::Responder<proto::RemoteLeaseReply> responder) {
-        auto own = std::make_shared<proto::RemoteLeaseRequest>(std::move(request));
-        auto answer =
-            std::make_shared<rpc::Responder<proto::RemoteLeaseReply>>(std::move(responder));
-        const bool posted = loop->Post([this, alive, own, answer] {
-          if (!*alive || !store_ || stopping_) return answer->Fail(NotYet());
-          OnRemoteLease(*own, answer);
-        });
-        if (!posted) answer->Fail(absl::UnavailableError("the node daemon is overloaded"));
-      });
+  HandleLater(rpc::kNodeLease, &NodeShell::OnRemoteLease);
+  HandleLater(rpc::kNodeStartActor, &NodeShell::OnStartActor);
   Handle(rpc::kNodeCancelLease, &NodeShell::OnRemoteLeaseCancel);
   Handle(rpc::kNodeReturnLease, &NodeShell::OnRemoteLeaseReturn);
-  Handle(rpc::kNodeStartActor, &NodeShell::OnStartActor);
   Handle(rpc::kNodeStopActor, &NodeShell::OnStopActor);
   Handle(rpc::kNodeNotify, &NodeShell::OnNotify);
   Handle(rpc::kNodeJobEnded, &NodeShell::OnJobEnded);
@@ -103,19 +107,29 @@ void NodeShell::OnRemoteLease(const proto::RemoteLeaseRequest& wire, LeaseRespon
         rpc::MakeErrorInfo(ErrorCode::kCancelled, "the job has ended");
     return responder->Reply(reply);
   }
-  if (const proto::ErrorInfo wrong = programs_.Check(wire.program(), options_.host_name);
-      wrong.code() != 0) {
-    proto::RemoteLeaseReply reply;
-    *reply.mutable_failed()->mutable_error() = wrong;
-    return responder->Reply(reply);
-  }
-  OpenJob(job, wire.program());
+  OpenJob(job, wire.program(), wire.job_namespace());
   AskForDriver(job);
   request->program_key = wire.program().key();
   request->asking = owner.node();
   request->spill_count = std::min(wire.spill_count(), kSpillsMax);
   remote_asks_[request->key].push_back(std::move(responder));
-  core_->OnLeaseRequest(*request, Now(), effects_);
+  parts_->Want(wire.program(), job, [this, lease = *request](const proto::ErrorInfo& error) {
+    OnPartsOfLease(lease, error);
+  });
+}
+
+void NodeShell::OnPartsOfLease(LeaseRequest request, const proto::ErrorInfo& error) {
+  if (remote_asks_.count(request.key) == 0) return;  // cancelled, or answered as a repeat
+  proto::ErrorInfo wrong = error;
+  if (wrong.code() == 0 && ended_jobs_.count(request.job) != 0) {
+    wrong = rpc::MakeErrorInfo(ErrorCode::kCancelled, "the job has ended");
+  }
+  if (wrong.code() != 0) {
+    proto::RemoteLeaseReply reply;
+    *reply.mutable_failed()->mutable_error() = std::move(wrong);
+    return AnswerRemote(request.key, reply);
+  }
+  core_->OnLeaseRequest(request, Now(), effects_);
   RunEffects();
 }
 
@@ -134,32 +148,42 @@ void NodeShell::OnRemoteLeaseReturn(const proto::RemoteLeaseReturn& request,
   RunEffects();
 }
 
-void NodeShell::OnStartActor(const proto::StartActorRequest& request,
-                             proto::StartActorReply& reply) {
+void NodeShell::OnStartActor(const proto::StartActorRequest& request, ActorResponder responder) {
   const proto::ActorSpec& spec = request.spec();
   const model::JobId job{spec.job()};
+  const auto answer = [responder](const proto::ErrorInfo& error) {
+    proto::StartActorReply reply;
+    if (error.code() != 0) *reply.mutable_error() = error;
+    responder->Reply(reply);
+  };
   auto resources = scheduling::FromWire(spec.lifetime_resources());
   if (!resources.ok() || request.incarnation() == 0 || spec.id().creator() == 0 || !job ||
       spec.program().key().empty()) {
-    *reply.mutable_error() =
-        rpc::MakeErrorInfo(ErrorCode::kInvalidOption,
-                           resources.ok() ? "an actor without id, incarnation, job or program"
-                                          : std::string(base::Message(resources.status())));
-    return;
+    return answer(rpc::MakeErrorInfo(ErrorCode::kInvalidOption,
+                                     resources.ok()
+                                         ? "an actor without id, incarnation, job or program"
+                                         : std::string(base::Message(resources.status()))));
   }
-  if (ended_jobs_.count(job) != 0 && !spec.detached()) {
-    *reply.mutable_error() = rpc::MakeErrorInfo(ErrorCode::kCancelled, "the job has ended");
-    return;
-  }
-  *reply.mutable_error() = programs_.Check(spec.program(), options_.host_name);
-  if (reply.error().code() != 0) return;
-  OpenJob(job, spec.program());
+  const auto has_ended = [this, job] { return ended_jobs_.count(job) != 0; };
+  const auto ended = rpc::MakeErrorInfo(ErrorCode::kCancelled, "the job has ended");
+  if (has_ended()) return answer(ended);
+  OpenJob(job, spec.program(), spec.job_namespace());
   if (!jobs_[job].driver) AskForDriver(job);
+  parts_->Want(spec.program(), job,
+               [=, this, resources = *std::move(resources)](const proto::ErrorInfo& error) {
+                 if (error.code() == 0 && has_ended()) return answer(ended);
+                 if (error.code() == 0) StartActor(request, resources);
+                 answer(error);
+               });
+}
+
+void NodeShell::StartActor(const proto::StartActorRequest& request,
+                           const model::ResourceSet& resources) {
+  const proto::ActorSpec& spec = request.spec();
   LeaseRequest placement;
-  placement.job = job;
-  placement.resources = *std::move(resources);
+  placement.job = model::JobId{spec.job()};
+  placement.resources = resources;
   placement.program_key = spec.program().key();
-  placement.outlives_job = spec.detached();
   core_->OnStartActor(spec, request.incarnation(), placement, Now(), effects_);
   RunEffects();
 }
@@ -171,11 +195,7 @@ void NodeShell::OnStopActor(const proto::StopActorRequest& request, proto::StopA
 }
 
 void NodeShell::OnNotify(const proto::NotifyRequest& request, proto::NotifyReply&) {
-  for (const auto& lines : request.logs()) {
-    const model::JobId id{lines.job()};
-    auto job = jobs_.find(id);
-    if (job != jobs_.end() && job->second.is_local) DeliverLines(id, lines);
-  }
+  for (const auto& lines : request.logs()) SendLines(ProcessId{lines.driver()}, lines);
   for (const auto& wire : request.freed()) {
     const model::StoredLocation location = scheduling::FromWire(wire);
     if (location.node == self_) {

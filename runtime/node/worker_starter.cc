@@ -17,9 +17,11 @@ namespace {
 constexpr auto kExitGrace = std::chrono::milliseconds(500);
 constexpr int kWorkerFd = 3;  // the descriptor that a child inherits
 
+// One that a worker can be in.
 bool IsFolder(const std::string& path) {
   struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode) &&
+         ::access(path.c_str(), X_OK) == 0;
 }
 
 // A pid from a zygote, which is a user's program: only a child of ours may be killed and reaped.
@@ -45,21 +47,31 @@ std::string Describe(const io::ExitStatus& status) {
   return "exited with code " + std::to_string(status.exit_code);
 }
 
-// Their registrations run before main, as in the driver after its dlopen.
-void AddPreloads(const proto::Program& program, std::vector<std::string>& environment) {
-  if (program.preload_libraries_size() == 0) return;
-  constexpr char kName[] = "LD_PRELOAD=";
-  std::string value;
-  for (const std::string& library : program.preload_libraries()) {
-    if (!value.empty()) value += ':';
-    value += library;
+// Sets a variable of the dynamic loader, before or after what the program has there. The worker
+// gives the program's own value back before user code runs (client/worker_mode.cc).
+void Lend(const std::string& name, const std::string& value, bool in_front,
+          std::vector<std::string>& environment) {
+  if (value.empty()) return;
+  std::string own;
+  for (auto it = environment.begin(); it != environment.end(); ++it) {
+    if (!it->starts_with(name + "=")) continue;
+    own = it->substr(name.size() + 1);
+    environment.erase(it);
+    break;
   }
-  for (std::string& variable : environment) {
-    if (!variable.starts_with(kName)) continue;
-    variable += ':' + value;
-    return;
+  std::string lent = value;
+  if (!own.empty()) lent = in_front ? value + ":" + own : own + ":" + value;
+  environment.push_back(name + "=" + lent);
+  environment.push_back("RAYX_WORKER_OWN_" + name + "=" + own);
+}
+
+std::string Joined(const std::vector<std::string>& paths) {
+  std::string joined;
+  for (const std::string& path : paths) {
+    if (!joined.empty()) joined += ':';
+    joined += path;
   }
-  environment.push_back(kName + value);
+  return joined;
 }
 
 std::string WithLastLine(std::string reason, const WorkerLog* log) {
@@ -107,19 +119,43 @@ std::string WorkerStarter::LogPath(const char* kind, int pid) const {
   return session_folder_ + "/logs/" + kind + "-" + std::to_string(pid) + ".log";
 }
 
+void WorkerStarter::SetPlan(const std::string& key, RunPlan plan) {
+  plans_[key] = std::move(plan);
+}
+
+std::string WorkerStarter::JobFolder(model::JobId job) const {
+  return session_folder_ + "/jobs/" + std::to_string(job.value);
+}
+
+std::string WorkerStarter::FolderOf(const proto::Program& program, model::JobId job) const {
+  if (IsFolder(program.working_folder())) return program.working_folder();
+  const std::string folder = JobFolder(job);
+  ::mkdir((session_folder_ + "/jobs").c_str(), 0700);
+  if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return folder;
+  RAYX_LOG(kWarning) << folder << ": " << std::strerror(errno);
+  return "";
+}
+
 base::StatusOr<io::Process> WorkerStarter::SpawnProgram(const proto::Program& program,
-                                                        const char* mode, int socket, StartId token,
+                                                        const char* mode, const std::string& folder,
+                                                        int socket, StartId token,
                                                         const Pipes& pipes) {
+  RunPlan plan{program.executable(),
+               "",
+               {program.preload_libraries().begin(), program.preload_libraries().end()}};
+  if (auto it = plans_.find(program.key()); it != plans_.end()) plan = it->second;
   io::SpawnOptions options;
-  options.executable = program.executable();
+  options.executable = plan.executable;
   options.arguments = {program.executable()};
   options.environment.assign(program.environment().begin(), program.environment().end());
   options.environment.push_back("RAYX_WORKER_FD=" + std::to_string(kWorkerFd));
   options.environment.push_back(std::string("RAYX_WORKER_MODE=") + mode);
-  AddPreloads(program, options.environment);
+  options.environment.push_back("RAYX_WORKER_PROGRAM=" + program.executable());
+  Lend("LD_LIBRARY_PATH", plan.library_path, true, options.environment);
+  // Their registrations run before main, as in the driver after its dlopen.
+  Lend("LD_PRELOAD", Joined(plan.preload_libraries), false, options.environment);
   if (token) options.environment.push_back("RAYX_WORKER_TOKEN=" + std::to_string(token.value));
-  options.working_folder =
-      IsFolder(program.working_folder()) ? program.working_folder() : session_folder_;
+  options.working_folder = folder.empty() ? session_folder_ : folder;
   options.fds = {{pipes.out_write.get(), 1}, {pipes.err_write.get(), 2}, {socket, kWorkerFd}};
   return io::Spawn(options);
 }
@@ -150,7 +186,9 @@ void WorkerStarter::StartZygote(const std::string& key) {
   auto pair = io::PacketSocket::Pair();
   auto pipes = Pipes::Make();
   if (!pair.ok() || !pipes.ok()) return fail("out of file descriptors");
-  auto process = SpawnProgram(program->second, "zygote", pair->second.fd(), StartId{}, *pipes);
+  const std::string& own_folder = program->second.working_folder();
+  auto process = SpawnProgram(program->second, "zygote", IsFolder(own_folder) ? own_folder : "",
+                              pair->second.fd(), StartId{}, *pipes);
   if (!process.ok()) return fail(std::string(base::Message(process.status())));
   Zygote zygote;
   zygote.process = std::move(*process);
@@ -284,6 +322,10 @@ void WorkerStarter::Fork(StartId id, const std::string& key, model::JobId job) {
   Start& start = starts_.at(id);
   proto::ZygoteMessage message;
   message.mutable_fork_worker()->set_worker_token(id.value);
+  const proto::Program& program = programs_[key];
+  if (!IsFolder(program.working_folder())) {
+    message.mutable_fork_worker()->set_working_folder(FolderOf(program, job));
+  }
   const std::string bytes = message.SerializeAsString();
   const int fds[] = {worker_end.fd(), start.pipes.out_write.get(), start.pipes.err_write.get()};
   const auto sent = zygote->second.socket.Send(std::as_bytes(std::span(bytes)), fds);
@@ -298,7 +340,9 @@ void WorkerStarter::Exec(StartId id, const std::string& key, model::JobId job) {
     return FailLater(id, std::string(base::Message(status)));
   }
   Start& start = starts_.at(id);
-  auto process = SpawnProgram(programs_[key], "exec", worker_end.fd(), id, start.pipes);
+  const proto::Program& program = programs_[key];
+  auto process =
+      SpawnProgram(program, "exec", FolderOf(program, job), worker_end.fd(), id, start.pipes);
   start.pipes.out_write.Reset();
   start.pipes.err_write.Reset();
   if (!process.ok()) return FailLater(id, std::string(base::Message(process.status())));

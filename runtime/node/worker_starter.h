@@ -18,6 +18,7 @@
 
 #include "io/loop.h"
 #include "io/processes.h"
+#include "node/core/parts_effects.h"
 #include "node/core/worker_pool_core.h"
 #include "node/local_process.h"
 #include "node/worker_log.h"
@@ -52,6 +53,11 @@ class WorkerStarter {
   // What workers of this key run. A key once added stays the same program.
   void AddProgram(const proto::Program& program);
   const proto::Program* Program(const std::string& key) const;  // null: unknown
+  // Where its files lie on this VM; without it, where the program says.
+  void SetPlan(const std::string& program_key, RunPlan plan);
+  // Where workers of the job run whose program's working folder is not on this VM; it is made when
+  // the first one is started.
+  std::string JobFolder(model::JobId job) const;
 
   void StartZygote(const std::string& program_key);
   void EndZygote(const std::string& program_key);
@@ -92,7 +98,10 @@ class WorkerStarter {
   };
 
   base::StatusOr<io::Process> SpawnProgram(const proto::Program& program, const char* mode,
-                                           int socket, StartId token, const Pipes& pipes);
+                                           const std::string& folder, int socket, StartId token,
+                                           const Pipes& pipes);
+  // "" when the job's own folder cannot be made, with a warning.
+  std::string FolderOf(const proto::Program& program, model::JobId job) const;
   std::string LogPath(const char* kind, int pid) const;
   void OnZygotePacket(const std::string& program_key);
   bool IsKnown(int32_t pid) const;
@@ -114,6 +123,7 @@ class WorkerStarter {
   const std::string session_folder_;
   const WorkerStarterEvents events_;
   std::map<std::string, proto::Program> programs_;
+  std::map<std::string, RunPlan> plans_;
   std::map<std::string, Zygote> zygotes_;
   std::map<StartId, Start> starts_;
   std::map<StartId, std::unique_ptr<WorkerLog>> logs_;

@@ -60,6 +60,8 @@ class ServerStream : public ServerStreamBase {
   void Read() { StartRead(&incoming_); }
   void Write(const Out& message) {
     bool own = false;
+    // What was written last is still in it, and gRPC aborts when it is to fill such a buffer.
+    outgoing_.Clear();
     const grpc::Status status =
         grpc::GenericSerialize<grpc::ProtoBufferWriter, Out>(message, &outgoing_, &own);
     if (!status.ok()) return OnWritten(false);

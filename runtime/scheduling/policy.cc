@@ -16,9 +16,9 @@ constexpr int64_t kPackBelow = kScale / 2;
 // Does the strategy allow this node at all, whatever its size?
 bool Allowed(const NodeView& node, const Strategy& strategy) {
   if (!node.alive) return false;
-  for (const auto& [key, value] : strategy.labels) {
-    auto it = node.labels.find(key);
-    if (it == node.labels.end() || it->second != value) return false;
+  for (const auto& [key, selector] : strategy.labels) {
+    const auto label = node.labels.find(key);
+    if (!selector.Matches(label == node.labels.end() ? nullptr : &label->second)) return false;
   }
   return true;
 }
@@ -130,9 +130,9 @@ std::string WhyInfeasible(const ClusterView& view, const PlacementRequest& reque
   if (any_allowed) return LargestNodeMissing(view, request);
   if (view.alive_count() == 0) return "the cluster has no live node";
   std::string labels;
-  for (const auto& [key, value] : request.strategy.labels) {
+  for (const auto& [key, selector] : request.strategy.labels) {
     if (!labels.empty()) labels += ", ";
-    labels += key + "=" + value;
+    labels += key + "=" + selector.ToString();
   }
   return "no node has the labels that the strategy asks for: " + labels;
 }

@@ -8,7 +8,7 @@
 // Promises: deterministic; the node of kNode is alive and has all of `demand` available; kWait
 //           means that some live node could run it when others end; kInfeasible that no live node
 //           ever could, and `reason` is a sentence that names what is missing.
-// Limits:   strategies: hybrid, spread, node affinity (hard, soft), each with hard labels.
+// Limits:   strategies: hybrid, spread, node affinity (hard, soft), each with selectors of labels.
 //
 // Hybrid: nodes whose fullest resource is used less than half count as equal; above that the
 // emptier wins. Ties go to the node that holds most argument bytes, then to the asking node, then
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "scheduling/cluster_view.h"
+#include "scheduling/label_selector.h"
 
 namespace rayx::scheduling {
 
@@ -29,7 +30,7 @@ struct Strategy {
   StrategyKind kind = StrategyKind::kHybrid;
   model::NodeNumber node;  // kNodeAffinity
   bool soft = false;       // kNodeAffinity: hybrid when that node is gone or too small
-  Labels labels;           // a node must have all of them
+  LabelSelectors labels;   // a node must match all of them
 };
 
 struct PlacementRequest {

@@ -1,5 +1,7 @@
 #include "scheduling/wire.h"
 
+#include <utility>
+
 namespace rayx::scheduling {
 namespace {
 
@@ -12,6 +14,17 @@ base::StatusOr<Labels> LabelsFromWire(const Repeated& repeated) {
   Labels labels;
   for (const auto& label : repeated) labels[label.key()] = label.value();
   return labels;
+}
+
+template <typename Repeated>
+base::StatusOr<LabelSelectors> SelectorsFromWire(const Repeated& repeated) {
+  RAYX_ASSIGN_OR_RETURN(const Labels labels, LabelsFromWire(repeated));
+  LabelSelectors selectors;
+  for (const auto& [key, value] : labels) {
+    RAYX_ASSIGN_OR_RETURN(LabelSelector selector, LabelSelector::Parse(key, value));
+    selectors.emplace(key, std::move(selector));
+  }
+  return selectors;
 }
 
 template <typename Repeated>
@@ -66,7 +79,7 @@ base::StatusOr<Strategy> FromWire(const proto::Strategy& strategy) {
   }
   out.node = NodeNumber{strategy.node()};
   out.soft = strategy.soft();
-  RAYX_ASSIGN_OR_RETURN(out.labels, LabelsFromWire(strategy.labels()));
+  RAYX_ASSIGN_OR_RETURN(out.labels, SelectorsFromWire(strategy.labels()));
   return out;
 }
 
@@ -129,7 +142,11 @@ proto::Strategy ToWire(const Strategy& strategy) {
   }
   out.set_node(strategy.node.value);
   out.set_soft(strategy.soft);
-  LabelsToWire(strategy.labels, out.mutable_labels());
+  for (const auto& [key, selector] : strategy.labels) {
+    auto* label = out.add_labels();
+    label->set_key(key);
+    label->set_value(selector.ToString());
+  }
   return out;
 }
 

@@ -21,8 +21,6 @@
 
 namespace rayx::scheduling {
 
-inline constexpr int kLabelsMax = 64;
-
 base::StatusOr<model::ResourceSet> FromWire(const proto::Resources& resources);
 base::StatusOr<Strategy> FromWire(const proto::Strategy& strategy);
 base::StatusOr<NodeView> FromWire(const proto::NodeInfo& node);

@@ -94,6 +94,12 @@ Outcome Copy(std::span<const std::byte> body, uint16_t items, std::vector<std::b
       case model::ItemKind::kError:
         writer.AddError(item.bytes);
         break;
+      case model::ItemKind::kReferences: {
+        std::vector<model::ObjectId> objects(item.bytes.size() / sizeof(model::ObjectId));
+        if (!objects.empty()) std::memcpy(objects.data(), item.bytes.data(), item.bytes.size());
+        writer.AddReferences(objects);
+        break;
+      }
     }
   }
   if (reader.error() != model::FrameError::kNone) {

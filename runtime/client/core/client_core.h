@@ -379,4 +379,5 @@ class ClientCore {
 #include "client/core/client_core_actors.inl.h"
 #include "client/core/client_core_borrowing.inl.h"
 #include "client/core/client_core_objects.inl.h"
+#include "client/core/client_core_results.inl.h"
 #include "client/core/client_core_tasks.inl.h"

@@ -5,8 +5,8 @@
 //
 //   a call's arguments   the caller holds them until the reply; what the executor has kept then, it
 //                        registers with the owners before it replies (R1, R2)
-//   a call's results     the executor registers the caller, for the object that each result becomes,
-//                        with the owners of what the results refer to (R3); the reply names those
+//   a call's results     the executor registers the caller, for the object that each becomes, with
+//                        the owners of what the results refer to (R3); the reply names those
 //   a fetched value      the receiver registers itself, and holds the outer object until then (R4)
 //
 // A token names one reason to hold an object; an owner keeps (process, token) pairs, and each is
@@ -189,8 +189,8 @@ void ForEachBorrow(const model::FrameHeader& header, std::span<const std::byte> 
   }
 }
 
-// A borrower for whom another process asked is greeted: from then on the daemons know that its death
-// concerns this process.
+// A borrower for whom another process asked is greeted: from then on the daemons know that its
+// death concerns this process.
 template <class Sink>
 void ClientCore<Sink>::OnAddBorrower(const model::FrameHeader& header,
                                      std::span<const std::byte> body) {

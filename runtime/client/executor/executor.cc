@@ -31,8 +31,10 @@ constexpr auto kTitleAfter = std::chrono::milliseconds(1);
 // Writes results as reply items; large ones go to the store first.
 class ReplySink final : public detail::ResultSink {
  public:
-  ReplySink(ClusterClient& client, const model::FrameHeader& call, std::vector<std::byte>& body)
-      : client_(client), call_(call), writer_(body) {}
+  // `returned` gets what the results refer to, with a hold on each.
+  ReplySink(ClusterClient& client, const model::FrameHeader& call, std::vector<std::byte>& body,
+            std::vector<ClusterClient::Core::Returned>& returned)
+      : client_(client), call_(call), writer_(body), returned_(returned) {}
 
   void Emit(size_t index, const detail::Packed& value) override {
     if (index != count_) {
@@ -54,15 +56,19 @@ class ReplySink final : public detail::ResultSink {
     object.sequence += index;
     writer_.AddStored(client_.StoreValue(object, call_.job, value));
   }
+  size_t count_wanted() const override {
+    return (call_.flags & model::kFlagEachResult) != 0 ? call_.result_count : 0;
+  }
   size_t count() const { return count_; }
   uint16_t item_count() const { return writer_.item_count(); }
-  std::vector<ClusterClient::Core::Returned> TakeReturned() { return std::move(returned_); }
 
  private:
+  // The function's own handles end with it, before anybody is told who holds these next.
   void AddReferences(size_t index, const std::vector<detail::RawRef>& references) {
     auto& returned = returned_.emplace_back();
     returned.index = static_cast<uint32_t>(index);
     for (const detail::RawRef& ref : references) {
+      client_.Retain(ref);
       returned.objects.push_back({model::ProcessId{ref.owner}, ref.sequence});
     }
     writer_.AddReferences(returned.objects);
@@ -72,7 +78,7 @@ class ReplySink final : public detail::ResultSink {
   const model::FrameHeader& call_;
   model::BodyWriter writer_;
   size_t count_ = 0;
-  std::vector<ClusterClient::Core::Returned> returned_;
+  std::vector<ClusterClient::Core::Returned>& returned_;
 };
 
 }  // namespace
@@ -142,7 +148,7 @@ void Executor::Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver
   ClusterClient::CurrentContext() = outer;
 
   lock.lock();
-  client_.RegisterBeforeReply(lock, call.header, outcome.returned);
+  client_.RegisterBeforeReply(lock, call.header, outcome.returned, outcome.succeeded);
   // A worker that is told to end fails what its user code waits for. That is not the call's own
   // outcome: its owner learns of this process's death and judges it.
   if (outcome.succeeded || !client_.ending()) Reply(call, start, outcome, deliver);
@@ -189,7 +195,7 @@ void Executor::Execute(const Call& call, Outcome& outcome) {
   std::vector<std::byte>& results = outcome.results;
   try {
     const detail::Arguments arguments = FetchArguments(call);
-    ReplySink sink(client_, call.header, results);
+    ReplySink sink(client_, call.header, results, outcome.returned);
     RunFunction(call, arguments, sink);
     const uint16_t wanted = call.header.result_count;
     const bool is_void = sink.count() == 0 && wanted <= 1;
@@ -202,7 +208,6 @@ void Executor::Execute(const Call& call, Outcome& outcome) {
       Throw(ErrorCode::kSerializationError, "the results exceed 512 KiB by value in all");
     }
     outcome.items = sink.item_count();
-    outcome.returned = sink.TakeReturned();
     outcome.succeeded = true;
   } catch (...) {
     proto::ErrorInfo info = ToInfo(detail::CaptureException(std::current_exception()));

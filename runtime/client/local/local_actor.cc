@@ -158,6 +158,25 @@ bool LocalActor::WasRestarted() {
   return life_ > 1;
 }
 
+detail::ActorDescription LocalActor::Describe() {
+  detail::ActorDescription description;
+  description.id = detail::ActorName(id_);
+  description.name = options_.name;
+  description.class_name = options_.actor_class;
+  description.detached = options_.detached;
+  std::lock_guard lock(mutex_);
+  description.incarnation = static_cast<std::uint32_t>(life_);
+  if (is_dead_) {
+    description.state = detail::ActorState::kDead;
+    description.cause = death_.message;
+  } else if (instance_ != nullptr) {
+    description.state = detail::ActorState::kAlive;
+  } else if (life_ > 1) {
+    description.state = detail::ActorState::kRestarting;
+  }
+  return description;
+}
+
 void LocalActor::Serve() {
   std::unique_lock lock(mutex_);
   while (true) {

@@ -59,6 +59,8 @@ class LocalActor : public std::enable_shared_from_this<LocalActor> {
   // Whose thread runs one call at a time: its sequence; else 0.
   std::uint64_t blocking_id() const { return options_.max_concurrency == 1 ? id_.sequence : 0; }
   bool WasRestarted();
+  // Of what the actor itself knows.
+  detail::ActorDescription Describe();
 
   void Serve();  // the life of one of its threads
 

@@ -14,17 +14,19 @@ namespace {
 
 class LocalResults : public detail::ResultSink {
  public:
-  LocalResults(LocalObjects& objects, const std::vector<detail::RawRef>& results)
-      : objects_(objects), results_(results) {}
+  LocalResults(LocalObjects& objects, const std::vector<detail::RawRef>& results, bool in_parts)
+      : objects_(objects), results_(results), in_parts_(in_parts) {}
   void Emit(std::size_t index, const detail::Packed& value) override {
     if (index < results_.size()) {
       objects_.SetValue(results_[index], EncodeForLocal(value), value.references);
     }
   }
+  std::size_t count_wanted() const override { return in_parts_ ? results_.size() : 0; }
 
  private:
   LocalObjects& objects_;
   const std::vector<detail::RawRef>& results_;
+  const bool in_parts_;
 };
 
 }  // namespace
@@ -129,7 +131,7 @@ void LocalCall::Run(void* self, std::uint64_t blocked_actor) {
 
 void LocalCall::Invoke(void* self, const detail::Arguments& arguments) {
   const detail::FunctionEntry* entry = detail::FindFunction(function_);
-  LocalResults sink(objects_, results_);
+  LocalResults sink(objects_, results_, options_.each_result);
   if (entry != nullptr && entry->method != nullptr && self != nullptr) {
     entry->method(self, arguments, sink);
   } else if (entry != nullptr && entry->task != nullptr && self == nullptr) {

@@ -1,9 +1,13 @@
 #include "client/local/local_runtime.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
 #include "base/log.h"
+#include "io/process_title.h"
 #include "model/ids.h"
 #include "rayx/errors.h"
 
@@ -15,6 +19,13 @@ namespace {
 std::uint64_t NextOwner() {
   static std::atomic<std::uint32_t> next{1};
   return model::ProcessId::Make(model::NodeNumber{1}, next.fetch_add(1)).value;
+}
+
+std::map<std::string, double> ResourcesOf(const Options& options) {
+  std::map<std::string, double> resources = options.resources;
+  resources["CPU"] = options.num_cpus >= 0 ? options.num_cpus : std::thread::hardware_concurrency();
+  resources["GPU"] = std::max(options.num_gpus, 0.0);
+  return resources;
 }
 
 // Of the actor on whose only thread this runs.
@@ -31,7 +42,7 @@ std::unique_ptr<detail::RuntimeInterface> MakeLocalRuntime(const Options& option
 
 LocalRuntime::LocalRuntime(const Options& options)
     : job_namespace_(options.job_namespace.empty() ? "local" : options.job_namespace),
-      num_cpus_(options.num_cpus >= 0 ? options.num_cpus : std::thread::hardware_concurrency()),
+      resources_(ResourcesOf(options)),
       owner_(NextOwner()),
       objects_(owner_) {}
 
@@ -101,7 +112,9 @@ detail::RawActor LocalRuntime::CreateActor(std::uint64_t factory,
   if (is_taken) {
     detail::ErrorRecord cause;
     cause.code = ErrorCode::kNameTaken;
-    cause.message = "There is a living actor of the name '" + options.name + "' already.";
+    cause.message = "There is a living actor of the name '" + options.name +
+                    "' already in the namespace '" +
+                    FullName(options.name, options.actor_namespace).first + "'.";
     actor->Die(cause);
   } else {
     actor->Start(threads_);
@@ -215,9 +228,38 @@ std::vector<detail::NodeDescription> LocalRuntime::Nodes() {
   node.number = 1;
   node.host_name = LocalHostName();
   node.address = "local";
-  node.total["CPU"] = num_cpus_;
+  node.total = resources_;
   node.available = node.total;
   return {node};
+}
+
+std::vector<detail::ActorDescription> LocalRuntime::Actors() {
+  std::map<std::uint64_t, std::shared_ptr<LocalActor>> actors;
+  {
+    std::lock_guard lock(mutex_);
+    actors.insert(actors_.begin(), actors_.end());
+  }
+  std::vector<detail::ActorDescription> descriptions;
+  for (const auto& [sequence, actor] : actors) {
+    detail::ActorDescription& description = descriptions.emplace_back(actor->Describe());
+    const detail::CallOptions& options = actor->options();
+    description.actor_namespace = FullName(options.name, options.actor_namespace).first;
+    description.node = 1;
+    description.pid = static_cast<int>(::getpid());
+    description.job = 1;
+  }
+  return descriptions;
+}
+
+std::vector<detail::JobDescription> LocalRuntime::Jobs() {
+  detail::JobDescription job;
+  job.number = 1;
+  job.program = io::ProgramPath();
+  job.job_namespace = job_namespace_;
+  job.host_name = LocalHostName();
+  job.pid = static_cast<int>(::getpid());
+  job.started = started_;
+  return {job};
 }
 
 void LocalRuntime::ExitActor() {

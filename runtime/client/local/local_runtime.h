@@ -9,7 +9,8 @@
 //           Values pass through the serializer both ways; errors surface at Get. Stop waits up to
 //           kStopTimeout for calls that run, then leaves their threads behind and says so.
 // Limits:   resources, labels and strategies are accepted and ignored; a task is never retried,
-//           because there is no worker that could die.
+//           because there is no worker that could die; a detached actor ends at Shutdown, because
+//           this process is all of the cluster.
 #pragma once
 
 #include <chrono>
@@ -66,6 +67,8 @@ class LocalRuntime : public detail::RuntimeInterface {
   std::size_t KvCount() override;
   detail::ContextDescription Context() override;
   std::vector<detail::NodeDescription> Nodes() override;
+  std::vector<detail::ActorDescription> Actors() override;
+  std::vector<detail::JobDescription> Jobs() override;
   void ExitActor() override;
 
  private:
@@ -76,7 +79,8 @@ class LocalRuntime : public detail::RuntimeInterface {
 
   // Constant after construction.
   const std::string job_namespace_;
-  const double num_cpus_;
+  const std::map<std::string, double> resources_;
+  const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
   const std::uint64_t owner_;
   // Lock themselves.
   LocalObjects objects_;

@@ -66,6 +66,13 @@ proto::ErrorInfo ActorCore::Check(const proto::ActorSpec& spec) const {
     return refuse("its name has ", spec.name().size(), " bytes; at most ", kNameBytesMax,
                   " are allowed");
   }
+  if (spec.name_space().size() > kNameBytesMax) {
+    return refuse("its namespace has ", spec.name_space().size(), " bytes; at most ", kNameBytesMax,
+                  " are allowed");
+  }
+  if (spec.detached() && spec.name().empty()) {
+    return refuse("a detached one needs a name, or nobody finds it");
+  }
   if (spec.max_restarts() < -1) {
     return refuse("max_restarts is ", spec.max_restarts(), "; expected -1 (no limit) or more");
   }
@@ -82,8 +89,8 @@ proto::ErrorInfo ActorCore::Check(const proto::ActorSpec& spec) const {
 }
 
 void ActorCore::OnCreate(const proto::CreateActor& create, model::JobId job,
-                         const std::string& name_space, model::TimePoint now, HeadEffects& effects,
-                         proto::HeadResponse& response) {
+                         const std::string& job_namespace, model::TimePoint now,
+                         HeadEffects& effects, proto::HeadResponse& response) {
   const proto::ActorSpec& spec = create.spec();
   const ActorId id = scheduling::FromWire(spec.id());
   if (actors_.count(id) != 0) {
@@ -109,19 +116,21 @@ void ActorCore::OnCreate(const proto::CreateActor& create, model::JobId job,
   placement.total_at_least = *at_least;
   placement.strategy = *strategy;
   placement.local = id.creator.node();
-  const std::pair named(name_space, spec.name());
-  if (!spec.name().empty() && !names_.emplace(named, id).second) {
-    *response.mutable_error() = MakeError(
-        ErrorCode::kNameTaken, absl::StrCat("an actor named \"", spec.name(), "\" lives already"));
+  const std::string& name_space = spec.name_space().empty() ? job_namespace : spec.name_space();
+  if (!spec.name().empty() && !names_.emplace(std::pair(name_space, spec.name()), id).second) {
+    *response.mutable_error() =
+        MakeError(ErrorCode::kNameTaken,
+                  absl::StrCat("an actor named \"", spec.name(),
+                               "\" lives already in the namespace \"", name_space, "\""));
     return;
   }
   Actor& actor = actors_[id];
   actor.spec = spec;
   actor.spec.set_job(job.value);
+  actor.spec.set_job_namespace(job_namespace);
   actor.placement = std::move(placement);
   actor.placement_key = absl::StrCat(spec.placement().SerializeAsString(), "|",
                                      spec.lifetime_resources().SerializeAsString());
-  actor.name_space = name_space;
   actor.waiting_since = now;
   actor.not_before = now;
   specs_bytes_ += actor.spec.ByteSizeLong();
@@ -129,6 +138,9 @@ void ActorCore::OnCreate(const proto::CreateActor& create, model::JobId job,
   actor.view.set_state(proto::ACTOR_PENDING);
   actor.view.set_incarnation(1);
   actor.view.set_name(spec.name());
+  actor.view.set_name_space(name_space);
+  actor.view.set_detached(spec.detached());
+  if (spec.detached()) ++detached_[job];
   actor.view.set_class_name(spec.class_name());
   actor.view.set_job(job.value);
   waiting_.insert(id);
@@ -190,10 +202,11 @@ bool ActorCore::OnWatch(const proto::WatchActor& watch, uint64_t request_id, Rep
   return false;
 }
 
-void ActorCore::OnFind(const std::string& name, const std::string& name_space,
+void ActorCore::OnFind(const proto::FindActor& find, const std::string& job_namespace,
                        proto::HeadResponse& response) const {
   auto& reply = *response.mutable_find_actor();
-  const auto found = names_.find({name_space, name});
+  const auto found =
+      names_.find({find.name_space().empty() ? job_namespace : find.name_space(), find.name()});
   reply.set_found(found != names_.end());
   if (found != names_.end()) *reply.mutable_actor() = actors_.at(found->second).view;
 }
@@ -277,7 +290,11 @@ void ActorCore::Bury(ActorId id, Actor& actor, proto::ErrorInfo cause, HeadEffec
   actor.node = {};
   waiting_.erase(id);
   starting_.erase(id);
-  if (!actor.spec.name().empty()) names_.erase({actor.name_space, actor.spec.name()});
+  if (!actor.spec.name().empty()) names_.erase({actor.view.name_space(), actor.spec.name()});
+  if (actor.spec.detached()) {
+    const auto of_job = detached_.find(model::JobId{actor.spec.job()});
+    if (--of_job->second == 0) detached_.erase(of_job);
+  }
   specs_bytes_ -= actor.spec.ByteSizeLong();
   actor.spec.clear_creation_frame();
   actor.spec.clear_program();
@@ -468,6 +485,23 @@ void ActorCore::OnTick(model::TimePoint now, HeadEffects& effects) {
   }
 }
 
+void ActorCore::FillActor(ActorId id, const Actor& actor, std::map<std::string, std::string>& waits,
+                          size_t& bytes, proto::ActorView& view) const {
+  view = actor.view;
+  if (waiting_.count(id) != 0) {
+    const auto [wait, is_new] = waits.try_emplace(actor.placement_key);
+    if (is_new) wait->second = scheduling::WhyWaiting(view_, actor.placement);
+    SetWait(wait->second, *view.mutable_cause());
+  }
+  view.mutable_cause()->clear_log_lines();
+  for (std::string* text :
+       {view.mutable_cause()->mutable_message(), view.mutable_cause()->mutable_what()}) {
+    if (text->size() > kListedTextBytesMax) text->resize(kListedTextBytesMax);
+  }
+  if (view.cause().ByteSizeLong() == 0) view.clear_cause();
+  bytes += view.ByteSizeLong() + 8;
+}
+
 void ActorCore::FillActors(google::protobuf::RepeatedPtrField<proto::ActorView>& actors) const {
   // The living first. One message holds 8 MiB and has to hold nodes and jobs beside these.
   size_t bytes = 0;
@@ -476,22 +510,23 @@ void ActorCore::FillActors(google::protobuf::RepeatedPtrField<proto::ActorView>&
     for (const auto& [id, actor] : actors_) {
       if (IsDead(actor.view) != dead) continue;
       if (bytes >= options_.list_bytes_max) return;
-      proto::ActorView& view = *actors.Add();
-      view = actor.view;
-      if (waiting_.count(id) != 0) {
-        const auto [wait, is_new] = waits.try_emplace(actor.placement_key);
-        if (is_new) wait->second = scheduling::WhyWaiting(view_, actor.placement);
-        SetWait(wait->second, *view.mutable_cause());
-      }
-      view.mutable_cause()->clear_log_lines();
-      for (std::string* text :
-           {view.mutable_cause()->mutable_message(), view.mutable_cause()->mutable_what()}) {
-        if (text->size() > kListedTextBytesMax) text->resize(kListedTextBytesMax);
-      }
-      if (view.cause().ByteSizeLong() == 0) view.clear_cause();
-      bytes += view.ByteSizeLong() + 8;
+      FillActor(id, actor, waits, bytes, *actors.Add());
     }
   }
+}
+
+bool ActorCore::FillActorsAfter(
+    ActorId after, size_t bytes_max,
+    google::protobuf::RepeatedPtrField<proto::ActorView>& actors) const {
+  const size_t most =
+      bytes_max == 0 ? options_.list_bytes_max : std::min(bytes_max, options_.list_bytes_max);
+  size_t bytes = 0;
+  std::map<std::string, std::string> waits;
+  for (auto it = actors_.upper_bound(after); it != actors_.end(); ++it) {
+    if (bytes >= most) return true;
+    FillActor(it->first, it->second, waits, bytes, *actors.Add());
+  }
+  return false;
 }
 
 void ActorCore::CheckInvariants() const {
@@ -499,6 +534,7 @@ void ActorCore::CheckInvariants() const {
   size_t dead = 0;
   size_t named = 0;
   size_t watching = 0;
+  std::map<model::JobId, size_t> detached;
   for (const auto& [id, actor] : actors_) {
     watching += actor.watchers.size();
     if (IsDead(actor.view)) {
@@ -512,9 +548,10 @@ void ActorCore::CheckInvariants() const {
     RAYX_CHECK(actor.view.state() != proto::ACTOR_ALIVE || actor.view.process() != 0);
     RAYX_CHECK(actor.spec.max_restarts() < 0 ||
                actor.restarts <= static_cast<uint32_t>(actor.spec.max_restarts()));
+    if (actor.spec.detached()) ++detached[model::JobId{actor.spec.job()}];
     if (actor.spec.name().empty()) continue;
     ++named;
-    RAYX_CHECK(names_.at({actor.name_space, actor.spec.name()}) == id);
+    RAYX_CHECK(names_.at({actor.view.name_space(), actor.spec.name()}) == id);
   }
   for (const auto& [id, waiting] : watchers_of_unknown_) {
     RAYX_CHECK(!waiting.empty() && actors_.count(id) == 0);
@@ -524,6 +561,7 @@ void ActorCore::CheckInvariants() const {
   RAYX_CHECK(bytes == specs_bytes_);
   RAYX_CHECK(dead == dead_.size());
   RAYX_CHECK(named == names_.size());
+  RAYX_CHECK(detached == detached_, "detached actors miscounted");
   RAYX_CHECK(watching == watchers_.size() && watching == watch_deadlines_.size());
 }
 

@@ -11,9 +11,10 @@
 //           however often it is repeated. A name is held by one living actor of its namespace.
 //           Restarted at most max_restarts times, after a delay that doubles with each failure and
 //           starts anew when an incarnation was alive for `healthy_after`; a kill that asks for a
-//           restart is none. An actor that ends itself (ExitActor) is not restarted. Every watch is answered, by a change or at its time. What no node of
-//           the cluster could host is dead with Infeasible after `infeasible_after`. A node that
-//           had no room after all costs no restart.
+//           restart is none. An actor that ends itself (ExitActor) is not restarted. Every watch is
+//           answered, by a change or at its time. What no node of the cluster could host is dead
+//           with Infeasible after `infeasible_after`. A node that had no room after all costs no
+//           restart.
 // Limits:   ActorOptions; the newest dead_kept dead actors are remembered without their frames.
 //
 //   PENDING --placed, reported--> ALIVE --death, restarts left--> RESTARTING --reported--> ALIVE
@@ -56,12 +57,14 @@ class ActorCore {
   // `view` is the membership's and outlives this.
   ActorCore(ActorOptions options, scheduling::ClusterView& view) : options_(options), view_(view) {}
 
-  void OnCreate(const proto::CreateActor& create, model::JobId job, const std::string& name_space,
-                model::TimePoint now, HeadEffects& effects, proto::HeadResponse& response);
+  // `job`: what it belongs to; `job_namespace`: where its name lives unless it says otherwise.
+  void OnCreate(const proto::CreateActor& create, model::JobId job,
+                const std::string& job_namespace, model::TimePoint now, HeadEffects& effects,
+                proto::HeadResponse& response);
   // True: answered in `response` now. False: the answer comes as an effect.
   bool OnWatch(const proto::WatchActor& watch, uint64_t request_id, ReplyTo to,
                model::TimePoint now, proto::HeadResponse& response);
-  void OnFind(const std::string& name, const std::string& name_space,
+  void OnFind(const proto::FindActor& find, const std::string& job_namespace,
               proto::HeadResponse& response) const;
   void OnKill(const proto::KillActor& kill, model::TimePoint now, HeadEffects& effects,
               proto::HeadResponse& response);
@@ -79,8 +82,16 @@ class ActorCore {
   void Place(model::TimePoint now, HeadEffects& effects);
   void OnTick(model::TimePoint now, HeadEffects& effects);
 
-  // As many as fit, causes without log lines. What waits for a place says in its cause for what.
+  bool Knows(model::ActorId id) const { return actors_.count(id) != 0; }
+  // Whether a detached actor of the job lives.
+  bool HasDetached(model::JobId job) const { return detached_.count(job) != 0; }
+  // The living first, as many as fit, causes without log lines. What waits for a place says in its
+  // cause for what.
   void FillActors(google::protobuf::RepeatedPtrField<proto::ActorView>& actors) const;
+  // Likewise, those after `after` in the order of ids, up to about `bytes_max` (0: list_bytes_max).
+  // True: there are more.
+  bool FillActorsAfter(model::ActorId after, size_t bytes_max,
+                       google::protobuf::RepeatedPtrField<proto::ActorView>& actors) const;
   void CheckInvariants() const;
 
  private:
@@ -88,7 +99,6 @@ class ActorCore {
     proto::ActorSpec spec;  // creation frame and program cleared when dead
     scheduling::PlacementRequest placement;
     std::string placement_key;  // equal for actors that ask for the same
-    std::string name_space;
     proto::ActorView view;
     model::NodeNumber node;  // where it was placed; none = waits for a place
     uint32_t restarts = 0;
@@ -118,12 +128,17 @@ class ActorCore {
   void Changed(Actor& actor, HeadEffects& effects);
   void AnswerWatch(ReplyTo to, const proto::ActorView* view, HeadEffects& effects);
   void ForgetOldDead();
+  // As lists show it; adds the bytes to `bytes`. `waits`: sentences by placement key.
+  void FillActor(model::ActorId id, const Actor& actor, std::map<std::string, std::string>& waits,
+                 size_t& bytes, proto::ActorView& view) const;
 
   const ActorOptions options_;
   scheduling::ClusterView& view_;
   std::map<model::ActorId, Actor> actors_;
-  std::map<std::pair<std::string, std::string>, model::ActorId> names_;  // of the living
-  std::set<model::ActorId> waiting_;                                     // for a place
+  // Namespace and name, of the living.
+  std::map<std::pair<std::string, std::string>, model::ActorId> names_;
+  std::map<model::JobId, size_t> detached_;  // living ones, by job
+  std::set<model::ActorId> waiting_;         // for a place
   struct Start {
     bool acknowledged = false;
   };

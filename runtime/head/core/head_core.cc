@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/mark.h"
 #include "head/core/errors.h"
+#include "scheduling/wire.h"
 
 namespace rayx::head {
 namespace {
@@ -99,10 +100,28 @@ void HeadCore::OnFinishJob(const proto::FinishJobRequest& request, model::TimePo
 
 void HeadCore::EndJob(model::JobId job, model::TimePoint now, int64_t unix_ms,
                       HeadEffects& effects) {
+  const model::JobId root = jobs_.RootOf(job);
   if (!jobs_.OnFinish(job, unix_ms, effects)) return;
   actors_.OnJobEnded(job, now, effects);
-  kv_.OnJobEnded(job, effects);
+  if (!jobs_.IsRootInUse(root)) kv_.OnJobEnded(root, effects);
   actors_.Place(now, effects);
+}
+
+// A detached actor belongs to a job that does not end with the creator's.
+void HeadCore::CreateActor(const proto::HeadRequest& request, model::TimePoint now,
+                           HeadEffects& effects, proto::HeadResponse& response) {
+  const proto::ActorSpec& spec = request.create_actor().spec();
+  model::JobId job{request.job()};
+  const std::string job_namespace = jobs_.NamespaceOf(job);
+  if (spec.detached() && !actors_.Knows(scheduling::FromWire(spec.id()))) {
+    job = jobs_.OnDetach(job, unix_ms_, effects);
+    if (!job) {
+      *response.mutable_error() = MakeError(
+          ErrorCode::kOutOfMemory, "creation of a detached actor: the cluster runs too many jobs");
+      return;
+    }
+  }
+  actors_.OnCreate(request.create_actor(), job, job_namespace, now, effects, response);
 }
 
 void HeadCore::OnReportActor(const proto::ActorReport& report, model::TimePoint now,
@@ -144,12 +163,12 @@ bool HeadCore::Dispatch(const proto::HeadRequest& request, ReplyTo to, model::Ti
   const model::JobId job{request.job()};
   switch (request.call_case()) {
     case proto::HeadRequest::kCreateActor:
-      actors_.OnCreate(request.create_actor(), job, jobs_.NamespaceOf(job), now, effects, response);
+      CreateActor(request, now, effects, response);
       return true;
     case proto::HeadRequest::kWatchActor:
       return actors_.OnWatch(request.watch_actor(), request.request_id(), to, now, response);
     case proto::HeadRequest::kFindActor:
-      actors_.OnFind(request.find_actor().name(), jobs_.NamespaceOf(job), response);
+      actors_.OnFind(request.find_actor(), jobs_.NamespaceOf(job), response);
       return true;
     case proto::HeadRequest::kKillActor:
       actors_.OnKill(request.kill_actor(), now, effects, response);
@@ -159,7 +178,14 @@ bool HeadCore::Dispatch(const proto::HeadRequest& request, ReplyTo to, model::Ti
       response.mutable_list_nodes()->set_membership_version(membership_.version());
       return true;
     case proto::HeadRequest::kListJobs:
-      jobs_.FillJobs(*response.mutable_list_jobs()->mutable_jobs());
+      response.mutable_list_jobs()->set_more(
+          jobs_.FillJobs(model::JobId{request.list_jobs().after()}, request.list_jobs().bytes_max(),
+                         *response.mutable_list_jobs()->mutable_jobs()));
+      return true;
+    case proto::HeadRequest::kListActors:
+      response.mutable_list_actors()->set_more(actors_.FillActorsAfter(
+          scheduling::FromWire(request.list_actors().after()), request.list_actors().bytes_max(),
+          *response.mutable_list_actors()->mutable_actors()));
       return true;
     case proto::HeadRequest::CALL_NOT_SET:
       *response.mutable_error() =
@@ -172,7 +198,7 @@ bool HeadCore::Dispatch(const proto::HeadRequest& request, ReplyTo to, model::Ti
 
 bool HeadCore::DispatchKv(const proto::HeadRequest& request, ReplyTo to, model::TimePoint now,
                           HeadEffects& effects, proto::HeadResponse& response) {
-  const model::JobId job{request.job()};
+  const model::JobId job = jobs_.RootOf(model::JobId{request.job()});
   switch (request.call_case()) {
     case proto::HeadRequest::kKvPut:
       kv_.OnPut(job, request.kv_put(), effects, response);
@@ -197,7 +223,7 @@ bool HeadCore::DispatchKv(const proto::HeadRequest& request, ReplyTo to, model::
 proto::StatusReply HeadCore::OnStatus() const {
   proto::StatusReply reply;
   membership_.FillNodes(*reply.mutable_nodes());
-  jobs_.FillJobs(*reply.mutable_jobs());
+  jobs_.FillJobs({}, 0, *reply.mutable_jobs());
   actors_.FillActors(*reply.mutable_actors());
   reply.set_membership_version(membership_.version());
   return reply;
@@ -208,11 +234,15 @@ void HeadCore::OnStop(HeadEffects& effects) {
 }
 
 void HeadCore::OnTick(model::TimePoint now, int64_t unix_ms, HeadEffects& effects) {
+  unix_ms_ = unix_ms;
   for (const model::NodeNumber node : membership_.OnTick(now)) {
     NodeDied(node, membership_.view().Find(node)->death_reason, now, unix_ms, effects);
   }
   actors_.OnTick(now, effects);
   kv_.OnTick(now, effects);
+  for (const model::JobId job : jobs_.OfDetached()) {
+    if (!actors_.HasDetached(job)) EndJob(job, now, unix_ms, effects);
+  }
 }
 
 void HeadCore::CheckInvariants() const {

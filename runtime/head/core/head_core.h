@@ -70,12 +70,15 @@ class HeadCore {
   void NodeDied(model::NodeNumber node, const std::string& reason, model::TimePoint now,
                 int64_t unix_ms, HeadEffects& effects);
   void EndJob(model::JobId job, model::TimePoint now, int64_t unix_ms, HeadEffects& effects);
+  void CreateActor(const proto::HeadRequest& request, model::TimePoint now, HeadEffects& effects,
+                   proto::HeadResponse& response);
 
   MembershipCore membership_;
   JobCore jobs_;
   ActorCore actors_;
   KvCore kv_;
   ReplyCache replies_;
+  int64_t unix_ms_ = 0;  // of the last tick
 };
 
 }  // namespace rayx::head

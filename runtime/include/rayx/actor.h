@@ -21,6 +21,7 @@
 #include "rayx/detail/builder.h"
 #include "rayx/detail/call.h"
 #include "rayx/detail/entry.h"
+#include "rayx/detail/remote_each.h"
 
 namespace rayx {
 
@@ -34,11 +35,17 @@ class ActorTaskCaller : public detail::CallBuilder<ActorTaskCaller<F>> {
   ActorTaskCaller(const detail::RawActor& actor, std::uint64_t method)
       : actor_(actor), method_(method) {}
 
+  // How many parts the std::vector that the function returns has: for RemoteEach.
+  ActorTaskCaller& SetNumReturns(int num_returns) {
+    return this->With([&](auto& o) { detail::SetNumReturnsOption(o, num_returns); });
+  }
+
   template <class... A>
   ObjectRef<Result> Remote(A&&... arguments) const {
     using Parameters = typename Traits::Parameters;
     if constexpr (detail::CallCheck<Parameters, A...>::Check() &&
                   detail::CheckResult<typename Traits::Returned>()) {
+      if (this->options().num_returns != 0) detail::ThrowRemoteWithNumReturns();
       detail::RawRef result;
       detail::ArgumentPacker<Parameters>::With(
           [&](const std::vector<detail::Argument>& packed) {
@@ -48,6 +55,21 @@ class ActorTaskCaller : public detail::CallBuilder<ActorTaskCaller<F>> {
       return ObjectRef<Result>(detail::RefHold(result));
     } else {
       return {};
+    }
+  }
+
+  // One call, a reference to each part of its result: as TaskCaller::RemoteEach.
+  template <class... A>
+  auto RemoteEach(A&&... arguments) const {
+    using Parameters = typename Traits::Parameters;
+    if constexpr (detail::CallCheck<Parameters, A...>::Check() && detail::CheckParts<Result>()) {
+      return detail::SubmitEach<Result, Parameters>(
+          this->options(),
+          [&](const detail::CallOptions& options, const std::vector<detail::Argument>& packed,
+              detail::RawRef* refs, std::size_t count) {
+            detail::Runtime().CallActor(actor_, method_, options, packed, refs, count);
+          },
+          std::forward<A>(arguments)...);
     }
   }
 
@@ -150,6 +172,7 @@ class ActorCreator : public detail::CallBuilder<ActorCreator<F>> {
   explicit ActorCreator(std::uint64_t factory) : factory_(factory) {}
 
   using Builder::SetName;
+  // In that namespace instead of the job's own (Options::job_namespace).
   ActorCreator& SetName(std::string name, std::string actor_namespace) {
     return this->With([&](auto& o) {
       o.name = std::move(name);
@@ -168,7 +191,8 @@ class ActorCreator : public detail::CallBuilder<ActorCreator<F>> {
       detail::SetCountOption(o.max_concurrency, "SetMaxConcurrency", max_concurrency, 1);
     });
   }
-  // Lives on after its job has ended. Needs a name.
+  // Lives on after its job has ended, until Kill, ExitActor or the end of the cluster. Needs a
+  // name. It exists once a call of it has returned: a program that ends at once may be faster.
   ActorCreator& SetDetached(bool detached = true) {
     return this->With([&](auto& o) { o.detached = detached; });
   }

@@ -1,6 +1,7 @@
 // Where the calling code runs, and what the cluster is made of.
 //
-// Purpose:  for programs that act by node, attempt or job: GetRuntimeContext, Nodes.
+// Purpose:  for programs that act by node, attempt or job: GetRuntimeContext, Nodes, Actors, Jobs,
+//           ClusterResources, AvailableResources.
 // Owner:    values: pictures of the moment of the call.
 // Threads:  any.
 // Limits:   throws NotInitialized before Init and after Shutdown.
@@ -8,6 +9,7 @@
 #define RAYX_CONTEXT_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +28,7 @@ class RuntimeContext {
   std::uint32_t Attempt() const { return is_.attempt; }          // of the task, from 1
   bool InActor() const { return is_.actor.creator != 0; }
   bool WasCurrentActorRestarted() const { return is_.was_actor_restarted; }
+  // In a detached actor, and in what it makes: of a job of its own (JobDescription::detached_from).
   std::uint32_t JobNumber() const { return is_.job; }
   std::uint32_t NodeNumber() const { return is_.node; }
   std::uint64_t ProcessId() const { return is_.process; }  // of RayX: unique in the cluster
@@ -42,10 +45,21 @@ class RuntimeContext {
 };
 
 using NodeDescription = detail::NodeDescription;
+using ActorDescription = detail::ActorDescription;
+using ActorState = detail::ActorState;
+using JobDescription = detail::JobDescription;
 
 RAYX_PUBLIC RuntimeContext GetRuntimeContext();
 // Every node that was ever part of the cluster, dead ones too.
 RAYX_PUBLIC std::vector<NodeDescription> Nodes();
+// The living ones and the newest of the dead, of all jobs.
+RAYX_PUBLIC std::vector<ActorDescription> Actors();
+// The running ones and the newest of the ended.
+RAYX_PUBLIC std::vector<JobDescription> Jobs();
+// By name, over all living nodes: what there is, and what nobody uses at the moment (as of each
+// node's last heartbeat, half a second ago at most).
+RAYX_PUBLIC std::map<std::string, double> ClusterResources();
+RAYX_PUBLIC std::map<std::string, double> AvailableResources();
 RAYX_PUBLIC bool WasCurrentActorRestarted();
 RAYX_PUBLIC std::string GetNamespace();
 

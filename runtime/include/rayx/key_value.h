@@ -1,4 +1,4 @@
-// A small table of texts, shared by everything in one job.
+// A small table of texts, shared by everything in one job, its detached actors included.
 //
 // Purpose:  meeting points: addresses, ranks, counters. Values are any bytes, a few KiB.
 // Threads:  any.      Promises: a change is seen by every later call anywhere in the job.

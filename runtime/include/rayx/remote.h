@@ -3,6 +3,8 @@
 // Purpose:  RAYX_REMOTE(f, &C::m, C::Create, RAYX_FUNC(overloaded, int)); at namespace scope in the
 //           source file that defines them makes Task(f), Actor(C::Create) and handle.Task(&C::m)
 //           work. Task<&f>(), Actor<&C::Create>() and handle.Task<&C::m>() need no RAYX_REMOTE.
+//           RAYX_LAMBDA(square, [](int x) { return x * x; }); at namespace scope makes a lambda
+//           without captures a remote function: Task(square).Remote(7), and square(7) here.
 // Promises: a function has the same id in every build and in every program that declares it alike.
 //           Functions of internal linkage (static, anonymous namespace) carry their source file in
 //           their id. Two functions with one id are an error of Init that names both.
@@ -15,6 +17,7 @@
 #include <typeinfo>
 
 #include "rayx/detail/entry.h"
+#include "rayx/detail/lambda.h"
 
 namespace rayx::detail {
 
@@ -59,6 +62,20 @@ bool RegisterAllRemote(std::string_view source_file) {
 #define RAYX_REMOTE(...)                                                             \
   [[maybe_unused]] static const bool RAYX_REMOTE_CONCAT(rayx_remote_, __COUNTER__) = \
       ::rayx::detail::RegisterAllRemote<__VA_ARGS__>(__FILE__)
+
+// The second anonymous namespace tells apart equal names of several source files; it is also what
+// keeps the macro out of functions, where nothing would be registered in a worker.
+#define RAYX_LAMBDA(name, ...)                                       \
+  namespace {                                                        \
+  struct RayxLambdaOf_##name {                                       \
+    static constexpr auto kLambda = __VA_ARGS__;                     \
+    static constexpr ::std::string_view kName = #name;               \
+    static constexpr ::std::string_view kFile = __FILE__;            \
+  };                                                                 \
+  [[maybe_unused]] const bool rayx_lambda_done_##name =              \
+      ::rayx::detail::RegisterLambda<RayxLambdaOf_##name>(__LINE__); \
+  }                                                                  \
+  [[maybe_unused]] static constexpr ::rayx::detail::LambdaName<RayxLambdaOf_##name> name {}
 
 // One of several overloads: RAYX_FUNC(f, int, double), RAYX_FUNC(&C::m, int).
 #define RAYX_FUNC(f, ...) (::rayx::detail::kOverload<__VA_ARGS__>(f))

@@ -5,7 +5,8 @@
 // Promises: Remote never waits for the task (in local mode it runs it) and never throws what
 //           happens there: that surfaces at Get. A worker's death reruns the task up to
 //           SetMaxRetries times; an exception that the function throws does not.
-// Limits:   parameters by value or const reference; no pointers or views.
+//           RemoteEach gives a reference to each part of a std::tuple, pair, array or vector.
+// Limits:   parameters by value or const reference; no pointers or views. At most 4096 parts.
 #ifndef RAYX_TASK_H_
 #define RAYX_TASK_H_
 
@@ -16,6 +17,8 @@
 #include "rayx/detail/builder.h"
 #include "rayx/detail/call.h"
 #include "rayx/detail/entry.h"
+#include "rayx/detail/lambda.h"
+#include "rayx/detail/remote_each.h"
 
 namespace rayx {
 
@@ -34,12 +37,18 @@ class TaskCaller : public detail::CallBuilder<TaskCaller<F>> {
         [&](auto& o) { detail::SetCountOption(o.max_retries, "SetMaxRetries", max_retries, -1); });
   }
 
+  // How many parts the std::vector that the function returns has: for RemoteEach.
+  TaskCaller& SetNumReturns(int num_returns) {
+    return this->With([&](auto& o) { detail::SetNumReturnsOption(o, num_returns); });
+  }
+
   // Each argument is a value for its parameter, or an ObjectRef to one.
   template <class... A>
   ObjectRef<Result> Remote(A&&... arguments) const {
     using Parameters = typename Traits::Parameters;
     if constexpr (detail::CallCheck<Parameters, A...>::Check() &&
                   detail::CheckResult<typename Traits::Returned>()) {
+      if (this->options().num_returns != 0) detail::ThrowRemoteWithNumReturns();
       detail::RawRef result;
       detail::ArgumentPacker<Parameters>::With(
           [&](const std::vector<detail::Argument>& packed) {
@@ -52,6 +61,23 @@ class TaskCaller : public detail::CallBuilder<TaskCaller<F>> {
     }
   }
 
+  // One task, a reference to each part of its result: of a std::tuple<A, B> a
+  // std::tuple<ObjectRef<A>, ObjectRef<B>>, and likewise of a pair, an array, and a vector of
+  // SetNumReturns(n) elements.
+  template <class... A>
+  auto RemoteEach(A&&... arguments) const {
+    using Parameters = typename Traits::Parameters;
+    if constexpr (detail::CallCheck<Parameters, A...>::Check() && detail::CheckParts<Result>()) {
+      return detail::SubmitEach<Result, Parameters>(
+          this->options(),
+          [&](const detail::CallOptions& options, const std::vector<detail::Argument>& packed,
+              detail::RawRef* refs, std::size_t count) {
+            detail::Runtime().SubmitTask(function_, options, packed, refs, count);
+          },
+          std::forward<A>(arguments)...);
+    }
+  }
+
  private:
   std::uint64_t function_;
 };
@@ -60,9 +86,10 @@ class TaskCaller : public detail::CallBuilder<TaskCaller<F>> {
 template <auto F>
 auto Task() {
   using Traits = detail::FunctionTraits<decltype(F)>;
-  static_assert(Traits::kIsCallable && !Traits::kIsMethod,
-                "rayx::Task<&f>() takes a function. For a member function create an actor and use "
-                "handle.Task<&C::m>(); a lambda cannot be found again in another process.");
+  static_assert(
+      Traits::kIsCallable && !Traits::kIsMethod,
+      "rayx::Task<&f>() takes a function. For a member function create an actor and use "
+      "handle.Task<&C::m>(); a lambda needs a name: RAYX_LAMBDA(name, lambda), Task(name).");
   static_cast<void>(&detail::RegisteredTask<F>::done);
   return TaskCaller<decltype(F)>(detail::TaskId<F>());
 }
@@ -74,10 +101,18 @@ auto Task(F function) {
   static_assert(
       Traits::kIsCallable && !Traits::kIsMethod,
       "rayx::Task(f) takes a function. For a member function create an actor and use "
-      "handle.Task(&C::m); a lambda or functor cannot be found again in another process: give "
-      "it a name and write RAYX_REMOTE(name).");
+      "handle.Task(&C::m); a lambda or functor cannot be found again in another process: write "
+      "RAYX_LAMBDA(name, lambda) at namespace scope, without captures, and Task(name).");
   if constexpr (Traits::kIsCallable && !Traits::kIsMethod) {
     return TaskCaller<F>(detail::IdOfPointer<F, false>(function, "rayx::Task(f)"));
+  }
+}
+
+// A lambda that a RAYX_LAMBDA names.
+template <class Tag>
+auto Task(detail::LambdaName<Tag>) {
+  if constexpr (detail::LambdaOf<Tag>::kIsRight) {
+    return TaskCaller<typename detail::LambdaOf<Tag>::Pointer>(detail::LambdaId<Tag>());
   }
 }
 

@@ -249,8 +249,7 @@ void LeaseCore::OnProcessGone(ProcessId process, TimePoint now, LeaseEffects& ef
 void LeaseCore::OnJobEnded(model::JobId job, TimePoint now, LeaseEffects& effects) {
   std::vector<RequestKey> queued;
   for (const auto& [order, waiting] : queue_) {
-    if (waiting.request.job == job && !waiting.request.outlives_job)
-      queued.push_back(waiting.request.key);
+    if (waiting.request.job == job) queued.push_back(waiting.request.key);
   }
   for (const RequestKey& key : queued) {
     const LeaseRequest request = FindQueued(key)->request;
@@ -259,7 +258,7 @@ void LeaseCore::OnJobEnded(model::JobId job, TimePoint now, LeaseEffects& effect
   }
   std::vector<LeaseId> leases;
   for (const auto& [id, lease] : leases_) {
-    if (lease.request.job == job && !lease.request.outlives_job) leases.push_back(id);
+    if (lease.request.job == job) leases.push_back(id);
   }
   for (LeaseId id : leases) {
     const Lease& lease = leases_.at(id);
@@ -269,7 +268,7 @@ void LeaseCore::OnJobEnded(model::JobId job, TimePoint now, LeaseEffects& effect
   Dispatch(now, effects);
 }
 
-// Its owner may live on: a detached actor of the job.
+// Its owner, perhaps on another node, may not have heard of the end yet.
 void LeaseCore::FailOfEndedJob(const LeaseRequest& request, LeaseEffects& effects) {
   if (request.key.is_actor()) return;  // ActorHostCore ends those
   Fail(request, ErrorCode::kCancelled, "the job has ended", false, effects);

@@ -156,7 +156,7 @@ bool LeaseCore::StartHere(uint64_t order, LeaseEffects& effects) {
   last_served_[UnitOf(request)] = next_lease_;
   if (is_task) ++task_leases_;
   lease_keys_.emplace(request.key, id);
-  effects.wants.push_back({id, request.job, request.program_key, !is_task, request.outlives_job});
+  effects.wants.push_back({id, request.job, request.program_key, !is_task});
   leases_.emplace(id, Lease{request, model::ProcessId{}, false});
   return true;
 }

@@ -36,9 +36,8 @@ struct LeaseRequest {
   std::string class_key;    // requests of one owner and class are alike: one unit of fairness
   std::string program_key;  // what the worker must run
   std::vector<model::NodeNumber> argument_nodes;
-  model::NodeNumber asking;   // whose daemon is to be answered
-  uint32_t spill_count = 0;   // how often it was passed on
-  bool outlives_job = false;  // a detached actor
+  model::NodeNumber asking;  // whose daemon is to be answered
+  uint32_t spill_count = 0;  // how often it was passed on
 };
 
 struct LeaseEffects {
@@ -48,7 +47,6 @@ struct LeaseEffects {
     model::JobId job;
     std::string program_key;
     bool for_actor = false;
-    bool outlives_job = false;
   };
   struct Granted {
     RequestKey key;

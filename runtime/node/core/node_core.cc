@@ -157,8 +157,7 @@ bool NodeCore::SettleLeases(TimePoint now, NodeEffects& out) {
   }
   for (const auto& want : step.cancelled_wants) pool_.OnWantCancelled(want.lease, pool_effects_);
   for (const auto& want : step.wants) {
-    pool_.OnWant(want.lease, want.job, want.program_key, want.for_actor, want.outlives_job, now,
-                 pool_effects_);
+    pool_.OnWant(want.lease, want.job, want.program_key, want.for_actor, now, pool_effects_);
   }
   SettleGrants(step, out);
   MoveInto(step.try_nodes, out.try_nodes);

@@ -12,8 +12,7 @@ using model::ProcessId;
 using model::TimePoint;
 
 void WorkerPoolCore::OnWant(LeaseId lease, JobId job, const std::string& program_key,
-                            bool for_actor, bool outlives_job, TimePoint now,
-                            PoolEffects& effects) {
+                            bool for_actor, TimePoint now, PoolEffects& effects) {
   for (const Want& want : wants_) {
     if (want.lease == lease) return;
   }
@@ -24,8 +23,7 @@ void WorkerPoolCore::OnWant(LeaseId lease, JobId job, const std::string& program
   want.lease = lease;
   want.kind = Kind{job, program_key};
   want.for_actor = for_actor;
-  want.outlives_job = outlives_job;
-  if (!outlives_job && ended_jobs_.count(job) != 0) {
+  if (ended_jobs_.count(job) != 0) {
     effects.failures.push_back({lease, ErrorCode::kCancelled, "the job has ended"});
     return;
   }
@@ -37,7 +35,6 @@ void WorkerPoolCore::OnWant(LeaseId lease, JobId job, const std::string& program
 void WorkerPoolCore::Serve(Worker& worker, const Want& want) {
   worker.lease = want.lease;
   worker.for_actor = want.for_actor;
-  worker.outlives_job = want.outlives_job;
 }
 
 bool WorkerPoolCore::AssignIdle(Want& want, PoolEffects& effects) {
@@ -217,7 +214,7 @@ void WorkerPoolCore::OnReleased(ProcessId id, bool end, const std::string& reaso
 void WorkerPoolCore::OnJobEnded(JobId job, TimePoint now, PoolEffects& effects) {
   ended_jobs_.insert(job);
   for (auto want = wants_.begin(); want != wants_.end();) {
-    if (want->kind.job == job && !want->outlives_job) {
+    if (want->kind.job == job) {
       effects.failures.push_back({want->lease, ErrorCode::kCancelled, "the job has ended"});
       want = wants_.erase(want);
     } else {
@@ -225,10 +222,7 @@ void WorkerPoolCore::OnJobEnded(JobId job, TimePoint now, PoolEffects& effects) 
     }
   }
   for (auto start = starts_.begin(); start != starts_.end();) {
-    const bool wanted = std::any_of(wants_.begin(), wants_.end(), [&](const Want& want) {
-      return want.start == start->first;  // of a detached actor
-    });
-    if (start->second.kind.job == job && !wanted) {
+    if (start->second.kind.job == job) {
       effects.abandons.push_back({start->first});
       start = starts_.erase(start);
     } else {
@@ -236,7 +230,7 @@ void WorkerPoolCore::OnJobEnded(JobId job, TimePoint now, PoolEffects& effects) 
     }
   }
   for (auto& [id, worker] : workers_) {
-    if (worker.kind.job != job || worker.outlives_job) continue;
+    if (worker.kind.job != job) continue;
     // An idle one that was asked to end may have stayed, for references that others hold.
     if (worker.ending) effects.ends.push_back({id, true, "its job has ended"});
     End(id, worker, true, "its job has ended", effects);

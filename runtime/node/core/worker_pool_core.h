@@ -101,7 +101,7 @@ class WorkerPoolCore {
   explicit WorkerPoolCore(PoolOptions options) : options_(options) {}
 
   void OnWant(model::LeaseId lease, model::JobId job, const std::string& program_key,
-              bool for_actor, bool outlives_job, model::TimePoint now, PoolEffects& effects);
+              bool for_actor, model::TimePoint now, PoolEffects& effects);
   void OnWantCancelled(model::LeaseId lease, PoolEffects& effects);
 
   void OnZygoteReady(const std::string& program_key, bool can_fork, model::TimePoint now,
@@ -142,7 +142,6 @@ class WorkerPoolCore {
     model::LeaseId lease;
     Kind kind;
     bool for_actor = false;
-    bool outlives_job = false;
     uint32_t failed_starts = 0;
     StartId start;  // under way for it
     std::string last_failure;
@@ -156,7 +155,6 @@ class WorkerPoolCore {
     Kind kind;
     model::LeaseId lease;  // none: idle or ending
     bool for_actor = false;
-    bool outlives_job = false;
     bool ending = false;
     model::TimePoint idle_since;
   };

@@ -33,6 +33,9 @@ int Add(int a, int b) {
   return a + b;
 }
 void Nothing() {}
+std::pair<int, int> Halves(int x) {
+  return {x / 2, x - x / 2};
+}
 int Throw(const std::string& what) {
   throw std::out_of_range(what);
 }
@@ -95,6 +98,13 @@ rayx::ObjectRef<int> MakeRef(int x) {
 }
 std::vector<uint8_t> Bytes(size_t n, uint8_t value) {
   return std::vector<uint8_t>(n, value);
+}
+// Block i is filled with i + 1.
+std::vector<std::vector<uint8_t>> Blocks(const std::vector<size_t>& sizes) {
+  std::vector<std::vector<uint8_t>> blocks;
+  for (size_t bytes : sizes)
+    blocks.push_back(Bytes(bytes, static_cast<uint8_t>(blocks.size() + 1)));
+  return blocks;
 }
 uint64_t Sum(const std::vector<uint8_t>& bytes) {
   uint64_t sum = 0;
@@ -215,6 +225,9 @@ class Selfish {
  private:
   rayx::ActorHandle<Selfish> self_;
 };
+
+RAYX_LAMBDA(cube, [](int x) { return x * x * x; });
+RAYX_LAMBDA(refuses, []() -> int { throw std::domain_error("not me"); });
 
 }  // namespace user
 
@@ -451,9 +464,31 @@ TEST_CASE("one VM: what this release does not do in a cluster is refused, not ig
   CHECK_THROWS_WITH(
       rayx::Actor<&user::Log::Create>().SetMaxConcurrency(1001).Remote(std::string("x")),
       Catch::Contains("SetMaxConcurrency(1001)"));
-  CHECK_THROWS_WITH(
-      rayx::Actor<&user::Log::Create>().SetName("log", "mine").Remote(std::string("x")),
-      Catch::Contains("namespace \"mine\""));
+}
+
+TEST_CASE("one VM: RemoteEach gives a reference to each part of a result") {
+  Cluster cluster(2);
+  const auto [low, high] = rayx::Task<&user::Halves>().RemoteEach(7);
+  CHECK(*rayx::Task<&user::Add>().Remote(low, high).Get(15'000) == 7);
+  CHECK(*high.Get(15'000) == 4);
+  // Some of the parts large: each lives for itself.
+  for (int round = 0; round < 20; ++round) {
+    const auto blocks = rayx::Task<&user::Blocks>().SetNumReturns(3).RemoteEach(
+        std::vector<size_t>{8u << 20, 10, 8u << 20});
+    REQUIRE(blocks.size() == 3);
+    CHECK(user::Sum(*blocks[2].Get(15'000)) == (8u << 20) * 3);
+    CHECK(blocks[1].Get(15'000)->size() == 10);
+  }
+  const auto wrong =
+      rayx::Task<&user::Blocks>().SetNumReturns(2).RemoteEach(std::vector<size_t>{1});
+  for (const auto& ref : wrong) CHECK_THROWS_AS(ref.Get(15'000), rayx::InvalidOption);
+}
+
+TEST_CASE("one VM: a lambda of the program is a task by its name") {
+  Cluster cluster(2);
+  CHECK(*rayx::Task(user::cube).Remote(3).Get(30'000) == 27);
+  CHECK(*rayx::Task(user::cube).SetMaxRetries(0).Remote(rayx::Put(2)).Get(30'000) == 8);
+  CHECK_THROWS_AS(rayx::Task(user::refuses).Remote().Get(30'000), std::domain_error);
 }
 
 TEST_CASE("one VM: an actor that waits for itself is told so") {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -52,6 +53,11 @@ Old Keep(Old old, std::map<std::string, rayx::ObjectRef<std::string>> named) {
   return old;
 }
 
+std::tuple<int, std::string> Both(int x) {
+  return {x, "text"};
+}
+RAYX_LAMBDA(twice, [](int x) { return 2 * x; });
+
 class Worker {
  public:
   static Worker* Create(const std::string&) { return new Worker; }
@@ -75,6 +81,10 @@ int main(int argc, char** argv) {
   const auto moved = rayx::Task(app::MoveOnly).Remote(std::make_unique<app::Box>());
   const auto kept = rayx::Task(app::Keep).Remote(
       app::Old(), std::map<std::string, rayx::ObjectRef<std::string>>());
+  const auto [number, text] = rayx::Task<&app::Both>().RemoteEach(1);
+  number.Get();
+  text.Get();
+  rayx::Task(app::twice).SetLabels({{"zone", "!a"}}).Remote(3).Get();
   auto worker = rayx::Actor(app::Worker::Create)
                     .SetName("worker")
                     .SetMaxRestarts(1)
@@ -96,6 +106,10 @@ int main(int argc, char** argv) {
   } catch (const rayx::WorkerDied& died) {
     return died.signal();
   }
+  for (const rayx::ActorDescription& actor : rayx::Actors()) {
+    if (actor.state == rayx::ActorState::kDead) return 2;
+  }
+  if (rayx::ClusterResources().empty() || rayx::Jobs().empty()) return 3;
   rayx::KeyValue::PutIfAbsent("key", "value");
   rayx::Shutdown();
   return result.ready.size() == view.size() ? 0 : 1;

@@ -45,6 +45,11 @@ static int Internal(int x) {
   return x - 1;
 }
 
+RAYX_LAMBDA(cube, [](int x) { return x * x * x; });
+namespace {
+RAYX_LAMBDA(hidden, [](int x) noexcept { return x; });
+}  // namespace
+
 }  // namespace function_id
 
 using namespace function_id;  // NOLINT
@@ -80,6 +85,21 @@ TEST_CASE("FunctionId: ids do not change from build to build") {
   CHECK(rayx::detail::kFunctionId<RAYX_FUNC(Square, int)> == 0x908d0472a7585ed3ULL);
   CHECK(rayx::detail::kFunctionId<&Join> == 0xe56996d232e80cc8ULL);
   CHECK(rayx::detail::kFunctionId<&Base::Shared> == 0xb9dbbf418b76124fULL);
+}
+
+TEST_CASE("FunctionId: a lambda has the name and the id of where RAYX_LAMBDA stands") {
+  using rayx::detail::LambdaId;
+  constexpr std::uint64_t cube = LambdaId<function_id::RayxLambdaOf_cube>();
+  CHECK(NameOf(cube) == "int function_id::cube(int)");
+  CHECK(cube == 0x4ddd48efeb119b58ULL);
+  const auto scope =
+      rayx::detail::ScopeOf(rayx::detail::TypeName<function_id::RayxLambdaOf_hidden>(), "hidden");
+  CHECK(scope.is_internal);
+  CHECK_FALSE(
+      rayx::detail::ScopeOf(rayx::detail::TypeName<function_id::RayxLambdaOf_cube>(), "cube")
+          .is_internal);
+  CHECK_THAT(NameOf(LambdaId<function_id::RayxLambdaOf_hidden>()),
+             Catch::EndsWith("::hidden(int) noexcept"));
 }
 
 TEST_CASE("FunctionId: internal linkage is seen in mangled names") {

@@ -1,10 +1,13 @@
 // Mistakes that must not compile. check_refused.cmake compiles this file and looks for each
-// sentence after `EXPECT:` in what the compiler says.
+// sentence after `EXPECT:` in what the compiler says, as often as it stands here: equal sentences
+// need different types, for which the compiler says them again.
 #include <rayx/rayx.h>
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 int Plain(int x);
@@ -45,9 +48,35 @@ struct Class {
 struct Elsewhere {
   int Method(int);
 };
+std::tuple<int, float*> ReturnsPointerInParts();
+std::vector<std::wstring_view> ReturnsViewsInParts();
+struct WithView {
+  std::string_view text;
+};
+int TakesNested(const std::vector<WithView>& x);
+struct OpaqueToo {
+  explicit OpaqueToo(int);
+  std::function<void()> f;
+};
+int TakesMap(const std::map<std::string, OpaqueToo>& x);
+struct MethodsToo {
+  static MethodsToo* Create(const double* x);
+  int TakesReference(int& x);
+  Class* ReturnsPointer();
+  std::u16string_view ReturnsView();
+  double Real(int);
+};
+
+// EXPECT: The lambda of RAYX_LAMBDA captures
+RAYX_LAMBDA(captures, [factor = 3](int x) { return factor * x; });
+// EXPECT: RAYX_LAMBDA takes a lambda whose parameters have types
+RAYX_LAMBDA(generic, [](auto x) { return x; });
+RAYX_LAMBDA(takes_pointer, [](const char* x) { return *x; });
+RAYX_LAMBDA(plain, [](float x) { return x; });
 
 void Mistakes(const rayx::ObjectRef<std::string>& text, const rayx::ActorHandle<Class>& handle) {
   int here = 0;
+  double there = 0;
   // EXPECT: The number of arguments is not the number of the function's parameters
   rayx::Task<&Plain>().Remote(1, 2);
   // EXPECT: An argument cannot be converted to the type of its parameter.
@@ -86,6 +115,35 @@ void Mistakes(const rayx::ObjectRef<std::string>& text, const rayx::ActorHandle<
   rayx::Actor(&Class::Method);
   // EXPECT: An actor's factory returns C*, std::unique_ptr<C> or std::shared_ptr<C>.
   rayx::Actor(&Plain);
+  // EXPECT: The number of arguments is not the number of the function's parameters
+  rayx::Actor(&Class::Create).Remote();
+  // EXPECT: A remote function cannot take a pointer
+  rayx::Actor(&MethodsToo::Create).Remote(&there);
+  const rayx::ActorHandle<MethodsToo> methods;
+  // EXPECT: A remote function cannot take a non-const reference
+  methods.Task(&MethodsToo::TakesReference).Remote(here);
+  // EXPECT: A remote function cannot return a pointer
+  methods.Task(&MethodsToo::ReturnsPointer).Remote();
+  // EXPECT: A remote function cannot return a view
+  methods.Task(&MethodsToo::ReturnsView).Remote();
+  // EXPECT: The number of arguments is not the number of the function's parameters
+  methods.Task(&MethodsToo::ReturnsView).Remote(1);
+  // EXPECT: RayX cannot send a view
+  rayx::Task<&TakesNested>().Remote(std::vector<WithView>());
+  // EXPECT: RayX cannot send this type
+  rayx::Task<&TakesMap>().Remote(std::map<std::string, OpaqueToo>());
+  // EXPECT: RemoteEach gives a reference to each part of a result
+  rayx::Task<&Plain>().RemoteEach(1);
+  // EXPECT: A remote function cannot return a pointer
+  rayx::Task<&ReturnsPointerInParts>().RemoteEach();
+  // EXPECT: A remote function cannot return a view
+  rayx::Task<&ReturnsViewsInParts>().SetNumReturns(2).RemoteEach();
+  // EXPECT: RemoteEach gives a reference to each part of a result
+  rayx::ActorHandle<MethodsToo>().Task(&MethodsToo::Real).RemoteEach(1);
+  // EXPECT: A remote function cannot take a pointer
+  rayx::Task(takes_pointer).Remote("text");
+  // EXPECT: The number of arguments is not the number of the function's parameters
+  rayx::Task(plain).Remote();
   // EXPECT: rayx::View is for std::string and for std::vector of plain numbers
   rayx::View<std::vector<std::string>> view;
 }

@@ -58,6 +58,18 @@ struct Sixteen {
     return x.a == y.a && x.h == y.h && x.o == y.o && x.p == y.p;
   }
 };
+// Enumerations, containers of structs and structs of its own kind.
+struct Order {
+  Color color = Color::kRed;
+  Plain plain = kOne;
+  std::map<std::string, std::vector<Point>> named;
+  std::vector<std::pair<Color, int>> counts;
+  std::vector<Order> parts;
+  friend bool operator==(const Order& a, const Order& b) {
+    return a.color == b.color && a.plain == b.plain && a.named == b.named && a.counts == b.counts &&
+           a.parts == b.parts;
+  }
+};
 struct NeverEmpty {  // an aggregate without a default constructor
   const int fixed;
   std::unique_ptr<int> owned;
@@ -229,6 +241,19 @@ TEST_CASE("Serializer: plain structs need no macro") {
   const NeverEmpty received = RoundTrip(sent);
   CHECK(received.fixed == 5);
   CHECK(*received.owned == 6);
+}
+
+TEST_CASE("Serializer: plain structs with enumerations, nested and in containers") {
+  const Order order{Color::kBlue, kTwo, {{"a", {Point{1, 2}}}, {"b", {}}}, {{Color::kRed, 3}}, {}};
+  CHECK_TRAVELS(order);
+  CHECK_TRAVELS(std::vector<Order>{order, Order()});
+  CHECK_TRAVELS(std::map<Color, Order>{{Color::kRed, order}});
+  Order outer = order;
+  outer.parts = {order, Order()};
+  CHECK_TRAVELS(std::optional<Order>(outer));
+  CHECK_TRAVELS(std::variant<int, Order>(outer));
+  CHECK_TRAVELS(std::vector<Color>{Color::kBlue, Color::kRed});
+  CHECK_TRAVELS(std::tuple<Order, Plain>(outer, kOne));
 }
 
 TEST_CASE("Serializer: classes that say what travels") {

@@ -265,6 +265,142 @@ TEST_CASE("Actor: a detached actor outlives its job and moves when its node dies
   CHECK(actors.cluster.starts.back().incarnation == 2);
 }
 
+TEST_CASE("Actor: detached actors live in a job of their own, which ends with the last of them") {
+  Actors actors;
+  for (const uint64_t sequence : {1, 2}) {
+    auto spec = Actors::Spec(sequence, "keeper" + std::to_string(sequence));
+    spec.set_detached(true);
+    CHECK(actors.Create(spec).error().code() == 0);
+    actors.Report(sequence, 1, proto::ACTOR_ALIVE, actors.node);
+  }
+  const uint32_t own = actors.View(1).job();
+  CHECK(own != actors.job);
+  CHECK(actors.View(2).job() == own);
+  CHECK(actors.View(1).detached());
+  CHECK(actors.cluster.starts[0].spec.job() == own);
+  CHECK(actors.cluster.starts[0].spec.job_namespace() == "job-1");
+  // What such an actor makes belongs to its job, whether detached or not.
+  actors.cluster.FinishJob(actors.job);
+  actors.job = own;
+  auto child = Actors::Spec(3, "child");
+  child.set_detached(true);
+  CHECK(actors.Create(child).error().code() == 0);
+  CHECK(actors.View(3).job() == own);
+  CHECK(actors.Create(Actors::Spec(4)).error().code() == 0);
+
+  CHECK(actors.cluster.ended_jobs == std::vector<uint32_t>{1});
+  for (const uint64_t sequence : {1, 2, 3}) {
+    CHECK(actors.View(4).state() != proto::ACTOR_DEAD);
+    actors.Pass(milliseconds(100));
+    CHECK(actors.Kill(sequence));
+  }
+  CHECK(actors.cluster.ended_jobs == std::vector<uint32_t>{1});
+  actors.Pass(milliseconds(100));
+  CHECK(actors.cluster.ended_jobs == std::vector<uint32_t>{1, own});
+  CHECK(actors.View(4).state() == proto::ACTOR_DEAD);
+}
+
+TEST_CASE("Actor: a job whose detached actors have all ended makes another job for the next") {
+  Actors actors;
+  auto spec = Actors::Spec(1, "keeper");
+  spec.set_detached(true);
+  actors.Create(spec);
+  const uint32_t first = actors.View(1).job();
+  CHECK(actors.Kill(1));
+  actors.Pass(milliseconds(100));
+  *spec.mutable_id() = Actors::Spec(2).id();
+  actors.Create(spec);
+  CHECK(actors.View(2).job() != first);
+  CHECK(actors.View(2).job() != actors.job);
+  // A creation that is refused leaves no job behind.
+  const uint32_t second = actors.View(2).job();
+  CHECK(actors.Kill(2));
+  actors.Pass(milliseconds(100));
+  actors.Create(Actors::Spec(3, "keeper"));
+  *spec.mutable_id() = Actors::Spec(4).id();
+  CHECK(IsError(actors.Create(spec).error(), ErrorCode::kNameTaken));
+  actors.Pass(milliseconds(100));
+  CHECK(actors.cluster.ended_jobs == std::vector<uint32_t>{first, second, second + 1});
+}
+
+TEST_CASE("Actor: a detached actor needs a name") {
+  Actors actors;
+  auto spec = Actors::Spec(1);
+  spec.set_detached(true);
+  const auto error = actors.Create(spec).error();
+  CHECK(IsError(error, ErrorCode::kInvalidOption));
+  CHECK_THAT(error.message(), Catch::Contains("needs a name"));
+}
+
+TEST_CASE("Actor: key-values are one table for a job and its detached actors, while either lives") {
+  Actors actors;
+  auto spec = Actors::Spec(1, "keeper");
+  spec.set_detached(true);
+  actors.Create(spec);
+  const uint32_t own = actors.View(1).job();
+  proto::HeadRequest put;
+  put.mutable_kv_put()->set_key("k");
+  put.mutable_kv_put()->set_value("v");
+  CHECK(actors.cluster.Call(put, actors.job).kv_put().stored());
+  proto::HeadRequest get;
+  get.mutable_kv_get()->set_key("k");
+  CHECK(actors.cluster.Call(get, own).kv_get().value() == "v");
+  actors.cluster.FinishJob(actors.job);
+  CHECK(actors.cluster.Call(get, own).kv_get().value() == "v");
+  const uint32_t stranger = actors.cluster.AddJob(actors.node);
+  CHECK_FALSE(actors.cluster.Call(get, stranger).kv_get().found());
+  actors.Kill(1);
+  actors.Pass(milliseconds(100));
+  CHECK(IsError(actors.cluster.Call(get, own).error(), ErrorCode::kCancelled));
+}
+
+TEST_CASE("Actor: a name lives in its job's namespace, or in the one that it names") {
+  Actors actors;
+  const uint32_t shared = actors.cluster.AddJob(actors.node, "shared");
+  CHECK(actors.Create(Actors::Spec(1, "log")).error().code() == 0);
+  auto spec = Actors::Spec(2, "log");
+  spec.set_name_space("shared");
+  CHECK(actors.Create(spec).error().code() == 0);
+  CHECK(actors.Find("log", actors.job).actor().id().sequence() == 1);
+  CHECK(actors.Find("log", shared).actor().id().sequence() == 2);
+  CHECK(actors.Find("log", actors.job).actor().name_space() == "job-1");
+  proto::HeadRequest find;
+  find.mutable_find_actor()->set_name("log");
+  find.mutable_find_actor()->set_name_space("shared");
+  CHECK(actors.cluster.Call(find, actors.job).find_actor().actor().id().sequence() == 2);
+  find.mutable_find_actor()->set_name_space("elsewhere");
+  CHECK_FALSE(actors.cluster.Call(find, actors.job).find_actor().found());
+  *spec.mutable_id() = Actors::Spec(3).id();
+  const auto taken = actors.Create(spec).error();
+  CHECK(IsError(taken, ErrorCode::kNameTaken));
+  CHECK_THAT(taken.message(), Catch::Contains("\"log\"") && Catch::Contains("\"shared\""));
+  CHECK(actors.Kill(2));
+  CHECK(actors.Create(spec).error().code() == 0);
+  spec = Actors::Spec(4, "x");
+  spec.set_name_space(std::string(300, 'n'));
+  CHECK(IsError(actors.Create(spec).error(), ErrorCode::kInvalidOption));
+}
+
+TEST_CASE("Actor: a list comes in parts of about the asked size, each once, in order") {
+  Actors actors;
+  for (uint64_t i = 1; i <= 9; ++i) actors.Create(Actors::Spec(i));
+  actors.Kill(4);
+  std::vector<uint64_t> seen;
+  proto::HeadRequest list;
+  list.mutable_list_actors()->set_bytes_max(100);
+  for (bool more = true; more;) {
+    const auto part = actors.cluster.Call(list, actors.job).list_actors();
+    REQUIRE(part.actors_size() > 0);
+    CHECK(part.actors_size() < 9);
+    for (const auto& actor : part.actors()) seen.push_back(actor.id().sequence());
+    *list.mutable_list_actors()->mutable_after() = part.actors(part.actors_size() - 1).id();
+    more = part.more();
+  }
+  CHECK(seen == std::vector<uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9});
+  list.mutable_list_actors()->Clear();
+  CHECK(actors.cluster.Call(list, actors.job).list_actors().actors_size() == 9);
+}
+
 TEST_CASE("Actor: kill ends it, or costs a restart") {
   Actors actors;
   auto spec = Actors::Spec(1);

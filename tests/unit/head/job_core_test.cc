@@ -55,6 +55,24 @@ TEST_CASE("Job: namespaces are the asked one, else one of its own") {
   CHECK(cluster.core.OnRegisterJob(request, 0, cluster.effects).job_namespace() == "shared");
 }
 
+TEST_CASE("Job: a list comes in parts, each job once") {
+  Cluster cluster;
+  const uint32_t node = cluster.AddNode();
+  for (int i = 0; i < 5; ++i) cluster.AddJob(node, "space");
+  std::vector<uint32_t> seen;
+  proto::HeadRequest list;
+  list.mutable_list_jobs()->set_bytes_max(1);
+  for (bool more = true; more;) {
+    const auto part = cluster.Call(list, 1).list_jobs();
+    REQUIRE(part.jobs_size() == 1);
+    CHECK(part.jobs(0).job_namespace() == "space");
+    seen.push_back(part.jobs(0).id());
+    list.mutable_list_jobs()->set_after(seen.back());
+    more = part.more();
+  }
+  CHECK(seen == std::vector<uint32_t>{1, 2, 3, 4, 5});
+}
+
 TEST_CASE("Job: requests of an ended job are refused") {
   Cluster cluster;
   const uint32_t job = cluster.AddJob(cluster.AddNode());

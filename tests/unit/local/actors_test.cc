@@ -195,6 +195,23 @@ TEST_CASE("Local actors: names are found, taken while their actor lives, and fre
   CHECK_FALSE(rayx::GetActor<Log>("log"));
   rayx::Actor(Log::Create).SetName("log", "elsewhere").Remote("z");
   CHECK(*rayx::GetActor<Log>("log", "elsewhere")->Task(&Log::Text).Remote().Get() == "z");
+  const auto third = rayx::Actor(Log::Create).SetName("log", "elsewhere").Remote("y");
+  CHECK_THROWS_WITH(third.Task(&Log::Text).Remote().Get(), Catch::Contains("'elsewhere'"));
+}
+
+TEST_CASE("Local actors: a namespace is the program's that Init is told, or one that a name says") {
+  rayx::Options options;
+  options.local_mode = true;
+  options.job_namespace = "shared";
+  rayx::Init(options);
+  CHECK(rayx::GetNamespace() == "shared");
+  const auto log = rayx::Actor(Log::Create).SetName("log").SetDetached().Remote("x");
+  CHECK(*rayx::GetActor<Log>("log", "shared") == log);
+  CHECK(*rayx::GetActor<Log>("log") == log);
+  rayx::Shutdown();
+  rayx::Init(options);  // this process was all of the cluster: detached ones went with it
+  CHECK_FALSE(rayx::GetActor<Log>("log"));
+  rayx::Shutdown();
 }
 
 TEST_CASE(

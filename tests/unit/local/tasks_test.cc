@@ -2,6 +2,7 @@
 // arguments may be references. Method: small programs against the public API.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -55,6 +56,24 @@ rayx::ObjectRef<int> Later(int x) {
 }
 int GetFailure() {
   return *rayx::Task<&Fail>().Remote(5).Get();
+}
+// Large enough to travel as a block of its own; what is left of it after its end is rubbish.
+class Ending {
+ public:
+  Ending() : numbers_(10'000, 0.5) {}
+  Ending(const Ending&) = default;
+  Ending(Ending&&) = default;
+  Ending& operator=(const Ending&) = default;
+  Ending& operator=(Ending&&) = default;
+  ~Ending() { std::fill(numbers_.begin(), numbers_.end(), -1); }
+  const std::vector<double>& numbers() const { return numbers_; }
+  RAYX_SERIALIZE(numbers_)
+
+ private:
+  std::vector<double> numbers_;
+};
+Ending MakeEnding() {
+  return {};
 }
 const std::string& Reference(const std::string& text) {
   return text;
@@ -171,6 +190,30 @@ TEST_CASE("Local tasks: wrong options are refused at the setter") {
              .SetResources({{"CPU", 2}, {"gold", 0.25}})
              .Remote(3)
              .Get() == 9);
+}
+
+TEST_CASE("Local tasks: selectors of labels are checked at the setter") {
+  const LocalMode local;
+  const auto with = [](const char* text) {
+    return rayx::Task<&Square>().SetLabels({{"zone", text}});
+  };
+  for (const char* text : {"a", "!a", "in(a,b)", "!in(a,b)"}) {
+    CHECK(*with(text).Remote(3).Get() == 9);  // there is one node here, whatever its labels
+  }
+  for (const char* text : {"", "!", "in(a", "a b", "in(a,,b)"}) {
+    CHECK_THROWS_WITH(with(text), Catch::Contains("SetLabels") && Catch::Contains("\"zone\""));
+  }
+  CHECK_THROWS_AS(rayx::Task<&Square>().SetLabels({{"", "a"}}), rayx::InvalidOption);
+  std::map<std::string, std::string> many;
+  for (int i = 0; i < 65; ++i) many["k" + std::to_string(i)] = "v";
+  CHECK_THROWS_WITH(rayx::Task<&Square>().SetLabels(many), Catch::Contains("65"));
+}
+
+// Regression: a result was packed, ended, and only then copied out of where it had been.
+TEST_CASE("Local tasks: a large result arrives as it was when the task returned it") {
+  const LocalMode local;
+  const auto result = rayx::Task<&MakeEnding>().Remote().Get();
+  CHECK(result->numbers() == std::vector<double>(10'000, 0.5));
 }
 
 TEST_CASE("Local tasks: many threads at once") {

@@ -45,7 +45,7 @@ TEST_CASE("FrameHeader: refuses wrong magic, version, kind, sizes and truncation
   bad.body_bytes = kBodyBytesMax + 1;
   CHECK(DecodeHeader(Bytes(bad), out) == FrameError::kBodyTooLarge);
   bad = FrameHeader{};
-  bad.item_count = kItemsMax + 1;
+  bad.item_count = kBodyItemsMax + 1;
   CHECK(DecodeHeader(Bytes(bad), out) == FrameError::kTooManyItems);
   bad = FrameHeader{};
   CHECK(DecodeHeader(Bytes(bad).first(127), out) == FrameError::kTruncated);
@@ -60,6 +60,8 @@ TEST_CASE("BodyReader: items come back in order with their bytes") {
   location.size = 1 << 20;
   writer.AddStored(location);
   writer.AddError(Filled(3, 9));
+  const ObjectId ids[] = {location.object, {location.object.owner, 9}};
+  writer.AddReferences(ids);
   BodyReader reader(body, writer.item_count());
   Item item;
   REQUIRE(reader.Next(item));
@@ -70,6 +72,9 @@ TEST_CASE("BodyReader: items come back in order with their bytes") {
   CHECK(item.stored == location);
   REQUIRE(reader.Next(item));
   CHECK(item.kind == ItemKind::kError);
+  REQUIRE(reader.Next(item));
+  CHECK(item.kind == ItemKind::kReferences);
+  CHECK(std::memcmp(item.bytes.data(), ids, sizeof ids) == 0);
   CHECK_FALSE(reader.Next(item));
   CHECK(reader.error() == FrameError::kNone);
 }
@@ -104,6 +109,10 @@ TEST_CASE("BodyReader: an item of unknown kind or a location of wrong size is re
   BodyReader wrong_size(body, 1);
   CHECK_FALSE(wrong_size.Next(item));
   CHECK(wrong_size.error() == FrameError::kBadItem);
+  body[0] = static_cast<std::byte>(ItemKind::kReferences);  // 8 bytes: half an id
+  BodyReader half(body, 1);
+  CHECK_FALSE(half.Next(item));
+  CHECK(half.error() == FrameError::kBadItem);
 }
 
 }  // namespace rayx::model

@@ -13,7 +13,7 @@
 
 #include "fake_cluster.h"
 #include "fake_worker.h"
-#include "node/program_identity.h"
+#include "node/parts/program_manifest.h"
 #include "node/wire.h"
 
 namespace rayx::node::testing {
@@ -271,9 +271,11 @@ TEST_CASE("NodeDaemon: an actor is created, reported, and its death reported wit
   spec->mutable_id()->set_creator(driver->self.value);
   spec->mutable_id()->set_sequence(1);
   spec->set_job(1);
-  *spec->mutable_program() = HelloOfDriver({}).hello().program();
-  ProgramIdentity identity;
-  REQUIRE(identity.Complete(*spec->mutable_program()).ok());
+  FileIdentities identities;
+  const auto manifest =
+      MakeManifest(HelloOfDriver({}).hello().program(), NodeNumber{1}, identities);
+  REQUIRE(manifest.ok());
+  *spec->mutable_program() = manifest->program;
   start.set_incarnation(1);
   const auto send = [&](FakeFunction function) {
     creation.function.value = function;

@@ -18,7 +18,6 @@ struct Fixture {
   PoolEffects effects;
   TimePoint now{std::chrono::seconds(100)};
   uint32_t next_worker = 1;
-  bool detached = false;
 
   PoolEffects Take() {
     core.CheckInvariants();
@@ -27,8 +26,8 @@ struct Fixture {
     return taken;
   }
   PoolEffects Want(uint64_t lease, uint32_t job = 1, bool for_actor = false) {
-    core.OnWant(LeaseId{lease}, JobId{job}, "p", for_actor, detached, now, effects);
-    core.OnWant(LeaseId{lease}, JobId{job}, "p", for_actor, detached, now, effects);
+    core.OnWant(LeaseId{lease}, JobId{job}, "p", for_actor, now, effects);
+    core.OnWant(LeaseId{lease}, JobId{job}, "p", for_actor, now, effects);
     return Take();
   }
   PoolEffects Ready(bool can_fork = true) {
@@ -189,20 +188,6 @@ TEST_CASE("WorkerPoolCore: the end of a job ends its workers, starts and wants, 
   f.core.OnWorkerGone(mine, f.now, f.effects);
   CHECK(std::string(f.core.StateOf(mine)).empty());
   CHECK(f.core.workers() == 1);
-}
-
-TEST_CASE("WorkerPoolCore: a detached actor's worker, start and want outlive their job") {
-  Fixture f;
-  f.detached = true;
-  const ProcessId alive = f.Serve(1, 1, true);
-  REQUIRE(f.Want(2, 1, true).forks.size() == 1);
-  f.core.OnJobEnded(JobId{1}, f.now, f.effects);
-  const auto step = f.Take();
-  CHECK(step.ends.empty());
-  CHECK(step.abandons.empty());
-  CHECK(step.failures.empty());
-  CHECK(std::string(f.core.StateOf(alive)) == "actor");
-  CHECK(f.Want(3, 1, true).forks.size() == 1);  // a restart, later
 }
 
 }  // namespace rayx::node

@@ -47,6 +47,7 @@ TEST_CASE("Methods: constants and descriptors agree") {
   Add(paths, kNodeFrames);
   Add(paths, kNodeNotify);
   Add(paths, kNodePull);
+  Add(paths, kNodeFetchPart);
   Add(paths, kNodeJobEnded);
   Add(paths, kNodeState);
   Add(paths, kNodeLogs);

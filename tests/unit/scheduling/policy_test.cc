@@ -40,6 +40,12 @@ PlacementRequest Request(double cpus, uint32_t local = 1) {
   return request;
 }
 
+LabelSelectors Selectors(const Labels& texts) {
+  LabelSelectors selectors;
+  for (const auto& [key, text] : texts) selectors[key] = LabelSelector::Parse(key, text).value();
+  return selectors;
+}
+
 Placement Pick(const ClusterView& view, const PlacementRequest& request) {
   NodeNumber cursor;
   return PickNode(view, request, cursor);
@@ -106,14 +112,37 @@ TEST_CASE("PickNode: hard affinity waits for its node, soft affinity goes elsewh
 TEST_CASE("PickNode: labels restrict every strategy") {
   const ClusterView view = Cluster({Node(1, 2, 2), Node(2, 2, 2, {{"zone", "b"}})});
   PlacementRequest request = Request(1);
-  request.strategy.labels = {{"zone", "b"}};
+  request.strategy.labels = Selectors({{"zone", "b"}});
   CHECK(Pick(view, request).node == NodeNumber{2});
   request.strategy.kind = StrategyKind::kSpread;
   CHECK(Pick(view, request).node == NodeNumber{2});
-  request.strategy.labels = {{"zone", "c"}};
+  request.strategy.labels = Selectors({{"zone", "in(c,d)"}});
   const Placement none = Pick(view, request);
   CHECK(none.kind == Kind::kInfeasible);
-  CHECK(none.reason == "no node has the labels that the strategy asks for: zone=c");
+  CHECK(none.reason == "no node has the labels that the strategy asks for: zone=in(c,d)");
+  request.strategy.kind = StrategyKind::kNodeAffinity;
+  request.strategy.node = NodeNumber{1};
+  request.strategy.labels = Selectors({{"zone", "b"}});
+  CHECK(Pick(view, request).reason ==
+        "node n1, which the strategy names, does not have the labels that it asks for");
+  request.strategy.soft = true;
+  CHECK(Pick(view, request).node == NodeNumber{2});
+}
+
+TEST_CASE("PickNode: all selectors of a request have to match; a node without the label is no a") {
+  const ClusterView view =
+      Cluster({Node(1, 2, 2, {{"zone", "a"}, {"disk", "ssd"}}),
+               Node(2, 2, 2, {{"zone", "b"}, {"disk", "ssd"}}), Node(3, 2, 2, {{"disk", "tape"}})});
+  PlacementRequest request = Request(1);
+  const auto pick = [&](const Labels& labels) {
+    request.strategy.labels = Selectors(labels);
+    return Pick(view, request).node.value;
+  };
+  CHECK(pick({{"zone", "!a"}, {"disk", "ssd"}}) == 2);
+  CHECK(pick({{"zone", "!in(a,b)"}}) == 3);
+  CHECK(pick({{"zone", "in(b,c)"}}) == 2);
+  CHECK(pick({{"disk", "!ssd"}, {"zone", "!a"}}) == 3);
+  CHECK(pick({{"zone", "in(a,b)"}, {"disk", "tape"}}) == 0);
 }
 
 TEST_CASE("PickNode: an infeasible demand names what the closest node lacks") {

@@ -68,4 +68,19 @@ TEST_CASE(
   CHECK_FALSE(FromWire(strategy).ok());
 }
 
+TEST_CASE("wire: a strategy's selectors come back as they were sent; what is none is refused") {
+  Strategy strategy;
+  strategy.labels["zone"] = LabelSelector::Parse("zone", "!in(a,b)").value();
+  strategy.labels["disk"] = LabelSelector::Parse("disk", "ssd").value();
+  const auto back = FromWire(ToWire(strategy));
+  REQUIRE(back.ok());
+  CHECK(back->labels == strategy.labels);
+  proto::Strategy wrong;
+  wrong.add_labels()->set_key("zone");
+  wrong.mutable_labels(0)->set_value("in(a");
+  const auto refused = FromWire(wrong);
+  REQUIRE_FALSE(refused.ok());
+  CHECK_THAT(std::string(base::Message(refused.status())), Catch::Contains("\"zone\""));
+}
+
 }  // namespace rayx::scheduling

@@ -49,7 +49,9 @@ namespace detail {
 RAYX_PUBLIC void SetResourceOption(CallOptions& options, const std::string& name, double value);
 RAYX_PUBLIC void SetStrategyOption(CallOptions& options, const SchedulingStrategy& strategy);
 RAYX_PUBLIC void SetStrategyOption(CallOptions& options, const std::string& name);
+RAYX_PUBLIC void SetLabelsOption(CallOptions& options, std::map<std::string, std::string> labels);
 RAYX_PUBLIC void SetCountOption(int& option, const char* name, int value, int min);
+RAYX_PUBLIC void SetNumReturnsOption(CallOptions& options, int num_returns);
 // What only the whole chain can show: a detached actor without a name.
 RAYX_PUBLIC void CheckActorOptions(const CallOptions& options);
 RAYX_PUBLIC const CallOptions& DefaultCallOptions();
@@ -71,9 +73,10 @@ class CallBuilder {
       for (const auto& [name, value] : resources) SetResourceOption(o, name, value);
     });
   }
-  // Labels that the node must have.
+  // Labels that the node must have (`rayx start --labels`), by key: "a", "!a" (any other, or none),
+  // "in(a,b)", "!in(a,b)".
   Self& SetLabels(std::map<std::string, std::string> labels) {
-    return With([&](auto& o) { o.labels = std::move(labels); });
+    return With([&](auto& o) { SetLabelsOption(o, std::move(labels)); });
   }
   Self& SetSchedulingStrategy(const SchedulingStrategy& strategy) {
     return With([&](auto& o) { SetStrategyOption(o, strategy); });

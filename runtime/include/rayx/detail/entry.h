@@ -15,6 +15,7 @@
 
 #include "rayx/detail/function_id.h"
 #include "rayx/detail/function_traits.h"
+#include "rayx/detail/result_parts.h"
 #include "rayx/detail/runtime_interface.h"
 #include "rayx/serialize.h"
 
@@ -54,6 +55,8 @@ struct Caller<TypeList<P...>> {
 // Calls and packs while the arguments live: a function may return a reference to one of them.
 template <class R, class Call>
 void CallAndEmit(ResultSink& results, Call&& call) {
+  const std::size_t parts = results.count_wanted();
+  if (parts != 0 && !ResultParts<R>::kHasParts) ThrowPartCount(parts, 1);
   Packed packed;
   Packer packer(packed);
   if constexpr (std::is_void_v<R>) {
@@ -61,7 +64,10 @@ void CallAndEmit(ResultSink& results, Call&& call) {
     packer.Nil();
     results.Emit(0, packed);
   } else {
-    const R& result = call();
+    const R& result = call();  // lives until it was emitted: `packed` looks into it
+    if constexpr (ResultParts<R>::kHasParts) {
+      if (parts != 0) return EmitParts<R>(result, parts, results);
+    }
     packer.Pack(result);
     results.Emit(0, packed);
   }

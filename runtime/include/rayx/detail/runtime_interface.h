@@ -34,6 +34,9 @@ class ResultSink {
   virtual ~ResultSink() = default;
   // Result `index` of the call; the packed value need not outlive the call of Emit.
   virtual void Emit(std::size_t index, const Packed& value) = 0;
+  // 0: the value is one result (Remote). n: it has n parts, each a result of its own (RemoteEach;
+  // n may be 1).
+  virtual std::size_t count_wanted() const { return 0; }
 };
 
 using Arguments = std::vector<Fetched>;
@@ -44,6 +47,7 @@ using MethodInvoker = void (*)(void* self, const Arguments& arguments, ResultSin
 struct FunctionEntry {
   std::uint64_t id = 0;
   std::string name;            // for people: "square(int)"
+  std::string definition;      // of a lambda: file and line; one in a header comes several times
   TaskInvoker task = nullptr;  // exactly one of the three is set
   ActorFactory factory = nullptr;
   MethodInvoker method = nullptr;
@@ -80,6 +84,10 @@ struct CallOptions {
   bool detached = false;
   std::string actor_namespace;
   std::string actor_class;
+  std::size_t num_returns = 0;  // SetNumReturns; 0: not said
+  // The call's result_count results are the parts of one value, and count_wanted() is that number
+  // where it runs. False: result_count is 1 and the result the value.
+  bool each_result = false;
 };
 
 struct RawActor {
@@ -95,6 +103,34 @@ struct NodeDescription {
   std::map<std::string, double> total;
   std::map<std::string, double> available;
   std::map<std::string, std::string> labels;
+};
+
+enum class ActorState { kPending, kAlive, kRestarting, kDead };
+
+struct ActorDescription {
+  std::string id;  // ActorHandle::ID()
+  std::string name;
+  std::string actor_namespace;
+  std::string class_name;
+  ActorState state = ActorState::kPending;
+  std::string cause;  // kDead: of its death; kPending, kRestarting: what it waits for, if known
+  std::uint32_t node = 0;
+  int pid = 0;
+  std::uint32_t job = 0;  // a detached actor's: a job of its own
+  std::uint32_t incarnation = 1;
+  bool detached = false;
+};
+
+struct JobDescription {
+  std::uint32_t number = 0;
+  std::string program;
+  std::string job_namespace;
+  std::string host_name;  // of its driver
+  int pid = 0;
+  bool running = true;
+  std::chrono::system_clock::time_point started;
+  std::chrono::system_clock::time_point ended;  // when not running
+  std::uint32_t detached_from = 0;  // not 0: the job in which that one's detached actors live
 };
 
 // Where the calling thread runs.
@@ -163,6 +199,8 @@ class RuntimeInterface {
 
   virtual ContextDescription Context() = 0;
   virtual std::vector<NodeDescription> Nodes() = 0;
+  virtual std::vector<ActorDescription> Actors() = 0;
+  virtual std::vector<JobDescription> Jobs() = 0;
   // Ends the calling actor after the running call (ExitActor).
   virtual void ExitActor() = 0;
 };
