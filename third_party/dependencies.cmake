@@ -2,10 +2,11 @@
 #
 # Defines, beside the packages' own targets (absl::*, spdlog::spdlog, protobuf::libprotobuf,
 # gRPC::grpc++, CLI11::CLI11, Catch2::Catch2, OpenSSL::SSL, OpenSSL::Crypto, ZLIB::ZLIB,
-# nlohmann_json::nlohmann_json, Threads::Threads):
+# nlohmann_json::nlohmann_json, LibArchive::LibArchive, Threads::Threads):
 #   rayx_msgpack_dep   msgpack-cxx without Boost
 #   rayx_torch_dep     LibTorch and Debian's Gloo headers (only with RAYX_TORCH)
 #   rayx_torch_pch     precompiled <torch/torch.h>; use it with rayx_use_torch_pch(<target>)
+#   rayx_arrow         Arrow C++ and Parquet (only where the virtual environment has them)
 #   RAYX_PYTHON        the interpreter of the virtual environment, else the system's
 set(RAYX_INSTALL_HINT "Run third_party/install (or install it by hand) and configure again.")
 
@@ -27,6 +28,7 @@ rayx_find_package(CLI11 CONFIG)
 rayx_find_package(nlohmann_json CONFIG)
 rayx_find_package(OpenSSL)
 rayx_find_package(ZLIB)
+rayx_find_package(LibArchive)
 if(RAYX_TESTS)
   rayx_find_package(Catch2 2 CONFIG)
 endif()
@@ -63,6 +65,7 @@ else()
   set(RAYX_PYTHON ${RAYX_SYSTEM_PYTHON})
 endif()
 
+include(${CMAKE_CURRENT_LIST_DIR}/arrow.cmake)
 if(RAYX_TORCH)
   include(${CMAKE_CURRENT_LIST_DIR}/torch.cmake)
 endif()

@@ -1,7 +1,8 @@
 """The arm protocol (bench/runner/arm_protocol.h) for the Python arms.
 
-An arm is a class with load, preprocess, train, evaluate and checksums; run_arm() reads the command
-line, connects the ranks, waits for commands asleep, times the phases and writes the events.
+An arm is a class with a method for each name in its PHASES, in the order in which they run, and
+outcome(), what the gates look at. run_arm() reads the command line, connects the ranks, waits for
+commands asleep, times the phases and writes series and events.
 """
 
 import argparse
@@ -19,8 +20,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
 
-import fmnist  # noqa: E402
-
+PROTOCOL = 3
 _WAIT = datetime.timedelta(hours=12)  # ranks sleep while other arms run
 
 
@@ -56,35 +56,53 @@ class Ranks:
             dist.all_reduce(tensor)
         return tensor
 
+    def share_of(self, total):
+        """The contiguous part [begin, end) of `total` items that this rank has; the first
+        total % world ranks have one more."""
+        return share(total, self.rank, self.world)
 
-def parse(arguments):
+
+def share(total, rank, world):
+    """As Ranks.share_of, of any rank."""
+    begin = rank * (total // world) + min(rank, total % world)
+    return begin, begin + total // world + (rank < total % world)
+
+
+class Outcome:
+    """What the gates look at, by the names that the workload declares."""
+
+    def __init__(self, hashes, values, series, texts=None):
+        self.hashes, self.values, self.series = hashes, values, series
+        self.texts = texts or {}
+
+
+def parse(arguments, add_options, check_options):
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--data", required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sampler-seed", type=int, default=45)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--world-size", type=int, default=1)
-    parser.add_argument("--rank", type=int, default=0)
     parser.add_argument("--control")
     parser.add_argument("--out")
     parser.add_argument("--reps", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=938)
+    parser.add_argument("--steps", type=int, default=20)
+    add_options(parser)
     options = parser.parse_args(arguments)
-    for name in ("batch", "threads", "world_size", "reps", "steps"):
+    for name in ("threads", "world_size", "reps", "steps"):
         if getattr(options, name) < 1:
             parser.error(f"--{name.replace('_', '-')} must be at least 1")
-    if options.batch > fmnist.TRAIN_ROWS:
-        parser.error(f"--batch must be at most {fmnist.TRAIN_ROWS}")
+    try:
+        check_options(options)
+    except ValueError as error:
+        parser.error(str(error))
     return options
 
 
 def _commands(options, ranks):
-    """Yields (name, steps, loss file) until there are no more."""
+    """Yields (name, steps, prefix of the series' paths or None) until there are no more."""
     if not options.control:
         for number in range(1, options.reps + 1):
-            yield f"r{number}", options.steps, os.devnull
+            yield f"r{number}", options.steps, None
         return
     source = open(options.control) if ranks.rank == 0 else None
     while True:
@@ -113,10 +131,9 @@ class _Recorder:
     def phase(self, name, work):
         self._ranks.barrier()
         begin = time.monotonic()
-        result = work()
+        work()
         self._ranks.barrier()
         self.event("phase", name=name, seconds=time.monotonic() - begin)
-        return result
 
 
 def _blas():
@@ -124,22 +141,23 @@ def _blas():
     return next((line.strip() for line in text.splitlines() if "Math Kernel" in line), "unknown")
 
 
-def _repetition(arm, recorder, ranks, options, steps, loss_file):
-    recorder.phase("load", arm.load)
-    recorder.phase("preprocess", arm.preprocess)
-    losses = recorder.phase("train", lambda: arm.train(steps))
-    accuracy = recorder.phase("evaluate", arm.evaluate)
-    if ranks.rank == 0:
-        with open(loss_file, "w") as file:
-            file.writelines(f"{float(value).hex()}\n" for value in losses.tolist())
-        recorder.event("loss", path=loss_file)
-        recorder.event("result", steps=steps, accuracy=accuracy,
-                       dataset_sha256=fmnist.dataset_sha256(options.data), **arm.checksums())
-    arm.forget()
+def _repetition(arm, recorder, steps, prefix):
+    for name in arm.PHASES:
+        recorder.phase(name, getattr(arm, name))
+    outcome = arm.outcome()
+    if outcome is None:
+        return  # not rank 0
+    for name, numbers in outcome.series.items() if prefix else ():
+        with open(f"{prefix}.{name}.txt", "w") as file:
+            file.writelines(f"{float(number).hex()}\n" for number in numbers)
+    recorder.event("result", steps=steps, hashes=outcome.hashes, values=outcome.values,
+                   texts=outcome.texts)
 
 
 def run_arm(name, make, distributed=True):
-    options = parse(sys.argv[1:])
+    """`make` is the arm's class: make(options, ranks, steps) is one repetition. Every rank calls
+    outcome(); what rank 0 returns counts, the others return None."""
+    options = parse(sys.argv[1:], make.add_options, make.check_options)
     torch.set_num_threads(options.threads)
     recorder = None
     try:
@@ -148,12 +166,12 @@ def run_arm(name, make, distributed=True):
             raise ValueError(f"--world-size says {options.world_size}, torchrun {ranks.world}")
         recorder = _Recorder(options.out, ranks)
         ranks.barrier()
-        recorder.event("ready", protocol=2, arm=name, world_size=ranks.world,
+        recorder.event("ready", protocol=PROTOCOL, arm=name, world_size=ranks.world,
                        torch=torch.__version__, threads=torch.get_num_threads(), blas=_blas(),
                        at=time.monotonic())
-        for rep, steps, loss_file in _commands(options, ranks):
+        for rep, steps, prefix in _commands(options, ranks):
             recorder.rep = rep
-            _repetition(make(options, ranks), recorder, ranks, options, steps, loss_file)
+            _repetition(make(options, ranks, steps), recorder, steps, prefix)
             recorder.rep = None
         if ranks.world > 1:
             dist.destroy_process_group()
@@ -161,3 +179,11 @@ def run_arm(name, make, distributed=True):
         if recorder:
             recorder.event("error", message=f"{type(error).__name__}: {error}")
         raise
+
+
+def run_tuned(make):
+    """The main of a tuned arm, which with --serial is the serial one."""
+    serial = "--serial" in sys.argv
+    if serial:
+        sys.argv.remove("--serial")
+    run_arm("serial" if serial else "native-py", make, distributed=not serial)

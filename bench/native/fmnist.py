@@ -1,7 +1,7 @@
 """What the Python arms of workload fmnist-mlp share: data, preprocessing, model, checksums.
 
 Every number that a gate compares is computed here, in the same operator order as the C++ arm
-(bench/workloads/fmnist_mlp): see bench/runner/arm_protocol.h for the contract.
+(bench/workloads/fmnist_mlp): see bench/workloads/README.md for the contract.
 """
 
 import hashlib
@@ -10,6 +10,8 @@ import os
 
 import numpy as np
 import torch
+
+import arm
 
 FEATURE_BLOCK_ROWS = 5000
 TRAIN_ROWS, TEST_ROWS, PIXELS = 60000, 10000, 784
@@ -23,6 +25,21 @@ FILES = (
 
 class BadData(Exception):
     """A data file is missing, truncated or not what its name says."""
+
+
+class Options:
+    """The flags of the workload, for the arms' classes to inherit."""
+
+    @staticmethod
+    def add_options(parser):
+        parser.add_argument("--sampler-seed", type=int, default=45)
+        parser.add_argument("--batch", type=int, default=64)
+        parser.add_argument("--lr", type=float, default=1e-3)
+
+    @staticmethod
+    def check_options(options):
+        if not 1 <= options.batch <= TRAIN_ROWS:
+            raise ValueError(f"--batch must be from 1 to {TRAIN_ROWS}")
 
 
 def open_idx(folder, name, shape):
@@ -93,13 +110,6 @@ def permutation(sampler_seed, epoch):
     return torch.randperm(TRAIN_ROWS, generator=generator)
 
 
-def share(total, rank, world):
-    """The contiguous part [begin, end) of `total` items that `rank` of `world` has; the first
-    total % world ranks have one more."""
-    begin = rank * (total // world) + min(rank, total % world)
-    return begin, begin + total // world + (rank < total % world)
-
-
 def batches(options, rank, world, steps):
     """For each step: the row numbers of this rank's part, and the size of the whole batch. The last
     batch of an epoch is what is left."""
@@ -110,7 +120,7 @@ def batches(options, rank, world, steps):
             order = permutation(options.sampler_seed, epoch)
         at = in_epoch * options.batch
         rows = min(options.batch, TRAIN_ROWS - at)
-        begin, end = share(rows, rank, world)
+        begin, end = arm.share(rows, rank, world)
         yield order[at + begin:at + end], rows
 
 
@@ -129,6 +139,14 @@ def features_sha256(train, test):
             block = features[begin:begin + FEATURE_BLOCK_ROWS].contiguous()
             outer.update(hashlib.sha256(block.numpy().data).digest())
     return outer.hexdigest()
+
+
+def outcome(folder, train, test, parameters, losses, accuracy):
+    return arm.Outcome(
+        hashes={"dataset": dataset_sha256(folder), "features": features_sha256(train, test),
+                "weights": weights_sha256(parameters)},
+        values={"weights_abs_sum": weights_abs_sum(parameters), "accuracy": accuracy},
+        series={"loss": losses.tolist()})
 
 
 def weights_sha256(parameters):

@@ -27,9 +27,11 @@ class GlobalBatches:
         return (rows for rows, _ in self.batches)
 
 
-class Naive:
-    def __init__(self, options, ranks):
-        self.options, self.ranks = options, ranks
+class Naive(fmnist.Options):
+    PHASES = ("load", "preprocess", "train", "evaluate")
+
+    def __init__(self, options, ranks, steps):
+        self.options, self.ranks, self.steps = options, ranks, steps
 
     def load(self):
         train, self.train_labels, test, self.test_labels = fmnist.load(self.options.data)
@@ -44,11 +46,11 @@ class Naive:
         self.test_set = TensorDataset(
             (self.test_images.float() / 255.0 - mean) / deviation, self.test_labels)
 
-    def train(self, steps):
+    def train(self):
         world = self.ranks.world
         self.model = fmnist.make_model(self.options.seed)
         model = DistributedDataParallel(self.model) if world > 1 else self.model
-        sampler = GlobalBatches(self.options, self.ranks, steps)
+        sampler = GlobalBatches(self.options, self.ranks, self.steps)
         loader = DataLoader(self.train_set, batch_sampler=sampler)
         # DDP averages over the ranks: summed here and scaled, so that ranks with an uneven part of
         # the batch count by rows.
@@ -61,7 +63,7 @@ class Naive:
             loss.backward()
             optimizer.step()
             losses.append(loss.item() / world)
-        return self.ranks.sum(torch.tensor(losses, dtype=torch.float32))
+        self.losses = self.ranks.sum(torch.tensor(losses, dtype=torch.float32))
 
     def evaluate(self):
         correct = 0
@@ -71,19 +73,14 @@ class Naive:
                 for features, labels in DataLoader(self.test_set, batch_size=64):
                     predicted = self.model(features).argmax(dim=1)
                     correct += (predicted == labels).sum().item()
-        return correct / fmnist.TEST_ROWS
+        self.accuracy = correct / fmnist.TEST_ROWS
 
-    def checksums(self):
-        parameters = list(self.model.parameters())
-        return {
-            "features_sha256": fmnist.features_sha256(
-                self.train_set.tensors[0], self.test_set.tensors[0]),
-            "weights_sha256": fmnist.weights_sha256(parameters),
-            "weights_abs_sum": fmnist.weights_abs_sum(parameters),
-        }
-
-    def forget(self):
-        self.__dict__.clear()
+    def outcome(self):
+        if self.ranks.rank != 0:
+            return None
+        return fmnist.outcome(self.options.data, self.train_set.tensors[0],
+                              self.test_set.tensors[0], list(self.model.parameters()), self.losses,
+                              self.accuracy)
 
 
 if __name__ == "__main__":

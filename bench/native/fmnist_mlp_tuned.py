@@ -18,8 +18,6 @@ quota, interleaved, at 1, 2 and 3 ranks, with the same bits as result.
   load        the raw file is mapped, not copied.
 """
 
-import sys
-
 import torch
 import torch.distributed as dist
 import torch.nn.functional as functional
@@ -28,19 +26,20 @@ import arm
 import fmnist
 
 
-class Tuned:
-    def __init__(self, options, ranks):
-        self.options, self.ranks = options, ranks
+class Tuned(fmnist.Options):
+    PHASES = ("load", "preprocess", "train", "evaluate")
+
+    def __init__(self, options, ranks, steps):
+        self.options, self.ranks, self.steps = options, ranks, steps
 
     def load(self):
         self.train_images, self.train_labels, self.test_images, self.test_labels = fmnist.load(
             self.options.data)
 
     def preprocess(self):
-        rank, world = self.ranks.rank, self.ranks.world
         begins = list(fmnist.blocks(fmnist.TRAIN_ROWS))
         sums = torch.zeros(len(begins), 2, dtype=torch.float64)
-        for b in range(*fmnist.share(len(begins), rank, world)):
+        for b in range(*self.ranks.share_of(len(begins))):
             block = self.train_images[begins[b]:begins[b] + fmnist.FEATURE_BLOCK_ROWS]
             sums[b] = torch.tensor(fmnist.block_sums(block), dtype=torch.float64)
         self.ranks.sum(sums)  # every other term is zero: exact
@@ -65,13 +64,13 @@ class Tuned:
             parameter.data = part.view_as(parameter)
         return flat
 
-    def train(self, steps):
+    def train(self):
         world = self.ranks.world
         self.model = fmnist.make_model(self.options.seed)
         weights = self._flatten()
         gradient = torch.empty_like(weights)
-        losses = torch.empty(steps)
-        batches = fmnist.batches(self.options, self.ranks.rank, world, steps)
+        losses = torch.empty(self.steps)
+        batches = fmnist.batches(self.options, self.ranks.rank, world, self.steps)
         for step, (rows, batch) in enumerate(batches):
             output = self.model(self.train_features.index_select(0, rows))
             loss = functional.cross_entropy(
@@ -85,31 +84,24 @@ class Tuned:
             else:
                 with torch.no_grad():
                     torch._foreach_add_(self.parameters, gradients, alpha=-self.options.lr)
-        return self.ranks.sum(losses)
+        self.losses = self.ranks.sum(losses)
 
     def evaluate(self):
-        begin, end = fmnist.share(fmnist.TEST_ROWS, self.ranks.rank, self.ranks.world)
+        begin, end = self.ranks.share_of(fmnist.TEST_ROWS)
         correct = torch.zeros(1, dtype=torch.int64)
         with torch.inference_mode():
             for at in range(begin, end, 1000):
                 stop = min(at + 1000, end)
                 predicted = self.model(self.test_features[at:stop]).argmax(1)
                 correct += (predicted == self.test_labels[at:stop]).sum()
-        return self.ranks.sum(correct).item() / fmnist.TEST_ROWS
+        self.accuracy = self.ranks.sum(correct).item() / fmnist.TEST_ROWS
 
-    def checksums(self):
-        return {
-            "features_sha256": fmnist.features_sha256(self.train_features, self.test_features),
-            "weights_sha256": fmnist.weights_sha256(self.parameters),
-            "weights_abs_sum": fmnist.weights_abs_sum(self.parameters),
-        }
-
-    def forget(self):
-        self.__dict__.clear()
+    def outcome(self):
+        if self.ranks.rank != 0:
+            return None
+        return fmnist.outcome(self.options.data, self.train_features, self.test_features,
+                              self.parameters, self.losses, self.accuracy)
 
 
 if __name__ == "__main__":
-    serial = "--serial" in sys.argv
-    if serial:
-        sys.argv.remove("--serial")
-    arm.run_arm("serial" if serial else "native-py", Tuned, distributed=not serial)
+    arm.run_tuned(Tuned)

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 ARM_COLOURS = {
     "rayx": "#1f6feb",
     "native-py": "#e8710a",
+    "native-cpp": "#8250df",
     "native-py-naive": "#f2b880",
     "serial": "#6e7781",
     "serial-unrestricted": "#b7bdc4",
@@ -18,14 +19,14 @@ ARM_COLOURS = {
 ARM_NAMES = {
     "rayx": "RayX",
     "native-py": "native, tuned",
+    "native-cpp": "native, C++",
     "native-py-naive": "native, tutorial",
     "serial": "serial, 1 VM",
     "serial-unrestricted": "serial, whole machine",
 }
 ARM_ORDER = list(ARM_NAMES)
-PHASES = ("load", "preprocess", "train", "evaluate")
-PHASE_COLOURS = {"load": "#8c959f", "preprocess": "#54aeff", "train": "#2da44e",
-                 "evaluate": "#bf8700"}
+MAIN_PHASE_COLOUR = "#2da44e"
+OTHER_PHASE_COLOURS = ("#8c959f", "#54aeff", "#bf8700", "#d2a8ff")
 
 plt.rcParams.update({
     "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10,
@@ -71,13 +72,19 @@ def error_of(estimate):
     return [[estimate["median"] - estimate["low"]], [estimate["high"] - estimate["median"]]]
 
 
-def phase_bars(rows, name):
+def phase_colours(phases, main_phase):
+    others = iter(OTHER_PHASE_COLOURS * len(phases))
+    return {p: MAIN_PHASE_COLOUR if p == main_phase else next(others) for p in phases}
+
+
+def phase_bars(rows, phases, main_phase, name):
     """Where the time goes: one stacked bar an arm and number of VMs, intervals on the total. The
     serial program on the whole machine is a line."""
     best_serial = next((r for r in rows if r.get("unrestricted") and "total" in r), None)
     rows = [r for r in ordered(rows) if "total" in r and not r.get("unrestricted")]
     if not rows:
         return ""
+    colours = phase_colours(phases, main_phase)
     positions, at, last = [], 0.0, None
     for row in rows:
         if last is not None and row["nodes"] != last:
@@ -88,9 +95,9 @@ def phase_bars(rows, name):
     figure, axes = plt.subplots(figsize=(8.6, 0.36 * at + 0.9))
     for row, y in zip(rows, positions):
         left = 0.0
-        for phase in PHASES:
+        for phase in phases:
             width = row["phases"][phase]["median"]
-            axes.barh(y, width, left=left, height=0.74, color=PHASE_COLOURS[phase])
+            axes.barh(y, width, left=left, height=0.74, color=colours[phase])
             left += width
         total = row["total"]
         axes.errorbar(total["median"], y, xerr=error_of(total), color="#24292f", capsize=3,
@@ -111,8 +118,8 @@ def phase_bars(rows, name):
         axes.axvline(x, color="#57606a", linestyle="--", linewidth=1)
         axes.annotate(f"{arm_name(best_serial['arm'])}: {x:.2f} s", (x, -0.5), xytext=(4, 4),
                       textcoords="offset points", color="#57606a", fontsize=8)
-    handles = [plt.Rectangle((0, 0), 1, 1, color=PHASE_COLOURS[p]) for p in PHASES]
-    axes.legend(handles, PHASES, loc="lower center", ncols=4, bbox_to_anchor=(0.5, 1.02))
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colours[p]) for p in phases]
+    axes.legend(handles, phases, loc="lower center", ncols=4, bbox_to_anchor=(0.5, 1.02))
     return to_svg(figure, name)
 
 
@@ -141,37 +148,40 @@ def ratio_chart(ratios, name):
     return to_svg(figure, name)
 
 
-def loss_curves(traces, name):
-    """traces: {nodes: {arm: [loss]}}. One panel a number of VMs, the arms on top of each other."""
-    if not traces:
+def curves(numbers, curve, step_word, name):
+    """numbers: {nodes: {arm: [number a step]}}. One panel a number of VMs, the arms on top of each
+    other."""
+    if not numbers:
         return ""
-    figure, panels = plt.subplots(1, len(traces), figsize=(8.6, 2.7), sharey=True, squeeze=False)
-    for axes, (nodes, arms) in zip(panels[0], sorted(traces.items())):
+    figure, panels = plt.subplots(1, len(numbers), figsize=(8.6, 2.7), sharey=True, squeeze=False)
+    for axes, (nodes, arms) in zip(panels[0], sorted(numbers.items())):
         names = [a for a in ARM_ORDER if a in arms]
         for i, arm in enumerate(reversed(names)):
             axes.plot(range(1, len(arms[arm]) + 1), arms[arm], color=ARM_COLOURS[arm],
                       linewidth=1.0 + 1.7 * (len(names) - 1 - i), label=arm_name(arm),
                       alpha=0.9, rasterized=False)
         axes.set_title(vms(nodes), fontsize=10)
-        axes.set_xlabel("step")
-    panels[0][0].set_ylabel("training loss")
+        axes.set_xlabel(step_word)
+        if curve["logarithmic"]:
+            axes.set_yscale("log")
+    panels[0][0].set_ylabel(curve["label"])
     panels[0][-1].legend(fontsize=8, loc="upper right")
     return to_svg(figure, name)
 
 
-def speed_up(rows, name):
-    """Steps per second of training against one VM's serial program."""
+def speed_up(rows, main_phase, name):
+    """Steps per second of the main phase against one VM's serial program."""
     rows = [r for r in rows if "phases" in r and not r.get("unrestricted")]
     base = next((r for r in rows if r["arm"] == "serial" and r["nodes"] == 1), None) or next(
         (r for r in rows if r["arm"] == "native-py" and r["nodes"] == 1), None)
     nodes = sorted({r["nodes"] for r in rows})
     if base is None or len(nodes) < 2:
         return ""
-    one = base["phases"]["train"]["median"]
+    one = base["phases"][main_phase]["median"]
     figure, axes = plt.subplots(figsize=(4.2, 2.9))
     axes.plot([0, max(nodes)], [0, max(nodes)], color="#8c959f", linestyle=":", label="ideal")
     for arm in ARM_ORDER:
-        mine = sorted((r["nodes"], r["phases"]["train"]) for r in rows if r["arm"] == arm)
+        mine = sorted((r["nodes"], r["phases"][main_phase]) for r in rows if r["arm"] == arm)
         if not mine or arm == "serial":
             continue
         x = [n for n, _ in mine]
@@ -185,7 +195,7 @@ def speed_up(rows, name):
     axes.set_xlim(0.7, max(nodes) + 0.3)
     axes.set_ylim(0, None)
     axes.set_xlabel("VMs")
-    axes.set_ylabel(f"training speed, × {arm_name(base['arm'])}")
+    axes.set_ylabel(f"speed of {main_phase}, × {arm_name(base['arm'])}")
     axes.legend(fontsize=8)
     return to_svg(figure, name)
 

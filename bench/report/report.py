@@ -1,4 +1,4 @@
-"""Makes results/<id>/report.html from env.json, summary.json and the loss traces: one
+"""Makes results/<id>/report.html from env.json, summary.json and the series: one
 self-contained page that a person looks at rather than reads.
 
     report.py RESULT_FOLDER
@@ -13,7 +13,7 @@ import jinja2
 import charts
 
 
-SCHEMA = 2  # bench/runner/result_writer.h
+SCHEMA = 3  # bench/runner/result_writer.h
 
 
 class BadResult(Exception):
@@ -29,9 +29,9 @@ def read_json(folder, name):
         raise BadResult(f"{path}: {error}") from error
 
 
-def read_losses(folder, path):
-    """The trace may have moved with its folder: only its name counts."""
-    path = os.path.join(folder, "loss", os.path.basename(path))
+def read_series(folder, path):
+    """The series may have moved with its folder: only its name counts."""
+    path = os.path.join(folder, "series", os.path.basename(path))
     try:
         with open(path) as file:
             return [float.fromhex(line) for line in file]
@@ -45,25 +45,31 @@ def thin(values, count=400):
     return values[::step]
 
 
-def traces_of(folder, rows):
-    traces = {}
-    for row in rows:
-        if row.get("loss_path") and not row.get("unrestricted"):
-            trace = read_losses(folder, row["loss_path"])
-            traces.setdefault(row["nodes"], {})[row["arm"]] = trace
-    return traces
+def curves_of(folder, workload):
+    """{nodes: {arm: numbers}} of the series that the workload wants drawn."""
+    curves = {}
+    if workload["curve"] is None:
+        return curves
+    for row in workload["rows"]:
+        path = row.get("series", {}).get(workload["curve"]["series"])
+        if path and not row.get("unrestricted"):
+            curves.setdefault(row["nodes"], {})[row["arm"]] = read_series(folder, path)
+    return curves
 
 
-def agreement(traces):
+def how_far_apart(curves):
     """For each number of VMs a sentence: how far the arms' curves are apart."""
     sentences = []
-    for nodes, arms in sorted(traces.items()):
+    for nodes, arms in sorted(curves.items()):
         if len(arms) < 2:
             sentences.append(f"{charts.vms(nodes)}: only one arm, nothing to compare")
             continue
         first, *others = arms.values()
-        largest = max(abs(a - b) for other in others for a, b in zip(first, other))
-        same = "identical in every bit" if largest == 0 else f"at most {largest:.1g} apart"
+        pairs = [(a, b) for other in others for a, b in zip(first, other)]
+        largest = max(abs(a - b) for a, b in pairs)
+        share = max(abs(a - b) / abs(a) for a, b in pairs if a) if largest else 0
+        same = ("identical in every bit" if largest == 0
+                else f"at most {largest:.1g} apart ({share:.1g} of the number)")
         sentences.append(f"{charts.vms(nodes)}: {len(arms)} curves, {same}")
     return sentences
 
@@ -103,11 +109,25 @@ def why_no_verdict(workload, nodes):
     return "; ".join(why) or "no pair in which both arms count"
 
 
+def find_ratio(workload, rival, nodes):
+    """RayX's ratio of total times against a rival."""
+    return next((r for r in workload["ratios"]
+                 if r["ours"] == "rayx" and r["rival"] == rival and r["nodes"] == nodes
+                 and r["metric"] == "total"), None)
+
+
+def cpp_note(workload, nodes):
+    """The same kernel without RayX: what the runtime alone makes of it."""
+    ratio = find_ratio(workload, "native-cpp", nodes)
+    if ratio is None or ratio["median"] is None:
+        return ""
+    return (f" Against the native C++ program: ratio {ratio['median']:.2f} "
+            f"({ratio['low']:.2f} to {ratio['high']:.2f}), {ratio['words']}.")
+
+
 def verdict(workload, nodes):
     """The card of one number of VMs: RayX against the tuned native program."""
-    ratio = next((r for r in workload["ratios"]
-                  if r["ours"] == "rayx" and r["rival"] == "native-py" and r["nodes"] == nodes
-                  and r["metric"] == "total"), None)
+    ratio = find_ratio(workload, "native-py", nodes)
     ours, rival = (find_row(workload["rows"], arm, nodes) for arm in ("rayx", "native-py"))
     card = {"nodes": nodes, "kind": "none", "label": "", "note": ""}
     if ratio is None or ratio["median"] is None or not ours or not rival:
@@ -119,8 +139,9 @@ def verdict(workload, nodes):
     if ratio["verdict"] == "too few pairs":
         return {**card, "headline": "too few pairs", "note": f"{pairs} say nothing."}
     if ratio["verdict"] == "no difference":
-        return {**card, "kind": "tie", "headline": "no difference",
-                "note": card["note"][:-1] + ", and it contains 1."}
+        note = card["note"][:-1] + ", and it contains 1." + cpp_note(workload, nodes)
+        return {**card, "kind": "tie", "headline": "no difference", "note": note}
+    card["note"] += cpp_note(workload, nodes)
     faster = ratio["verdict"] == "faster"
     headline = f"RayX {median:.2f}× as fast" if faster else f"RayX takes {1 / median:.2f}× as long"
     kind = ("win" if faster else "loss") + ("" if ratio["words"] in ("win", "loss") else " faint")
@@ -143,23 +164,23 @@ def listing(words):
 
 
 def agreements(workload):
-    """What the gates have shown: a sentence for each kind of agreement and reference arm."""
+    """What the gates have shown: a sentence for each kind of agreement and reference."""
     kinds = {}
     for c in workload["comparisons"]:
-        kinds.setdefault((not c["exact"], c["reference"]), []).append(c)
+        how = {}
+        for gate in c["agreement"]:
+            how.setdefault(gate["how"], []).append(gate["what"])
+        words = "; ".join(f"{listing(what)}: {close}" for close, what in how.items())
+        # One reference for all numbers of VMs says where it ran.
+        here = c["reference_nodes"] == c["nodes"] and c["reference"] != "serial"
+        reference = (quoted(c["reference"]) if here or c["reference"].startswith("serial")
+                     else f"{quoted(c['reference'])} on {charts.vms(c['reference_nodes'])}")
+        kinds.setdefault((reference, words), []).append(c)
     sentences = []
-    for (loose, reference), entries in sorted(kinds.items()):
-        if loose:
-            c = entries[0]
-            how = (f"within {c['loss_tolerance']:g} in the loss of each step, within "
-                   f"{c['weights_sum_tolerance']:g} of the sum of the weights’ absolute values, "
-                   f"within {c['accuracy_tolerance'] * 100:g} points of accuracy, the features in "
-                   "every bit")
-        else:
-            how = "in every bit: features, loss of each step, final weights, accuracy"
+    for (reference, words), entries in sorted(kinds.items()):
         who = "; ".join(f"{charts.vms(c['nodes'])}: {listing(quoted(a) for a in c['arms'])}"
                         for c in entries)
-        sentences.append(f"Same as {quoted(reference)} {how} ({who}).")
+        sentences.append(f"Same as {reference} ({who}). {words[0].upper()}{words[1:]}.")
     return sentences
 
 
@@ -204,6 +225,10 @@ def outside_threat(rows):
             f"({charts.place(row['arm'], row['nodes'])}).")
 
 
+def size_words(count):
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
 def threats(env, workload):
     """What a reader should hold against these numbers, from what was measured."""
     result = list(noise_threats(env.get("noise", {"busy_cpu_share": 0})))
@@ -222,14 +247,16 @@ def threats(env, workload):
         result.append(f"Few pairs ({few['pairs']}): the interval of a ratio is the range of all of "
                       "them, which contains the true median with a probability of "
                       f"{percent(few['coverage'])} only. More than 95 % needs 6 pairs (--reps 6).")
-    megabytes = workload["gradient_bytes"] / 1e6
-    result.append(f"The model is of one size ({megabytes:.1f} MB of gradients a step): the smaller "
-                  "a model, the more communication weighs. One workload says nothing about others.")
+    if workload["exchanged_bytes"]:
+        result.append(f"VMs exchange {size_words(workload['exchanged_bytes'])} of "
+                      f"{workload['exchanged_what']} in each {workload['step_word']}: the less "
+                      "there is to compute beside it, the more communication weighs. One workload "
+                      "says nothing about others.")
     result += filter(None, [sleepers_threat(workload["rows"]), outside_threat(workload["rows"])])
     result.append("Arms repeat inside one launch: file pages, allocators and the object store are "
                   "warm. Start-up is measured per launch and shown apart.")
-    result.append("All arms compute with the same LibTorch; differences are the runtime’s and the "
-                  "language’s together (native is Python, RayX is C++).")
+    if workload["remark"]:
+        result.append(workload["remark"])
     return result
 
 
@@ -243,14 +270,14 @@ def busy(noise):
 
 
 def facts(env):
-    arms = next(iter(env.get("arms", {}).values()), {})
-    first = next(iter(arms.values()), {})
+    arms = [arm for workload in env.get("arms", {}).values() for arm in workload.values()]
+    libraries, blas = ({arm[key] for arm in arms if key in arm} for key in ("torch", "blas"))
     pairs = [
         ("CPU", f"{env.get('cpu')} × {env.get('cpus')} ({env.get('cpu_flags')})"),
         ("Memory", env.get("memory")),
         ("Kernel", env.get("kernel")),
-        ("LibTorch", ", ".join(sorted({a.get("torch", "?") for a in arms.values()}))),
-        ("BLAS", first.get("blas")),
+        ("LibTorch", ", ".join(sorted(libraries)) or None),
+        ("BLAS", ", ".join(sorted(blas)) or None),
         ("Threads a rank", env.get("threads_a_rank")),
         ("Python, compiler", f"{env.get('python')}, {env.get('compiler')}"),
         ("Revision", f"{env.get('git_revision')} ({env.get('git_changed_files')} changed files)"),
@@ -266,12 +293,16 @@ def facts(env):
 
 def section(folder, env, workload, number):
     rows = workload["rows"]
-    traces = traces_of(folder, rows)
+    curves = curves_of(folder, workload)
     prefix = f"w{number}"
     nodes = sorted({r["nodes"] for r in rows} | {f["nodes"] for f in workload["failures"]})
     shows = workload.get("shows_ratios", True)
+    phases, main_phase = workload["phases"], workload["main_phase"]
     return {
+        "id": prefix,
         "name": workload["workload"], "title": workload["title"], "steps": workload["steps"],
+        "step_word": workload["step_word"], "phases": phases, "main_phase": main_phase,
+        "qualities": workload["qualities"],
         "shows_ratios": shows,
         "verdicts": [verdict(workload, n) for n in nodes] if shows else [],
         "removed": [r for r in rows if r["removed_because"]],
@@ -280,13 +311,15 @@ def section(folder, env, workload, number):
         "agreements": agreements(workload),
         "not_compared_on": workload["not_compared_on"],
         "rows": charts.ordered(rows),
-        "agreement": agreement(traces),
+        "curve": workload["curve"],
+        "how_far_apart": how_far_apart(curves),
         "interval_note": interval_note(workload["ratios"]),
         "ratio_chart": charts.ratio_chart(workload["ratios"], prefix + "r") if shows else "",
-        "phases": charts.phase_bars(rows, prefix + "p") if shows else "",
-        "losses": charts.loss_curves(
-            {n: {a: thin(t) for a, t in arms.items()} for n, arms in traces.items()}, prefix + "l"),
-        "speed_up": charts.speed_up(rows, prefix + "s") if shows else "",
+        "phase_chart": charts.phase_bars(rows, phases, main_phase, prefix + "p") if shows else "",
+        "curves": charts.curves(
+            {n: {a: thin(t) for a, t in arms.items()} for n, arms in curves.items()},
+            workload["curve"], workload["step_word"], prefix + "l"),
+        "speed_up": charts.speed_up(rows, main_phase, prefix + "s") if shows else "",
         "starts": charts.grouped_bars(rows, "start", 1, "seconds until ready", prefix + "t",
                                       "daemons_start") if shows else "",
         "cpu": charts.grouped_bars(rows, "cpu_seconds", 1, "CPU seconds a repetition",
@@ -295,6 +328,23 @@ def section(folder, env, workload, number):
                                       "peak memory of all VMs, MiB", prefix + "m") if shows else "",
         "threats": threats(env, workload),
     }
+
+
+def overview(sections):
+    """One line a workload: its verdict on each number of VMs, and whether its results count."""
+    nodes = sorted({v["nodes"] for s in sections for v in s["verdicts"]})
+    lines = []
+    for s in sections:
+        by_nodes = {v["nodes"]: v for v in s["verdicts"]}
+        if not s["rows"]:
+            gates = "nothing was measured"
+        elif s["all_gates_passed"] and not s["failures"]:
+            gates = "not compared" if s["not_compared_on"] else "same results"
+        else:
+            gates = "not everything counts"
+        lines.append({"id": s["id"], "name": s["name"], "title": s["title"], "gates": gates,
+                      "verdicts": [by_nodes.get(n) for n in nodes]})
+    return {"nodes": nodes, "lines": lines}
 
 
 def main():
@@ -313,7 +363,7 @@ def main():
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.globals.update(arm_name=charts.arm_name, vms=charts.vms, listing=listing)
     page = environment.get_template("report.html.jinja").render(
-        summary=summary, env=env, sections=sections, facts=facts(env))
+        summary=summary, env=env, sections=sections, overview=overview(sections), facts=facts(env))
     path = os.path.join(folder, "report.html")
     with open(path, "w") as file:
         file.write(page)

@@ -7,11 +7,12 @@
 #include <unistd.h>
 
 #include <deque>
+#include <filesystem>
 #include <fstream>
 
 #include "bench/runner/arm_protocol.h"
 #include "bench/runner/interrupt.h"
-#include "bench/runner/loss_trace.h"
+#include "bench/runner/series_file.h"
 
 namespace rayx::bench {
 namespace {
@@ -28,7 +29,7 @@ double Seconds(Clock::time_point time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
 }
 
-// A port for torchrun's rendezvous. Inside simulated VMs nobody else listens; on the bare machine
+// A port where ranks meet. Inside simulated VMs nobody else listens; on the bare machine
 // the kernel names a free one.
 int RendezvousPort(bool simulated) {
   static int next = 29500;
@@ -57,6 +58,12 @@ absl::StatusOr<T> Field(const json& event, const char* name) {
   }
 }
 
+// The text of a field, or "" where it has none.
+std::string Text(const json& event, const char* name) {
+  const auto found = event.find(name);
+  return found != event.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 }  // namespace
 
 double Repetition::Total() const {
@@ -65,8 +72,9 @@ double Repetition::Total() const {
   return total;
 }
 
-ArmSession::ArmSession(const ArmSpec& arm, Machines& machines, const Places& places)
-    : arm_(arm), machines_(machines), places_(places), account_(arm.name) {
+ArmSession::ArmSession(const WorkloadSpec& workload, const ArmSpec& arm, Machines& machines,
+                       const Places& places)
+    : workload_(workload), arm_(arm), machines_(machines), places_(places), account_(arm.name) {
   static int launches = 0;
   label_ = arm.name + "-n" + std::to_string(machines.size()) + "-" + std::to_string(++launches);
 }
@@ -92,9 +100,11 @@ ExecOptions ArmSession::Options(int vm) const {
   return options;
 }
 
-std::vector<std::string> ArmSession::Command(int vm, const WorkloadSpec& workload,
-                                             int threads) const {
+std::vector<std::string> ArmSession::Command(int vm, int threads, int rendezvous_port) const {
   const std::string native = places_.checkout + "/bench/native/" + arm_.program;
+  const std::string built = places_.bin + "/" + arm_.program;
+  const std::string port = std::to_string(rendezvous_port);
+  const bool several = machines_.size() > 1;
   std::vector<std::string> words;
   switch (arm_.kind) {
     case ArmKind::kTorchrun:
@@ -103,18 +113,29 @@ std::vector<std::string> ArmSession::Command(int vm, const WorkloadSpec& workloa
                "--nproc-per-node=1",
                "--node-rank=" + std::to_string(vm - 1),
                "--master-addr=" + machines_.Address(1),
-               "--monitor-interval=1"};
+               "--master-port=" + port,
+               "--monitor-interval=1",
+               native};
+      break;
+    case ArmKind::kRanks:
+      words = {built, "--rank=" + std::to_string(vm - 1),
+               "--rendezvous=" + machines_.Address(1) + ":" + port,
+               "--own-address=" + machines_.Address(vm)};
       break;
     case ArmKind::kSerial:
       words = {places_.venv + "/bin/python", native};
       break;
     case ArmKind::kRayx:
-      words = {places_.bin + "/" + arm_.program};
+      words = {built};
+      if (several) {
+        words.push_back("--address=" + machines_.Address(1) + ":" + std::to_string(kRayxPort));
+      }
       break;
   }
   words.insert(words.end(), arm_.arguments.begin(), arm_.arguments.end());
+  words.insert(words.end(), workload_.arguments.begin(), workload_.arguments.end());
   for (const auto& [flag, value] :
-       std::map<std::string, std::string>{{"data", places_.data + "/" + workload.dataset_folder},
+       std::map<std::string, std::string>{{"data", places_.data + "/" + workload_.dataset_folder},
                                           {"world-size", std::to_string(machines_.size())},
                                           {"threads", std::to_string(threads)},
                                           {"control", events_->control_path()},
@@ -124,25 +145,18 @@ std::vector<std::string> ArmSession::Command(int vm, const WorkloadSpec& workloa
   return words;
 }
 
-absl::Status ArmSession::Launch(const WorkloadSpec& workload, int threads) {
-  if (arm_.kind == ArmKind::kRayx && machines_.size() > 1) {
-    if (auto s = StartDaemons(); !s.ok()) return s;
-  }
-  const auto begin = Clock::now();
-  const bool torchrun = arm_.kind == ArmKind::kTorchrun;
-  const int port = torchrun ? RendezvousPort(machines_.simulated()) : 0;
-  for (int vm = 1; vm <= (torchrun ? machines_.size() : 1); ++vm) {
-    std::vector<std::string> words = Command(vm, workload, threads);
-    if (torchrun) {
-      words.insert(words.begin() + 6, "--master-port=" + std::to_string(port));
-      words.insert(words.begin() + 7, places_.checkout + "/bench/native/" + arm_.program);
-    } else if (arm_.kind == ArmKind::kRayx && machines_.size() > 1) {
-      words.push_back("--address=" + machines_.Address(1) + ":" + std::to_string(kRayxPort));
-    }
-    auto process = machines_.Start(vm, words, Options(vm));
+absl::Status ArmSession::StartProcesses(int threads) {
+  const bool everywhere = arm_.kind == ArmKind::kTorchrun || arm_.kind == ArmKind::kRanks;
+  const int port = everywhere ? RendezvousPort(machines_.simulated()) : 0;
+  for (int vm = 1; vm <= (everywhere ? machines_.size() : 1); ++vm) {
+    auto process = machines_.Start(vm, Command(vm, threads, port), Options(vm));
     if (!process.ok()) return process.status();
     processes_.push_back(*std::move(process));
   }
+  return absl::OkStatus();
+}
+
+absl::Status ArmSession::ReadReady(Clock::time_point begin) {
   auto event = NextEvent(begin + kReadyTimeout);
   if (!event.ok()) return event.status();
   auto kind = Field<std::string>(*event, "event");
@@ -163,15 +177,24 @@ absl::Status ArmSession::Launch(const WorkloadSpec& workload, int threads) {
   return absl::OkStatus();
 }
 
+absl::Status ArmSession::Launch(int threads) {
+  if (arm_.kind == ArmKind::kRayx && machines_.size() > 1) {
+    if (auto s = StartDaemons(); !s.ok()) return s;
+  }
+  const auto begin = Clock::now();
+  if (auto s = StartProcesses(threads); !s.ok()) return s;
+  return ReadReady(begin);
+}
+
 absl::StatusOr<std::unique_ptr<ArmSession>> ArmSession::Start(const WorkloadSpec& workload,
                                                               const ArmSpec& arm,
                                                               Machines& machines,
                                                               const Places& places, int threads) {
-  std::unique_ptr<ArmSession> session(new ArmSession(arm, machines, places));
+  std::unique_ptr<ArmSession> session(new ArmSession(workload, arm, machines, places));
   auto pipe = EventPipe::Create(places.result, session->label_);
   if (!pipe.ok()) return pipe.status();
   session->events_ = *std::move(pipe);
-  if (auto s = session->Launch(workload, threads); !s.ok()) return s;
+  if (auto s = session->Launch(threads); !s.ok()) return s;
   return session;
 }
 
@@ -200,8 +223,9 @@ absl::StatusOr<json> ArmSession::NextEvent(Clock::time_point deadline) {
       if (!event.is_object()) {
         return absl::DataLossError("not a JSON object: " + (**line).substr(0, 200));
       }
-      if (event.value("event", "") == "error") {
-        return absl::AbortedError(event.value("message", "an error without a message") +
+      if (Text(event, "event") == "error") {
+        const std::string message = Text(event, "message");
+        return absl::AbortedError((message.empty() ? "an error without a message" : message) +
                                   LastLogLines());
       }
       return event;
@@ -232,16 +256,12 @@ absl::Status ArmSession::Apply(const json& event, Repetition& repetition) const 
   try {
     if (*kind == "phase") {
       repetition.phase_seconds[event.at("name").get<std::string>()] = event.at("seconds");
-    } else if (*kind == "loss") {
-      repetition.loss_path = event.at("path");
     } else if (*kind == "result") {
       Outcome& outcome = repetition.outcome;
       outcome.steps = event.at("steps");
-      outcome.dataset_sha256 = event.at("dataset_sha256");
-      outcome.features_sha256 = event.at("features_sha256");
-      outcome.weights_sha256 = event.at("weights_sha256");
-      outcome.weights_abs_sum = event.at("weights_abs_sum");
-      outcome.accuracy = event.at("accuracy");
+      event.at("hashes").get_to(outcome.hashes);
+      event.at("values").get_to(outcome.values);
+      if (event.contains("texts")) event["texts"].get_to(outcome.texts);
     } else {
       return absl::DataLossError("an unknown event: " + event.dump());
     }
@@ -251,21 +271,37 @@ absl::Status ArmSession::Apply(const json& event, Repetition& repetition) const 
   return absl::OkStatus();
 }
 
+void ArmSession::ReadAllSeries(const std::string& prefix, Repetition& repetition) const {
+  for (const SeriesSpec& spec : workload_.series) {
+    const std::string path = SeriesPath(prefix, spec.name);
+    Series& series = repetition.outcome.series[spec.name];
+    auto numbers = ReadSeries(path);
+    if (numbers.ok()) series.numbers = *std::move(numbers);
+    if (!numbers.ok()) series.error = std::string(numbers.status().message());
+    if (spec.kept) {
+      repetition.series_paths[spec.name] = path;
+    } else {
+      std::error_code error;
+      std::filesystem::remove(path, error);
+    }
+  }
+}
+
 absl::StatusOr<Repetition> ArmSession::Run(const std::string& name, int64_t steps,
                                            std::chrono::seconds timeout) {
   Repetition repetition;
-  const std::string loss_path = places_.result + "/loss/" + name + ".txt";
+  const std::string prefix = places_.result + "/series/" + name;
+  const std::string last_phase = workload_.phases.empty() ? "" : workload_.phases.back();
   machines_.ResetPeak(account_);
   const Usage before = machines_.Read(account_), all_before = machines_.Read("");
   const auto begin = Clock::now();
   double seconds = 0;
-  if (auto s = events_->Send("run " + name + " " + std::to_string(steps) + " " + loss_path);
-      !s.ok())
+  if (auto s = events_->Send("run " + name + " " + std::to_string(steps) + " " + prefix); !s.ok())
     return s;
   for (bool done = false; !done;) {
     auto event = NextEvent(begin + timeout);
     if (!event.ok()) return event.status();
-    if (event->value("event", "") == "phase" && event->value("name", "") == "evaluate") {
+    if (Text(*event, "event") == "phase" && Text(*event, "name") == last_phase) {
       seconds = Seconds(Clock::now()) - Seconds(begin);  // checksums come after this, do not count
       repetition.usage = machines_.Read(account_);
       const Usage all = machines_.Read("");
@@ -278,17 +314,18 @@ absl::StatusOr<Repetition> ArmSession::Run(const std::string& name, int64_t step
       }
     }
     if (auto s = Apply(*event, repetition); !s.ok()) return s;
-    done = event->value("event", "") == "result";
+    done = Text(*event, "event") == "result";
   }
-  for (const char* phase : {"load", "preprocess", "train", "evaluate"}) {
+  for (const std::string& phase : workload_.phases) {
     if (repetition.phase_seconds.count(phase) == 0) {
-      return absl::DataLossError(std::string("reported no phase '") + phase + "'");
+      return absl::DataLossError("reported no phase '" + phase + "'");
     }
   }
+  if (repetition.phase_seconds.size() != workload_.phases.size()) {
+    return absl::DataLossError("reported a phase that " + workload_.name + " does not have");
+  }
   repetition.outside_seconds = seconds - repetition.Total();
-  auto losses = ReadLossTrace(loss_path);
-  if (losses.ok()) repetition.outcome.losses = *std::move(losses);
-  if (!losses.ok()) repetition.outcome.losses_error = std::string(losses.status().message());
+  ReadAllSeries(prefix, repetition);
   return repetition;
 }
 

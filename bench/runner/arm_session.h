@@ -17,10 +17,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "bench/runner/arm_catalogue.h"
 #include "bench/runner/event_pipe.h"
 #include "bench/runner/gates.h"
 #include "bench/runner/machines.h"
+#include "bench/runner/workload_spec.h"
 
 namespace rayx::bench {
 
@@ -34,7 +34,7 @@ struct Repetition {
   std::map<std::string, double> phase_seconds;
   // From the command to the end of the last phase, by the runner's clock, less the phases.
   double outside_seconds = 0;
-  std::string loss_path;
+  std::map<std::string, std::string> series_paths;  // of those that are kept
   Usage usage;  // all of the arm's processes, daemons included, over the same span
   // What everything else in the same VMs used meanwhile: arms that sleep, and their daemons.
   std::optional<double> others_cpu_seconds;
@@ -45,7 +45,7 @@ struct Repetition {
 
 class ArmSession {
  public:
-  // Launches and waits until the arm is ready.
+  // Launches and waits until the arm is ready. `workload` outlives the session.
   static absl::StatusOr<std::unique_ptr<ArmSession>> Start(const WorkloadSpec& workload,
                                                            const ArmSpec& arm, Machines& machines,
                                                            const Places& places, int threads);
@@ -63,18 +63,24 @@ class ArmSession {
   const nlohmann::json& ready() const { return ready_; }
 
  private:
-  ArmSession(const ArmSpec& arm, Machines& machines, const Places& places);
-  absl::Status Launch(const WorkloadSpec& workload, int threads);
+  ArmSession(const WorkloadSpec& workload, const ArmSpec& arm, Machines& machines,
+             const Places& places);
+  absl::Status Launch(int threads);
+  // Starts the arm's processes: one a VM, or one.
+  absl::Status StartProcesses(int threads);
+  absl::Status ReadReady(std::chrono::steady_clock::time_point begin);
   absl::Status StartDaemons();
   absl::Status FetchJoinFile();
   void StopDaemons();
-  std::vector<std::string> Command(int vm, const WorkloadSpec& workload, int threads) const;
+  std::vector<std::string> Command(int vm, int threads, int rendezvous_port) const;
   ExecOptions Options(int vm) const;
   std::string LogPath(int vm) const;
   std::string LastLogLines() const;
   absl::StatusOr<nlohmann::json> NextEvent(std::chrono::steady_clock::time_point deadline);
   absl::Status Apply(const nlohmann::json& event, Repetition& repetition) const;
+  void ReadAllSeries(const std::string& prefix, Repetition& repetition) const;
 
+  const WorkloadSpec& workload_;
   const ArmSpec arm_;
   Machines& machines_;
   const Places places_;

@@ -2,8 +2,9 @@
 
 #include <cmath>
 #include <cstdio>
+#include <limits>
 
-#include "bench/runner/loss_trace.h"
+#include "bench/runner/series_file.h"
 
 namespace rayx::bench {
 namespace {
@@ -11,6 +12,13 @@ namespace {
 std::string Number(double value) {
   char text[40];
   snprintf(text, sizeof text, "%.6g", value);
+  return text;
+}
+
+// Enough digits to see a difference that a gate has seen.
+std::string Precise(double value) {
+  char text[40];
+  snprintf(text, sizeof text, "%.12g", value);
   return text;
 }
 
@@ -23,69 +31,139 @@ bool IsSha256(const std::string& text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-GateResult SameHash(const std::string& name, const std::string& what, const std::string& got,
+template <typename Map>
+typename Map::mapped_type Find(const Map& map, const std::string& name) {
+  const auto found = map.find(name);
+  return found == map.end() ? typename Map::mapped_type() : found->second;
+}
+
+GateResult SameHash(const std::string& name, const std::string& words, const std::string& got,
                     const std::string& expected) {
-  if (!IsSha256(got)) return Gate(name, false, what + " have no checksum");
-  return Gate(name, got == expected,
-              what + " differ: SHA-256 " + got.substr(0, 12) + ".. instead of " +
-                  expected.substr(0, 12) + "..");
+  if (!IsSha256(got)) return Gate(name, false, words + ": no checksum");
+  return Gate(
+      name, got == expected,
+      words + ": SHA-256 " + got.substr(0, 12) + ".. instead of " + expected.substr(0, 12) + "..");
 }
 
-GateResult LossGate(const Outcome& outcome, const Outcome& reference, bool exact) {
-  if (!outcome.losses_error.empty()) return Gate("loss trace", false, outcome.losses_error);
-  const TraceDifference difference = CompareTraces(outcome.losses, reference.losses);
+GateResult SameText(const GateSpec& gate, const std::string& got, const std::string& expected) {
+  return Gate(
+      gate.name, !got.empty() && got == expected,
+      gate.words + ": '" + got.substr(0, 100) + "' instead of '" + expected.substr(0, 100) + "'");
+}
+
+GateResult CloseValue(const GateSpec& gate, const Outcome& outcome, const Outcome& reference) {
+  const auto got = outcome.values.find(gate.field), expected = reference.values.find(gate.field);
+  if (got == outcome.values.end() || expected == reference.values.end()) {
+    return Gate(gate.name, false, gate.words + ": no value");
+  }
+  const double apart = std::abs(got->second - expected->second);
+  const double allowed = gate.closeness == Closeness::kExact ? 0
+                         : gate.closeness == Closeness::kRelative
+                             ? gate.tolerance * std::abs(expected->second)
+                             : gate.tolerance;
+  return Gate(gate.name, apart <= allowed,  // false where either is not a number
+              gate.words + ": " + Precise(got->second) + " instead of " +
+                  Precise(expected->second) + " (allowed: " + ClosenessWords(gate) + ")");
+}
+
+double Apart(const SeriesDifference& difference, Closeness closeness) {
+  switch (closeness) {
+    case Closeness::kRelative:
+      return difference.largest_share;
+    case Closeness::kL1:
+      return difference.sum;
+    default:
+      return difference.largest;
+  }
+}
+
+GateResult CloseSeries(const GateSpec& gate, const Outcome& outcome, const Outcome& reference) {
+  const Series got = Find(outcome.series, gate.field);
+  const Series expected = Find(reference.series, gate.field);
+  if (!got.error.empty()) return Gate(gate.name, false, got.error);
+  if (got.numbers.empty()) return Gate(gate.name, false, gate.words + ": no numbers");
+  const SeriesDifference difference = CompareSeries(got.numbers, expected.numbers);
   if (!difference.same_length) {
-    return Gate("loss trace", false,
-                "the loss trace has " + std::to_string(outcome.losses.size()) +
-                    " steps, the reference's " + std::to_string(reference.losses.size()));
+    return Gate(gate.name, false,
+                gate.words + ": " + std::to_string(got.numbers.size()) +
+                    " numbers, the reference has " + std::to_string(expected.numbers.size()));
   }
-  const double allowed = exact ? 0 : kToleranceBeyond;
-  return Gate("loss trace", difference.largest <= allowed,
-              "the loss differs from step " + std::to_string(difference.first_difference) +
-                  " on, by up to " + Number(difference.largest) + " (allowed: " + Number(allowed) +
-                  ")");
-}
-
-GateResult WeightsGate(const Outcome& outcome, const Outcome& reference, bool exact) {
-  if (exact) {
-    return SameHash("weights", "the final weights", outcome.weights_sha256,
-                    reference.weights_sha256);
-  }
-  const double difference =
-      std::abs(outcome.weights_abs_sum - reference.weights_abs_sum) / reference.weights_abs_sum;
-  return Gate("weights", IsSha256(outcome.weights_sha256) && difference <= kToleranceBeyond,
-              "the sum of the final weights differs by " + Number(difference) + " of itself");
+  const double apart = Apart(difference, gate.closeness);
+  return Gate(gate.name, apart <= (gate.closeness == Closeness::kExact ? 0 : gate.tolerance),
+              gate.words + ": differs from number " + std::to_string(difference.first) +
+                  " on, by " + Number(apart) + " (allowed: " + ClosenessWords(gate) + ")");
 }
 
 }  // namespace
 
-std::vector<GateResult> CheckAlone(const Outcome& outcome, const Expectation& expectation) {
+std::vector<GateResult> CheckAlone(const WorkloadSpec& workload, const Outcome& outcome,
+                                   const Expectation& expectation) {
   std::vector<GateResult> gates;
-  gates.push_back(SameHash("dataset", "the data set's bytes", outcome.dataset_sha256,
-                           expectation.dataset_sha256));
+  gates.push_back(SameHash("dataset", "the data set", Find(outcome.hashes, "dataset"),
+                           workload.dataset_sha256));
   gates.push_back(Gate("steps", outcome.steps == expectation.steps,
-                       "trained " + std::to_string(outcome.steps) + " steps instead of " +
-                           std::to_string(expectation.steps)));
-  const bool readable = outcome.losses_error.empty();
-  gates.push_back(Gate(
-      "loss complete", readable && static_cast<int64_t>(outcome.losses.size()) == expectation.steps,
-      readable ? "the loss trace has " + std::to_string(outcome.losses.size()) + " steps"
-               : outcome.losses_error));
+                       "made " + std::to_string(outcome.steps) + " " + workload.step_word +
+                           "s instead of " + std::to_string(expectation.steps)));
+  for (const SeriesSpec& spec : workload.series) {
+    const Series series = Find(outcome.series, spec.name);
+    const int64_t length = spec.length > 0 ? spec.length : expectation.steps;
+    gates.push_back(
+        Gate(spec.name + " complete",
+             series.error.empty() && static_cast<int64_t>(series.numbers.size()) == length,
+             series.error.empty()
+                 ? "the series " + spec.name + " has " + std::to_string(series.numbers.size()) +
+                       " numbers instead of " + std::to_string(length)
+                 : series.error));
+  }
   return gates;
 }
 
-std::vector<GateResult> CheckAgainst(const Outcome& outcome, const Outcome& reference,
-                                     const Expectation& expectation) {
-  const bool exact = expectation.bit_for_bit();
+std::vector<GateSpec> GatesInForce(const WorkloadSpec& workload, const Expectation& expectation) {
+  const GateScope here = expectation.bit_for_bit() ? GateScope::kBitForBit : GateScope::kBeyond;
+  std::vector<GateSpec> gates;
+  for (const GateSpec& gate : workload.gates) {
+    if (gate.scope == GateScope::kAlways || gate.scope == here) gates.push_back(gate);
+  }
+  return gates;
+}
+
+std::string ClosenessWords(const GateSpec& gate) {
+  char number[40];
+  snprintf(number, sizeof number, "%g", gate.tolerance);
+  switch (gate.closeness) {
+    case Closeness::kExact:
+      return gate.kind == GateKind::kText ? "the same" : "in every bit";
+    case Closeness::kAbsolute:
+      return std::string("within ") + number;
+    case Closeness::kRelative:
+      return std::string("within ") + number + " of itself";
+    case Closeness::kL1:
+      return std::string("all differences together within ") + number;
+  }
+  return "";
+}
+
+std::vector<GateResult> CheckAgainst(const WorkloadSpec& workload, const Outcome& outcome,
+                                     const Outcome& reference, const Expectation& expectation) {
   std::vector<GateResult> gates;
-  gates.push_back(SameHash("features", "the preprocessed features", outcome.features_sha256,
-                           reference.features_sha256));
-  gates.push_back(LossGate(outcome, reference, exact));
-  gates.push_back(WeightsGate(outcome, reference, exact));
-  const double difference = std::abs(outcome.accuracy - reference.accuracy);
-  gates.push_back(
-      Gate("accuracy", difference <= (exact ? 0 : kAccuracyToleranceBeyond),
-           "accuracy " + Number(outcome.accuracy) + " instead of " + Number(reference.accuracy)));
+  for (const GateSpec& gate : GatesInForce(workload, expectation)) {
+    switch (gate.kind) {
+      case GateKind::kHash:
+        gates.push_back(SameHash(gate.name, gate.words, Find(outcome.hashes, gate.field),
+                                 Find(reference.hashes, gate.field)));
+        break;
+      case GateKind::kText:
+        gates.push_back(
+            SameText(gate, Find(outcome.texts, gate.field), Find(reference.texts, gate.field)));
+        break;
+      case GateKind::kValue:
+        gates.push_back(CloseValue(gate, outcome, reference));
+        break;
+      case GateKind::kSeries:
+        gates.push_back(CloseSeries(gate, outcome, reference));
+        break;
+    }
+  }
   return gates;
 }
 

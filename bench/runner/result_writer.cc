@@ -19,7 +19,7 @@ absl::StatusOr<ResultWriter> ResultWriter::Create(const std::string& results,
   if (fs::exists(writer.folder_, error)) {
     return absl::AlreadyExistsError("there is already a result " + writer.folder_);
   }
-  for (const char* part : {"loss", "logs"}) {
+  for (const char* part : {"series", "logs"}) {
     fs::create_directories(fs::path(writer.folder_) / part, error);
     if (error) {
       return absl::UnavailableError("cannot make " + writer.folder_ + ": " + error.message());

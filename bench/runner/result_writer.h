@@ -1,10 +1,10 @@
 // bench/runner/result_writer.h
 //
-// The folder results/<id>, schema version 2:
+// The folder results/<id>, schema version 3:
 //   env.json      the machine, the versions, the command, the arms, how busy the machine was
 //   runs.jsonl    one line a launch ("kind":"start") or repetition ("kind":"rep"), raw
 //   summary.json  medians, intervals, ratios, verdicts, failed gates, what was not run
-//   loss/         one trace a repetition; logs/  what the arms printed
+//   series/       of each repetition, the losses for example; logs/  what the arms printed
 //   report.html   made from these by bench/report
 // Owner:    the run of a suite.                 Threads: one.
 #pragma once
@@ -17,7 +17,7 @@
 
 namespace rayx::bench {
 
-inline constexpr int kResultSchemaVersion = 2;
+inline constexpr int kResultSchemaVersion = 3;
 
 class ResultWriter {
  public:

@@ -2,12 +2,16 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 
 #include "bench/data/data_folder.h"
-#include "bench/data/fetch.h"
+#include "bench/runner/arm_catalogue.h"
 #include "bench/runner/environment.h"
 #include "bench/runner/interrupt.h"
 #include "bench/runner/report_command.h"
@@ -48,6 +52,8 @@ absl::StatusOr<SuitePlan> MakePlan(const RunOptions& options, const WorkloadSpec
   auto plan = PlanOf(options.suite, workload);
   if (!plan.ok()) return plan;
   if (!options.nodes.empty()) plan->nodes = options.nodes;
+  std::sort(plan->nodes.begin(), plan->nodes.end());  // the reference may be that of the fewest
+  plan->nodes.erase(std::unique(plan->nodes.begin(), plan->nodes.end()), plan->nodes.end());
   if (!options.arms.empty()) plan->arms = options.arms;
   if (options.pairs > 0) plan->pairs = options.pairs;
   if (options.steps > 0) plan->steps = options.steps;
@@ -70,6 +76,18 @@ json DescribeRun(const RunOptions& options, const Places& places, uint64_t seed,
   return env;
 }
 
+// That its files are there. What is in them is looked at by the data set gate of each repetition.
+absl::Status CheckData(const WorkloadSpec& workload, const std::string& data_folder) {
+  for (const std::string& name : workload.dataset_files) {
+    const std::string path = data_folder + "/" + workload.dataset_folder + "/" + name;
+    if (std::ifstream(path, std::ios::binary)) continue;
+    return absl::NotFoundError("the data of " + workload.name + " are missing: " + path + ": " +
+                               strerror(errno) + "; `" + workload.dataset_command +
+                               "` brings them");
+  }
+  return absl::OkStatus();
+}
+
 struct Chosen {
   const WorkloadSpec* workload;
   SuitePlan plan;
@@ -84,15 +102,16 @@ absl::StatusOr<std::vector<Chosen>> Choose(const RunOptions& options, bool simul
     if (!plan.ok()) return plan.status();
     auto arms = ChooseArms(workload, plan->arms);
     if (!arms.ok()) return arms.status();
-    if (auto data = CheckFashionMnist(options.data_folder + "/" + workload.dataset_folder);
-        !data.ok()) {
-      return absl::NotFoundError(std::string(data.message()) +
-                                 "; `rayx-data fetch fashion-mnist` brings it");
-    }
+    if (auto s = CheckData(workload, options.data_folder); !s.ok()) return s;
     chosen.push_back({&workload, *plan, *arms});
   }
   if (chosen.empty()) {
-    return absl::InvalidArgumentError("no workload matches '" + options.workload + "'");
+    std::string known;
+    for (const WorkloadSpec& workload : Workloads()) {
+      known += (known.empty() ? "" : ", ") + workload.name;
+    }
+    return absl::InvalidArgumentError("no workload matches '" + options.workload + "'; there are " +
+                                      known);
   }
   return chosen;
 }

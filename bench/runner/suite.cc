@@ -9,7 +9,8 @@ absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& w
   if (suite == "smoke") {
     plan.nodes = {1, 2};
     plan.arms = {"rayx", "native-py"};
-    plan.steps = 60;
+    if (workload.same_on_any_nodes) plan.arms.push_back("serial");
+    plan.steps = workload.steps.smoke;
     plan.shows_ratios = false;
     return plan;
   }
@@ -17,14 +18,14 @@ absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& w
   for (const ArmSpec& arm : workload.arms) plan.arms.push_back(arm.name);
   if (suite == "quick") {
     plan.pairs = 3;
-    plan.warm_up_steps = 20;
-    plan.steps = 200;
+    plan.warm_up_steps = workload.steps.quick_warm_up;
+    plan.steps = workload.steps.quick;
     return plan;
   }
   if (suite == "full") {
     plan.pairs = 5;
-    plan.warm_up_steps = 100;
-    plan.steps = workload.steps_per_epoch;
+    plan.warm_up_steps = workload.steps.full_warm_up;
+    plan.steps = workload.steps.full;
     plan.extra_starts = 3;
     return plan;
   }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "bench/runner/arm_catalogue.h"
+#include "bench/runner/workload_spec.h"
 
 namespace rayx::bench {
 
@@ -23,7 +23,7 @@ struct SuitePlan {
 };
 
 // smoke: gates only, at 1 and 2 VMs, one pair. quick: all arms at 1, 2 and 3 VMs, 3 pairs.
-// full: one epoch, 5 pairs, start-up measured by launches of its own.
+// full: more steps, 5 pairs, start-up measured by launches of its own.
 absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& workload);
 
 // Steps that a progress bar counts.

@@ -13,8 +13,7 @@ namespace {
 using nlohmann::json;
 
 // The most trusted first; arms that are not named follow in the order in which they ran.
-const char* const kTrust[] = {"native-py", "serial", "native-py-naive"};
-const char* const kPhases[] = {"load", "preprocess", "train", "evaluate"};
+const char* const kTrust[] = {"native-py", "serial", "native-cpp", "native-py-naive"};
 
 // Non-finite numbers are null in JSON.
 json ToJson(const MedianEstimate& estimate) {
@@ -47,9 +46,45 @@ std::vector<const RepRecord*> Counted(const WorkloadRecords& records, const std:
   return result;
 }
 
+// What was measured of an arm on a number of VMs, from the repetitions that count.
+void AddMeasured(const WorkloadRecords& records, const std::vector<const RepRecord*>& reps,
+                 json& row) {
+  const WorkloadSpec& workload = records.workload;
+  const auto estimate = [&](const Measure& measure) { return Estimate(Samples(reps, measure)); };
+  const auto phase = [](const std::string& name) {
+    return [name](const RepRecord& r) { return r.repetition.phase_seconds.at(name); };
+  };
+  const Repetition& first = reps.front()->repetition;
+  row["unrestricted"] = reps.front()->unrestricted;
+  row["total"] = estimate([](const RepRecord& r) { return r.repetition.Total(); });
+  for (const std::string& name : workload.phases) row["phases"][name] = estimate(phase(name));
+  row["step_ms"] = estimate([&](const RepRecord& r) {
+    return phase(workload.main_phase)(r) / static_cast<double>(records.steps) * 1000;
+  });
+  row["outside_phases"] = estimate([](const RepRecord& r) { return r.repetition.outside_seconds; });
+  if (first.usage.cpu_seconds) {
+    row["cpu_seconds"] =
+        estimate([](const RepRecord& r) { return r.repetition.usage.cpu_seconds.value_or(0); });
+  }
+  if (first.others_cpu_seconds) {
+    row["others_cpu_seconds"] =
+        estimate([](const RepRecord& r) { return r.repetition.others_cpu_seconds.value_or(0); });
+  }
+  if (first.usage.peak_memory_bytes) {
+    row["peak_memory_bytes"] = estimate([](const RepRecord& r) {
+      return static_cast<double>(r.repetition.usage.peak_memory_bytes.value_or(0));
+    });
+  }
+  row["quality"] = json::object();
+  for (const QualitySpec& quality : workload.qualities) {
+    const auto value = first.outcome.values.find(quality.value);
+    if (value != first.outcome.values.end()) row["quality"][quality.value] = value->second;
+  }
+  row["series"] = first.series_paths;
+}
+
 json Row(const WorkloadRecords& records, const std::string& arm, int nodes) {
   const auto reps = Counted(records, arm, nodes);
-  const auto steps = static_cast<double>(records.steps);
   json row = {{"arm", arm}, {"nodes", nodes}, {"repetitions", reps.size()}};
   std::set<std::string> why;
   int failed = 0;
@@ -70,33 +105,7 @@ json Row(const WorkloadRecords& records, const std::string& arm, int nodes) {
   if (std::any_of(daemons.begin(), daemons.end(), [](double s) { return s > 0; })) {
     row["daemons_start"] = Estimate(daemons);
   }
-  if (reps.empty()) return row;
-  row["unrestricted"] = reps.front()->unrestricted;
-  row["total"] = Estimate(Samples(reps, [](const RepRecord& r) { return r.repetition.Total(); }));
-  for (const char* phase : kPhases) {
-    row["phases"][phase] = Estimate(
-        Samples(reps, [&](const RepRecord& r) { return r.repetition.phase_seconds.at(phase); }));
-  }
-  row["step_ms"] = Estimate(Samples(reps, [&](const RepRecord& r) {
-    return r.repetition.phase_seconds.at("train") / steps * 1000;
-  }));
-  row["outside_phases"] =
-      Estimate(Samples(reps, [](const RepRecord& r) { return r.repetition.outside_seconds; }));
-  if (reps.front()->repetition.usage.cpu_seconds) {
-    row["cpu_seconds"] = Estimate(Samples(
-        reps, [](const RepRecord& r) { return r.repetition.usage.cpu_seconds.value_or(0); }));
-  }
-  if (reps.front()->repetition.others_cpu_seconds) {
-    row["others_cpu_seconds"] = Estimate(Samples(
-        reps, [](const RepRecord& r) { return r.repetition.others_cpu_seconds.value_or(0); }));
-  }
-  if (reps.front()->repetition.usage.peak_memory_bytes) {
-    row["peak_memory_bytes"] = Estimate(Samples(reps, [](const RepRecord& r) {
-      return static_cast<double>(r.repetition.usage.peak_memory_bytes.value_or(0));
-    }));
-  }
-  row["accuracy"] = reps.front()->repetition.outcome.accuracy;
-  row["loss_path"] = reps.front()->repetition.loss_path;
+  if (!reps.empty()) AddMeasured(records, reps, row);
   return row;
 }
 
@@ -131,74 +140,86 @@ std::set<std::pair<int, std::string>> ArmsByNodes(const WorkloadRecords& records
   return result;
 }
 
+// All that is compared between two arms on a number of VMs.
+void AddRatios(const WorkloadRecords& records, const std::string& ours, const std::string& rival,
+               int nodes, json& ratios) {
+  ratios.push_back(Ratio(records, ours, rival, nodes, "total",
+                         [](const RepRecord& r) { return r.repetition.Total(); }));
+  for (const std::string& phase : records.workload.compared_phases) {
+    ratios.push_back(Ratio(records, ours, rival, nodes, phase, [&](const RepRecord& r) {
+      return r.repetition.phase_seconds.at(phase);
+    }));
+  }
+  if (records.reps.front().repetition.usage.cpu_seconds) {
+    ratios.push_back(Ratio(records, ours, rival, nodes, "cpu_seconds", [](const RepRecord& r) {
+      return r.repetition.usage.cpu_seconds.value_or(0);
+    }));
+  }
+}
+
 json Ratios(const WorkloadRecords& records) {
   json ratios = json::array();
   const auto arms = ArmsByNodes(records);
-  const std::pair<const char*, const char*> compared[] = {{"rayx", "native-py"},
-                                                          {"rayx", "native-py-naive"},
-                                                          {"rayx", "serial"},
-                                                          {"native-py", "native-py-naive"},
-                                                          {"native-py", "serial"}};
+  const std::pair<const char*, const char*> compared[] = {
+      {"rayx", "native-py"}, {"rayx", "native-cpp"},           {"rayx", "native-py-naive"},
+      {"rayx", "serial"},    {"native-py", "native-py-naive"}, {"native-py", "serial"}};
   for (const auto& [nodes, arm] : arms) {
     for (const auto& [ours, rival] : compared) {
-      if (arm != ours || arms.count({nodes, rival}) == 0) continue;
-      ratios.push_back(Ratio(records, ours, rival, nodes, "total",
-                             [](const RepRecord& r) { return r.repetition.Total(); }));
-      for (const char* phase : {"preprocess", "train"}) {
-        ratios.push_back(Ratio(records, ours, rival, nodes, phase, [&](const RepRecord& r) {
-          return r.repetition.phase_seconds.at(phase);
-        }));
-      }
-      if (records.reps.front().repetition.usage.cpu_seconds) {
-        ratios.push_back(Ratio(records, ours, rival, nodes, "cpu_seconds", [](const RepRecord& r) {
-          return r.repetition.usage.cpu_seconds.value_or(0);
-        }));
+      if (arm == ours && arms.count({nodes, rival}) != 0) {
+        AddRatios(records, ours, rival, nodes, ratios);
       }
     }
   }
   return ratios;
 }
 
-size_t Distrust(const std::string& arm) {
-  return static_cast<size_t>(std::find(std::begin(kTrust), std::end(kTrust), arm) - kTrust);
+// Smaller for those that are trusted more.
+size_t Distrust(const WorkloadSpec& workload, const std::string& arm) {
+  if (workload.same_on_any_nodes && arm == "serial") return 0;
+  return 1 + static_cast<size_t>(std::find(std::begin(kTrust), std::end(kTrust), arm) - kTrust);
 }
 
+// The repetition that those on so many VMs are compared with.
 const RepRecord* Reference(const WorkloadRecords& records, int nodes) {
+  const WorkloadSpec& workload = records.workload;
+  const auto order = [&](const RepRecord& rep) {
+    return std::pair(rep.nodes, Distrust(workload, rep.arm));
+  };
   const RepRecord* best = nullptr;
   for (const RepRecord& rep : records.reps) {
-    if (rep.nodes != nodes || rep.unrestricted || !rep.counted()) continue;
-    if (best == nullptr || Distrust(rep.arm) < Distrust(best->arm)) best = &rep;
+    if (rep.unrestricted || !rep.counted()) continue;
+    if (rep.nodes != nodes && !workload.same_on_any_nodes) continue;
+    if (best == nullptr || order(rep) < order(*best)) best = &rep;
   }
   return best;
 }
 
-Expectation Expect(const WorkloadRecords& records, const RepRecord& rep,
-                   const std::string& dataset_sha256) {
-  Expectation expectation;
-  expectation.dataset_sha256 = dataset_sha256;
-  expectation.steps = records.steps;
-  expectation.nodes = rep.nodes;
-  expectation.exact = !rep.unrestricted;
-  return expectation;
+Expectation Expect(const WorkloadRecords& records, const RepRecord& rep) {
+  return {.steps = records.steps, .nodes = rep.nodes, .same_threads = !rep.unrestricted};
 }
 
-// Which arms agree with the reference arm, one entry a number of VMs and a kind of agreement.
+// Which arms agree with the reference, one entry a number of VMs and a kind of agreement.
 json Comparisons(const WorkloadRecords& records) {
-  std::map<std::tuple<int, std::string, bool>, std::set<std::string>> agreeing;
+  std::map<std::tuple<int, int, std::string, bool>, std::set<std::string>> agreeing;
   for (const RepRecord& rep : records.reps) {
-    if (!rep.counted() || rep.compared_with.empty() || rep.compared_with == rep.arm) continue;
-    const bool exact = Expect(records, rep, "").bit_for_bit();
-    agreeing[{rep.nodes, rep.compared_with, exact}].insert(rep.arm);
+    if (!rep.counted() || rep.compared_with.empty()) continue;
+    if (rep.compared_with == rep.arm) continue;  // says nothing of whether it is right
+    const bool exact = Expect(records, rep).bit_for_bit();
+    agreeing[{rep.nodes, rep.compared_with_nodes, rep.compared_with, exact}].insert(rep.arm);
   }
   json result = json::array();
   for (const auto& [key, arms] : agreeing) {
-    const auto& [nodes, reference, exact] = key;
-    json entry = {{"nodes", nodes}, {"reference", reference}, {"arms", arms}, {"exact", exact}};
-    if (!exact) {
-      entry["loss_tolerance"] = entry["weights_sum_tolerance"] = kToleranceBeyond;
-      entry["accuracy_tolerance"] = kAccuracyToleranceBeyond;
+    const auto& [nodes, reference_nodes, reference, exact] = key;
+    const Expectation expectation = {.nodes = exact ? 1 : kExactNodes + 1};
+    json agreement = json::array();
+    for (const GateSpec& gate : GatesInForce(records.workload, expectation)) {
+      agreement.push_back({{"what", gate.words}, {"how", ClosenessWords(gate)}});
     }
-    result.push_back(entry);
+    result.push_back({{"nodes", nodes},
+                      {"reference", reference},
+                      {"reference_nodes", reference_nodes},
+                      {"arms", arms},
+                      {"agreement", agreement}});
   }
   return result;
 }
@@ -206,30 +227,61 @@ json Comparisons(const WorkloadRecords& records) {
 bool IsCompared(const json& comparisons, int nodes, const std::string& arm) {
   return std::any_of(comparisons.begin(), comparisons.end(), [&](const json& entry) {
     const json& arms = entry["arms"];
+    const bool is_reference = entry["reference"] == arm;
+    if (is_reference && entry["reference_nodes"] == nodes) return true;
     return entry["nodes"] == nodes &&
-           (entry["reference"] == arm || std::find(arms.begin(), arms.end(), arm) != arms.end());
+           (is_reference || std::find(arms.begin(), arms.end(), arm) != arms.end());
   });
+}
+
+// What the workload is, for readers of the summary.
+json Describe(const WorkloadRecords& records) {
+  const WorkloadSpec& workload = records.workload;
+  json qualities = json::array();
+  for (const QualitySpec& quality : workload.qualities) {
+    qualities.push_back(
+        {{"value", quality.value}, {"label", quality.label}, {"digits", quality.digits}});
+  }
+  json result = {{"workload", workload.name},
+                 {"title", workload.title},
+                 {"steps", records.steps},
+                 {"step_word", workload.step_word},
+                 {"phases", workload.phases},
+                 {"main_phase", workload.main_phase},
+                 {"qualities", qualities},
+                 {"exchanged_bytes", workload.exchanged_bytes},
+                 {"exchanged_what", workload.exchanged_what},
+                 {"remark", workload.remark}};
+  const CurveSpec& curve = workload.curve;
+  result["curve"] = curve.series.empty() ? json()
+                                         : json{{"series", curve.series},
+                                                {"title", curve.title},
+                                                {"label", curve.label},
+                                                {"logarithmic", curve.logarithmic}};
+  return result;
 }
 
 }  // namespace
 
-void ApplyGates(WorkloadRecords& records, const std::string& dataset_sha256) {
+void ApplyGates(WorkloadRecords& records) {
+  const WorkloadSpec& workload = records.workload;
   for (RepRecord& rep : records.reps) {
     if (rep.warm_up()) continue;
     rep.compared_with.clear();
-    rep.gates = CheckAlone(rep.repetition.outcome, Expect(records, rep, dataset_sha256));
+    rep.gates = CheckAlone(workload, rep.repetition.outcome, Expect(records, rep));
   }
-  std::map<int, std::pair<std::string, Outcome>> references;
-  for (const auto& [nodes, arm] : ArmsByNodes(records)) {
-    const RepRecord* found = Reference(records, nodes);
-    if (found != nullptr) references[nodes] = {found->arm, found->repetition.outcome};
+  // By place: a reference must be found before the gates against it take others out.
+  std::map<int, const RepRecord*> references;
+  for (const RepRecord& rep : records.reps) {
+    if (references.count(rep.nodes) == 0) references[rep.nodes] = Reference(records, rep.nodes);
   }
   for (RepRecord& rep : records.reps) {
-    const auto reference = references.find(rep.nodes);
-    if (reference == references.end() || rep.warm_up()) continue;
-    rep.compared_with = reference->second.first;
-    const auto more = CheckAgainst(rep.repetition.outcome, reference->second.second,
-                                   Expect(records, rep, dataset_sha256));
+    const RepRecord* reference = references[rep.nodes];
+    if (reference == nullptr || rep.warm_up()) continue;
+    rep.compared_with = reference->arm;
+    rep.compared_with_nodes = reference->nodes;
+    const auto more = CheckAgainst(workload, rep.repetition.outcome, reference->repetition.outcome,
+                                   Expect(records, rep));
     rep.gates.insert(rep.gates.end(), more.begin(), more.end());
   }
 }
@@ -256,14 +308,13 @@ json ToJson(const std::string& workload, const RepRecord& record) {
                {"total_seconds", rep.Total()},
                {"outside_seconds", rep.outside_seconds},
                {"steps", rep.outcome.steps},
-               {"accuracy", rep.outcome.accuracy},
-               {"dataset_sha256", rep.outcome.dataset_sha256},
-               {"features_sha256", rep.outcome.features_sha256},
-               {"weights_sha256", rep.outcome.weights_sha256},
-               {"weights_abs_sum", rep.outcome.weights_abs_sum},
-               {"loss_path", rep.loss_path},
+               {"hashes", rep.outcome.hashes},
+               {"values", rep.outcome.values},
+               {"texts", rep.outcome.texts},
+               {"series", rep.series_paths},
                {"gates", gates},
-               {"compared_with", record.compared_with}};
+               {"compared_with", record.compared_with},
+               {"compared_with_nodes", record.compared_with_nodes}};
   line["cpu_seconds"] = rep.usage.cpu_seconds ? json(*rep.usage.cpu_seconds) : json();
   line["others_cpu_seconds"] = rep.others_cpu_seconds ? json(*rep.others_cpu_seconds) : json();
   line["peak_memory_bytes"] =
@@ -278,9 +329,9 @@ json ToJson(const std::string& workload, const StartRecord& record) {
 }
 
 json Summarise(const WorkloadRecords& records) {
-  json result = {{"workload", records.workload}, {"title", records.title},
-                 {"steps", records.steps},       {"gradient_bytes", records.gradient_bytes},
-                 {"rows", json::array()},        {"comparisons", Comparisons(records)}};
+  json result = Describe(records);
+  result["rows"] = json::array();
+  result["comparisons"] = Comparisons(records);
   std::set<int> alone;
   for (const auto& [nodes, arm] : ArmsByNodes(records)) {
     json row = Row(records, arm, nodes);

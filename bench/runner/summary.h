@@ -26,7 +26,9 @@ struct RepRecord {
   bool unrestricted = false;
   Repetition repetition;
   std::vector<GateResult> gates;
-  std::string compared_with = {};  // the reference's arm; "": no repetition was sound in itself
+  // The reference; no arm: no repetition was sound in itself.
+  std::string compared_with = {};
+  int compared_with_nodes = 0;
 
   bool warm_up() const { return pair <= 0; }
   bool counted() const { return !warm_up() && AllPassed(gates); }
@@ -45,9 +47,8 @@ struct ArmFailure {
 };
 
 struct WorkloadRecords {
-  std::string workload, title;
+  WorkloadSpec workload;
   int64_t steps = 0;
-  int64_t gradient_bytes = 0;
   std::vector<RepRecord> reps;
   std::vector<StartRecord> starts;
   std::vector<ArmFailure> failures;  // arms that did not run, or not to the end
@@ -55,8 +56,9 @@ struct WorkloadRecords {
 
 // Fills in `gates` of every repetition but the warm-ups, which are shorter and count nowhere. The
 // reference is the first repetition, sound in itself, of the most trusted arm that ran on as many
-// VMs: native-py, serial, native-py-naive, then the others.
-void ApplyGates(WorkloadRecords& records, const std::string& dataset_sha256);
+// VMs: native-py, serial, native-cpp, native-py-naive, then the others. Where a workload computes
+// the same on any number of VMs, it is that of the fewest VMs, of the serial arm first.
+void ApplyGates(WorkloadRecords& records);
 
 bool AllGatesPassed(const WorkloadRecords& records);
 
@@ -64,8 +66,9 @@ bool AllGatesPassed(const WorkloadRecords& records);
 nlohmann::json ToJson(const std::string& workload, const RepRecord& record);
 nlohmann::json ToJson(const std::string& workload, const StartRecord& record);
 
-// The workload's part of summary.json: rows (an arm on a number of VMs), ratios, failures,
-// comparisons (who agrees with whom, and how closely), not_compared_on (where an arm was alone).
+// The workload's part of summary.json: what it is (phases, qualities, curve), rows (an arm on a
+// number of VMs), ratios, failures, comparisons (who agrees with whom, and how closely),
+// not_compared_on (where an arm was alone).
 nlohmann::json Summarise(const WorkloadRecords& records);
 
 }  // namespace rayx::bench

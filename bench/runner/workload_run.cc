@@ -39,25 +39,24 @@ std::string VmsText(int nodes) {
 
 WorkloadRun::WorkloadRun(WorkloadRunOptions options, const ResultWriter& writer, Progress& progress)
     : options_(std::move(options)), writer_(writer), progress_(progress), random_(options_.seed) {
-  records_.workload = options_.workload.name;
-  records_.title = options_.workload.title;
+  records_.workload = options_.workload;
   records_.steps = options_.plan.steps;
-  records_.gradient_bytes = options_.workload.gradient_bytes;
   arm_facts_ = nlohmann::json::object();
 }
 
 void WorkloadRun::Fail(const ArmSpec& arm, int nodes, const absl::Status& why) {
   if (why.code() == absl::StatusCode::kCancelled) return;
   records_.failures.push_back({arm.name, nodes, FirstLine(why.message())});
-  progress_.Note("NOT RUN: " + arm.name + " on " + VmsText(nodes) + ": " +
-                 records_.failures.back().why + "\n  its logs: " + options_.places.result +
+  progress_.Note("NOT RUN: " + options_.workload.name + ": " + arm.name + " on " + VmsText(nodes) +
+                 ": " + records_.failures.back().why + "\n  its logs: " + options_.places.result +
                  "/logs/" + arm.name + "-n" + std::to_string(nodes) + "-*.log");
 }
 
 std::unique_ptr<ArmSession> WorkloadRun::Launch(const ArmSpec& arm, Machines& machines,
                                                 int threads) {
-  progress_.Begin("starting " + arm.name + " on " + VmsText(machines.size()));
-  if (arm.kind == ArmKind::kRayx) {
+  progress_.Begin(options_.workload.name + ": starting " + arm.name + " on " +
+                  VmsText(machines.size()));
+  if (arm.kind == ArmKind::kRayx || arm.kind == ArmKind::kRanks) {
     const std::string program = options_.places.bin + "/" + arm.program;
     if (access(program.c_str(), X_OK) != 0) {
       Fail(arm, machines.size(), absl::NotFoundError("it is not built: there is no " + program));
@@ -90,7 +89,7 @@ bool WorkloadRun::RunRep(ArmSession& session, int nodes, int pair, int order, bo
   const std::string& arm = session.arm().name;
   const bool warm_up = pair <= 0;
   progress_.Begin(
-      arm + " on " + VmsText(nodes) + ", " +
+      options_.workload.name + ": " + arm + " on " + VmsText(nodes) + ", " +
       (warm_up ? "warm-up"
                : "pair " + std::to_string(pair) + " of " + std::to_string(options_.plan.pairs)));
   const std::string name = options_.workload.name + "." + arm + ".n" + std::to_string(nodes) +
@@ -182,17 +181,18 @@ void WorkloadRun::CountCpu(const Machines& machines) {
 }
 
 void WorkloadRun::GateAndWrite(size_t first_rep, size_t first_start) {
-  ApplyGates(records_, options_.workload.dataset_sha256);
+  ApplyGates(records_);
   absl::Status status;
   for (size_t i = first_start; i < records_.starts.size(); ++i) {
-    status.Update(writer_.AppendRun(ToJson(records_.workload, records_.starts[i])));
+    status.Update(writer_.AppendRun(ToJson(records_.workload.name, records_.starts[i])));
   }
   for (size_t i = first_rep; i < records_.reps.size(); ++i) {
     const RepRecord& rep = records_.reps[i];
-    status.Update(writer_.AppendRun(ToJson(records_.workload, rep)));
+    status.Update(writer_.AppendRun(ToJson(records_.workload.name, rep)));
     if (AllPassed(rep.gates)) continue;
-    progress_.Note("GATE FAILED: " + rep.arm + " on " + VmsText(rep.nodes) + ", pair " +
-                   std::to_string(rep.pair) + ": " + WhyFailed(rep.gates));
+    progress_.Note("GATE FAILED: " + records_.workload.name + ": " + rep.arm + " on " +
+                   VmsText(rep.nodes) + ", pair " + std::to_string(rep.pair) + ": " +
+                   WhyFailed(rep.gates));
   }
   if (!status.ok()) progress_.Note(std::string(status.message()));
 }

@@ -30,35 +30,46 @@ RepCommand ParseCommand(const std::string& line) {
   std::string verb;
   RepCommand command;
   words >> verb >> command.name >> command.steps >> std::ws;
-  std::getline(words, command.loss_path);
-  if (verb != "run" || command.loss_path.empty() || command.steps < 1 ||
+  std::getline(words, command.series_prefix);
+  if (verb != "run" || command.series_prefix.empty() || command.steps < 1 ||
       command.steps > kStepsMax) {
     throw std::invalid_argument("not a command: '" + line + "'");
   }
   return command;
 }
 
+void WriteSeries(const std::string& path, const std::vector<double>& numbers) {
+  FILE* file = fopen(path.c_str(), "we");
+  bool good = file != nullptr;
+  for (double number : numbers) good = good && fprintf(file, "%a\n", number) > 0;
+  if (file != nullptr) good = fclose(file) == 0 && good;
+  if (!good) throw std::runtime_error("cannot write the series " + path);
+}
+
 }  // namespace
 
-ArmOptions ParseArmOptions(int argc, char** argv) {
+ArmOptions ParseArmOptions(int argc, char** argv, const std::function<void(CLI::App&)>& add) {
   ArmOptions options;
   CLI::App app{"An arm of RayX's benchmark suite"};
   const int int_max = std::numeric_limits<int>::max();
-  app.add_option("--data", options.data, "Folder of the raw files")->required();
-  app.add_option("--seed", options.seed, "Of the model's initialisation");
-  app.add_option("--sampler-seed", options.sampler_seed, "Of the first epoch's permutation");
-  app.add_option("--batch", options.batch, "Global batch")->check(CLI::Range(1, 60000));
-  app.add_option("--lr", options.learning_rate, "Learning rate")->check(CLI::Range(0.0, 100.0));
+  app.add_option("--data", options.data, "Folder of the workload's files")->required();
+  app.add_option("--seed", options.seed, "Of the initialisation");
   app.add_option("--threads", options.threads, "Threads a rank")->check(CLI::Range(1, 1024));
   app.add_option("--world-size", options.world_size, "Ranks")->check(CLI::Range(1, 1024));
   app.add_option("--rank", options.rank, "This rank")->check(CLI::Range(0, 1023));
+  app.add_option("--rendezvous", options.rendezvous, "ADDRESS:PORT where ranks meet");
+  app.add_option("--own-address", options.own_address, "By which other ranks reach this one");
   app.add_option("--control", options.control, "FIFO of commands");
   app.add_option("--out", options.out, "File or FIFO of events");
   app.add_option("--reps", options.reps, "Without --control")->check(CLI::Range(1, int_max));
   app.add_option("--steps", options.steps, "Without --control")
       ->check(CLI::Range(int64_t{1}, kStepsMax));
+  add(app);
   try {
     app.parse(argc, argv);
+    if (options.rank >= options.world_size) {
+      throw CLI::ValidationError("--rank", "must be below --world-size");
+    }
   } catch (const CLI::ParseError& error) {
     std::exit(app.exit(error));
   }
@@ -71,7 +82,9 @@ double PhaseClock::Seconds() const {
   return Now() - begin_;
 }
 
-ArmEvents::ArmEvents(const std::string& path) : out_(&std::cout) {
+ArmEvents::ArmEvents(const std::string& path, int rank) {
+  if (rank != 0) return;
+  out_ = &std::cout;
   if (path.empty()) return;
   file_.open(path);
   if (!file_) throw std::runtime_error("cannot write events to " + path);
@@ -79,6 +92,7 @@ ArmEvents::ArmEvents(const std::string& path) : out_(&std::cout) {
 }
 
 void ArmEvents::Write(json event) {
+  if (out_ == nullptr) return;
   if (!rep.empty()) event["rep"] = rep;
   *out_ << event.dump() << '\n' << std::flush;
 }
@@ -95,20 +109,18 @@ void ArmEvents::Phase(const std::string& name, double seconds) {
   Write({{"event", "phase"}, {"name", name}, {"seconds", seconds}});
 }
 
-void ArmEvents::Losses(const std::string& path, const std::vector<float>& losses) {
-  if (path.empty()) return;
-  FILE* file = fopen(path.c_str(), "we");
-  bool good = file != nullptr;
-  for (float loss : losses) good = good && fprintf(file, "%a\n", static_cast<double>(loss)) > 0;
-  if (file != nullptr) good = fclose(file) == 0 && good;
-  if (!good) throw std::runtime_error("cannot write the loss trace " + path);
-  Write({{"event", "loss"}, {"path", path}});
-}
-
-void ArmEvents::Result(const json& fields) {
-  json event = fields;
-  event["event"] = "result";
-  Write(event);
+void ArmEvents::Result(const RepCommand& command, const ArmOutcome& outcome) {
+  if (out_ == nullptr) return;
+  if (!command.series_prefix.empty()) {
+    for (const auto& [name, numbers] : outcome.series) {
+      WriteSeries(command.series_prefix + "." + name + ".txt", numbers);
+    }
+  }
+  Write({{"event", "result"},
+         {"steps", outcome.steps},
+         {"hashes", outcome.hashes},
+         {"values", outcome.values},
+         {"texts", outcome.texts}});
 }
 
 void ArmEvents::Error(const std::string& message) {
@@ -116,7 +128,8 @@ void ArmEvents::Error(const std::string& message) {
 }
 
 int ServeRepetitions(const ArmOptions& options, ArmEvents& events,
-                     const std::function<void(const RepCommand&)>& run) {
+                     const std::function<void(const RepCommand&)>& run,
+                     const std::function<std::string(const std::string&)>& share) {
   try {
     const auto serve = [&](const RepCommand& command) {
       events.rep = command.name;
@@ -124,14 +137,19 @@ int ServeRepetitions(const ArmOptions& options, ArmEvents& events,
       events.rep.clear();
     };
     if (options.control.empty()) {
-      for (int i = 1; i <= options.reps; ++i) serve({"r" + std::to_string(i), "", options.steps});
+      for (int i = 1; i <= options.reps; ++i) serve({"r" + std::to_string(i), options.steps, ""});
       return 0;
     }
-    std::ifstream control(options.control);
-    for (std::string line; std::getline(control, line) && line != "quit";) {
+    std::ifstream control;
+    if (options.rank == 0) control.open(options.control);
+    for (;;) {
+      std::string line;
+      // The runner's end of the FIFO is gone: as "quit".
+      if (options.rank == 0 && !std::getline(control, line)) line = "quit";
+      if (share) line = share(line);
+      if (line == "quit") return 0;
       serve(ParseCommand(line));
     }
-    return 0;
   } catch (const std::exception& error) {
     events.Error(error.what());
     fprintf(stderr, "%s\n", error.what());

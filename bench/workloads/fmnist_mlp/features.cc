@@ -1,5 +1,11 @@
 #include "bench/workloads/fmnist_mlp/features.h"
 
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+#include "bench/data/idx_file.h"
+
 namespace rayx::bench {
 namespace {
 
@@ -11,6 +17,19 @@ at::Tensor MappedBytes(const std::string& path, int64_t total, int64_t offset, i
       .narrow(0, offset, count);
 }
 
+void CheckRawFile(const std::string& path, const std::vector<uint32_t>& sizes) {
+  std::ifstream file(path, std::ios::binary);
+  std::string head(16, '\0');
+  file.read(head.data(), 16);
+  head.resize(static_cast<size_t>(file.gcount()));
+  std::error_code error;
+  const uint64_t bytes = std::filesystem::file_size(path, error);
+  if (error) throw std::runtime_error(path + ": " + error.message());
+  if (auto header = ExpectIdx(head, bytes, sizes, path); !header.ok()) {
+    throw std::runtime_error(std::string(header.status().message()));
+  }
+}
+
 at::Tensor Images(const RowBlock& block) {
   return MappedBytes(block.images_path, kImagesHeader + block.file_rows * kPixels,
                      kImagesHeader + block.begin * kPixels, block.rows * kPixels)
@@ -18,6 +37,11 @@ at::Tensor Images(const RowBlock& block) {
 }
 
 }  // namespace
+
+void CheckRawFiles(const std::string& images_path, const std::string& labels_path, int64_t rows) {
+  CheckRawFile(images_path, {static_cast<uint32_t>(rows), 28, 28});
+  CheckRawFile(labels_path, {static_cast<uint32_t>(rows)});
+}
 
 Moments MomentsOf(const RowBlock& block) {
   at::set_num_threads(block.threads);

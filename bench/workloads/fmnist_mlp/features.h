@@ -15,6 +15,10 @@
 namespace rayx::bench {
 
 inline constexpr int64_t kPixels = 784;
+inline constexpr int64_t kFeatureBlockRows = 5000;
+
+// The raw IDX files are there, complete and of the right shape; else std::runtime_error.
+void CheckRawFiles(const std::string& images_path, const std::string& labels_path, int64_t rows);
 
 // A range of rows of one pair of raw files.
 struct RowBlock {

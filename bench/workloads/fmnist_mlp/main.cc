@@ -4,13 +4,12 @@
 #include <rayx/rayx.h>
 #include <rayx/torch.h>
 
+#include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 #include <sstream>
 
-#include "bench/data/fetch.h"
-#include "bench/runner/arm_protocol.h"
 #include "bench/workloads/arm/arm_program.h"
 #include "bench/workloads/fmnist_mlp/features.h"
 
@@ -48,9 +47,16 @@ std::string Blas() {
   return "unknown";
 }
 
+struct TrainingOptions {
+  uint64_t sampler_seed = 45;
+  int64_t batch = 64;
+  double learning_rate = 1e-3;
+};
+
 class FmnistMlp {
  public:
-  FmnistMlp(const ArmOptions& options, ArmEvents& events) : options_(options), events_(events) {}
+  FmnistMlp(const ArmOptions& options, const TrainingOptions& training, ArmEvents& events)
+      : options_(options), training_(training), events_(events) {}
 
   // Brings the workers up, as torchrun does its ranks. They stay for all repetitions.
   void Start();
@@ -60,11 +66,12 @@ class FmnistMlp {
   void Load();
   void Preprocess();
   // The mean over each global batch, from the ranks' means over their parts.
-  std::vector<float> GlobalLosses(const torch::TrainResult& result) const;
-  nlohmann::json Checksums(const torch::TrainResult& result) const;
+  std::vector<double> GlobalLosses(const torch::TrainResult& result) const;
+  ArmOutcome Outcome(const torch::TrainResult& result) const;
   RowBlock Block(bool train, int64_t begin, int64_t rows) const;
 
   const ArmOptions options_;
+  const TrainingOptions training_;
   ArmEvents& events_;
   std::unique_ptr<Trainer> trainer_;
   std::vector<RowBlock> train_rows_;
@@ -90,17 +97,17 @@ void FmnistMlp::Start() {
   options.workers = options_.world_size;
   options.cpus_per_worker = options_.threads;
   options.epochs = std::numeric_limits<int>::max();  // each repetition says how many steps
-  options.global_batch = options_.batch;
-  options.learning_rate = options_.learning_rate;
-  options.seed = options_.sampler_seed;
+  options.global_batch = training_.batch;
+  options.learning_rate = training_.learning_rate;
+  options.seed = training_.sampler_seed;
   trainer_ = std::make_unique<Trainer>(options);
   trainer_->Start();
 }
 
 void FmnistMlp::Load() {
-  if (const absl::Status status = CheckFashionMnist(options_.data); !status.ok()) {
-    throw std::runtime_error(std::string(status.message()));
-  }
+  const std::vector<std::string> files = DataFiles(options_.data);
+  CheckRawFiles(files[0], files[1], kTrainRows);
+  CheckRawFiles(files[2], files[3], kTestRows);
   train_rows_.clear();
   for (int64_t begin = 0; begin < kTrainRows; begin += kFeatureBlockRows) {
     train_rows_.push_back(Block(true, begin, kFeatureBlockRows));
@@ -134,21 +141,23 @@ void FmnistMlp::Preprocess() {
   trainer_->Load(train_, test_);  // every worker can read every row
 }
 
-std::vector<float> FmnistMlp::GlobalLosses(const torch::TrainResult& result) const {
-  const auto plan = torch::BatchPlan::OneOrder(kTrainRows, options_.world_size, options_.batch);
-  std::vector<float> losses(static_cast<size_t>(result.steps));
+std::vector<double> FmnistMlp::GlobalLosses(const torch::TrainResult& result) const {
+  const auto plan = torch::BatchPlan::OneOrder(kTrainRows, options_.world_size, training_.batch);
+  std::vector<double> losses(static_cast<size_t>(result.steps));
   for (size_t i = 0; i < losses.size(); ++i) {
     const int64_t step = static_cast<int64_t>(i) % plan.steps();
+    float loss = 0;
     for (int rank = 0; rank < options_.world_size; ++rank) {
       const auto rows = static_cast<float>(plan.Part(step, rank).count);
-      losses[i] += result.rank_losses.at(static_cast<size_t>(rank)).at(i) * rows /
-                   static_cast<float>(plan.BatchRows(step));
+      loss += result.rank_losses.at(static_cast<size_t>(rank)).at(i) * rows /
+              static_cast<float>(plan.BatchRows(step));
     }
+    losses[i] = static_cast<double>(loss);
   }
   return losses;
 }
 
-nlohmann::json FmnistMlp::Checksums(const torch::TrainResult& result) const {
+ArmOutcome FmnistMlp::Outcome(const torch::TrainResult& result) const {
   Sha256 features;
   const auto add = [&](const at::Tensor& rows) {
     for (int64_t begin = 0; begin < rows.size(0); begin += kFeatureBlockRows) {
@@ -171,10 +180,15 @@ nlohmann::json FmnistMlp::Checksums(const torch::TrainResult& result) const {
     weights.Add(values.const_data_ptr(), values.nbytes());
     absolute_sum += values.to(::torch::kFloat64).abs().sum().item<double>();
   }
-  return {{"dataset_sha256", Sha256OfFiles(DataFiles(options_.data))},
-          {"features_sha256", Sha256::Hex(features.Binary())},
-          {"weights_sha256", Sha256::Hex(weights.Binary())},
-          {"weights_abs_sum", absolute_sum}};
+  ArmOutcome outcome;
+  outcome.steps = result.steps;
+  outcome.hashes = {{"dataset", Sha256OfFiles(DataFiles(options_.data))},
+                    {"features", Sha256::Hex(features.Binary())},
+                    {"weights", Sha256::Hex(weights.Binary())}};
+  outcome.values = {{"weights_abs_sum", absolute_sum},
+                    {"accuracy", result.accuracies.empty() ? 0.0 : result.accuracies.back()}};
+  outcome.series["loss"] = GlobalLosses(result);
+  return outcome;
 }
 
 void FmnistMlp::Run(const RepCommand& command) {
@@ -196,11 +210,7 @@ void FmnistMlp::Run(const RepCommand& command) {
     events_.Phase("evaluate", evaluate_seconds);
   };
   const torch::TrainResult result = trainer_->Train(on_progress, command.steps);
-  events_.Losses(command.loss_path, GlobalLosses(result));
-  nlohmann::json fields = Checksums(result);
-  fields["steps"] = result.steps;
-  fields["accuracy"] = result.accuracies.empty() ? 0.0 : result.accuracies.back();
-  events_.Result(fields);
+  events_.Result(command, Outcome(result));
   train_.clear();
   test_ = {};
 }
@@ -210,12 +220,18 @@ int Main(int argc, char** argv) {
   // Slots, not CPU share: one for the worker of the trainer, one for preprocessing tasks.
   rayx_options.num_cpus = 2;
   Init(&argc, argv, rayx_options);
-  const ArmOptions options = ParseArmOptions(argc, argv);
+  TrainingOptions training;
+  const ArmOptions options = ParseArmOptions(argc, argv, [&](CLI::App& app) {
+    app.add_option("--sampler-seed", training.sampler_seed, "Of the first epoch's permutation");
+    app.add_option("--batch", training.batch, "Global batch")
+        ->check(CLI::Range(int64_t{1}, kTrainRows));
+    app.add_option("--lr", training.learning_rate, "Learning rate")->check(CLI::Range(0.0, 100.0));
+  });
   at::set_num_threads(options.threads);
-  ArmEvents events(options.out);
+  ArmEvents events(options.out, options.rank);
   int exit_code = 1;
   try {
-    FmnistMlp workload(options, events);
+    FmnistMlp workload(options, training, events);
     workload.Start();
     events.Ready({{"arm", "rayx"},
                   {"world_size", options.world_size},

@@ -19,16 +19,16 @@ import json, sys
 flags = dict(a[2:].split('=', 1) for a in sys.argv[1:])
 out = open(flags['out'], 'w', buffering=1)
 def event(**fields): out.write(json.dumps(fields) + '\n')
-def ready(version=2): event(event='ready', protocol=version, at=1e9)
+def ready(version=3): event(event='ready', protocol=version, at=1e9)
 def commands(): return open(flags['control'])
 def phases():
   for name in ('load', 'preprocess', 'train', 'evaluate'):
     event(event='phase', name=name, seconds=0.5)
-def result(path):
-  open(path, 'w').write('0x1p+1\n0x1p+0\n')
-  event(event='loss', path=path)
-  event(event='result', steps=2, dataset_sha256='a', features_sha256='b', weights_sha256='c',
-        weights_abs_sum=1.0, accuracy=0.5)
+def result(prefix):
+  open(prefix + '.loss.txt', 'w').write('0x1p+1\n0x1p+0\n')
+  open(prefix + '.large.txt', 'w').write('0x1p+3\n')
+  event(event='result', steps=2, hashes={'dataset': 'a'}, values={'accuracy': 0.5},
+        texts={'top': '1,2'})
 )";
 
 class FakeArm {
@@ -38,7 +38,7 @@ class FakeArm {
     fs::create_directories(folder_ / "bench/native");
     fs::create_directories(folder_ / "bin");
     fs::create_directories(folder_ / "logs");
-    fs::create_directories(folder_ / "loss");
+    fs::create_directories(folder_ / "series");
     std::ofstream(folder_ / "bench/native/fake.py") << kPrelude << script;
     fs::create_symlink("/usr/bin/python3", folder_ / "bin/python");
   }
@@ -48,7 +48,10 @@ class FakeArm {
     const Places places = {
         .checkout = folder_, .venv = folder_, .bin = folder_, .data = folder_, .result = folder_};
     const ArmSpec arm = {.name = "fake", .kind = ArmKind::kSerial, .program = "fake.py"};
-    return ArmSession::Start(WorkloadSpec{}, arm, machines_, places, 1);
+    return ArmSession::Start(workload_, arm, machines_, places, 1);
+  }
+  fs::path SeriesOf(const std::string& rep, const std::string& series) const {
+    return folder_ / "series" / (rep + "." + series + ".txt");
   }
   std::unique_ptr<ArmSession> MustStart() {
     auto session = Start();
@@ -59,6 +62,9 @@ class FakeArm {
 
  private:
   fs::path folder_;
+  const WorkloadSpec workload_ = {.name = "w",
+                                  .phases = {"load", "preprocess", "train", "evaluate"},
+                                  .series = {{.name = "loss"}, {.name = "large", .kept = false}}};
   Machines machines_ = Machines::Bare(false);
 };
 
@@ -82,8 +88,14 @@ for line in commands():
     INFO(rep.status());
     REQUIRE(rep.ok());
     CHECK(rep->Total() == 2.0);
-    CHECK(rep->outcome.losses == std::vector<double>{2, 1});
-    CHECK(rep->outcome.accuracy == 0.5);
+    CHECK(rep->outcome.series["loss"].numbers == std::vector<double>{2, 1});
+    CHECK(rep->outcome.values["accuracy"] == 0.5);
+    CHECK(rep->outcome.texts["top"] == "1,2");
+    // What is not kept has been read all the same.
+    CHECK(rep->outcome.series["large"].numbers == std::vector<double>{8});
+    CHECK(rep->series_paths.count("large") == 0);
+    CHECK_FALSE(fs::exists(arm.SeriesOf(name, "large")));
+    CHECK(fs::exists(arm.SeriesOf(name, "loss")));
     CHECK_FALSE(rep->usage.cpu_seconds);  // nobody meters here
   }
   CHECK(session->Stop().ok());
@@ -161,6 +173,31 @@ TEST_CASE("ArmSession: a result without its fields, or a missing phase, is refus
 TEST_CASE("ArmSession: a missing phase is refused") {
   FakeArm arm("ready()\nf = commands()\nresult(f.readline().split()[3])\nf.readline()");
   CHECK(Says(arm.MustStart()->Run("a", 2, seconds(20)).status(), "no phase 'load'"));
+}
+
+TEST_CASE("ArmSession: a phase that the workload does not have is refused") {
+  FakeArm arm(R"(
+ready()
+f = commands()
+words = f.readline().split()
+phases()
+event(event='phase', name='dream', seconds=0.5)
+result(words[3])
+f.readline()
+)");
+  CHECK(Says(arm.MustStart()->Run("a", 2, seconds(20)).status(), "a phase that w does not have"));
+}
+
+// Regression: a field of another type than expected threw through the runner.
+TEST_CASE("ArmSession: fields of the wrong type are refused") {
+  for (const char* planted : {"event=5", "event='error', message=[1]", "event='phase', name=7",
+                              "event='result', steps=2, hashes=[], values={}",
+                              "event='result', steps=2, hashes={}, values={'accuracy': 'x'}"}) {
+    FakeArm arm(std::string("ready()\nf = commands()\nf.readline()\nevent(") + planted +
+                ")\nf.readline()");
+    INFO(planted);
+    CHECK_FALSE(arm.MustStart()->Run("a", 2, seconds(20)).ok());
+  }
 }
 
 TEST_CASE("ArmSession: an exit code other than 0 at the end is an error") {

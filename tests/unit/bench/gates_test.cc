@@ -1,5 +1,5 @@
-// Goal: a wrong result never keeps its number. Method: two agreeing outcomes, into which each
-// error is planted in turn; the gate it belongs to, and only that one, must fail.
+// Goal: a wrong result never keeps its number. Method: two agreeing outcomes of each workload, into
+// which each error is planted in turn; the gate it belongs to, and only that one, must fail.
 #include "bench/runner/gates.h"
 
 #include <unistd.h>
@@ -8,28 +8,49 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
-#include "bench/runner/loss_trace.h"
+#include "bench/runner/arm_catalogue.h"
+#include "bench/runner/series_file.h"
 
 namespace rayx::bench {
 namespace {
 
 const std::string kHashA(64, 'a'), kHashB(64, 'b'), kHashC(64, 'c'), kHashD(64, 'd');
 
-Outcome Sound() {
-  Outcome outcome;
-  outcome.steps = 3;
-  outcome.dataset_sha256 = kHashA;
-  outcome.features_sha256 = kHashB;
-  outcome.weights_sha256 = kHashC;
-  outcome.weights_abs_sum = 13000;
-  outcome.accuracy = 0.63;
-  outcome.losses = {2.3, 2.2, 2.1};
-  return outcome;
+// A workload of the catalogue, with a data set that is known here.
+WorkloadSpec Workload(const std::string& name) {
+  for (WorkloadSpec workload : Workloads()) {
+    if (workload.name != name) continue;
+    workload.dataset_sha256 = kHashA;
+    for (SeriesSpec& series : workload.series) series.length = series.length > 0 ? 4 : 0;
+    return workload;
+  }
+  FAIL("no workload " << name);
+  return {};
 }
 
-Expectation On(int nodes) {
-  return {.dataset_sha256 = kHashA, .steps = 3, .nodes = nodes};
+Outcome Sound(const WorkloadSpec& workload) {
+  Outcome outcome;
+  outcome.steps = 3;
+  outcome.hashes["dataset"] = kHashA;
+  for (const SeriesSpec& series : workload.series) {
+    auto& numbers = outcome.series[series.name].numbers;
+    numbers = {2.3, 2.2, 2.1};
+    if (series.length > 0) numbers.push_back(2.0);
+  }
+  if (workload.name == "fmnist-mlp") {
+    outcome.hashes["features"] = kHashB;
+    outcome.hashes["weights"] = kHashC;
+    outcome.values = {{"weights_abs_sum", 13000}, {"accuracy", 0.63}};
+  } else if (workload.name == "pagerank") {
+    outcome.texts["top10"] = "3,1,4";
+    outcome.values = {{"highest", 0.01}, {"change", 1e-9}};
+  } else {
+    outcome.hashes["assignment"] = kHashB;
+    outcome.values = {{"inertia", 12345.678}};
+  }
+  return outcome;
 }
 
 std::string Failed(const std::vector<GateResult>& gates) {
@@ -41,99 +62,182 @@ std::string Failed(const std::vector<GateResult>& gates) {
   return names;
 }
 
-std::string FailedAll(const Outcome& outcome, int nodes = 1) {
-  return Failed(CheckAlone(outcome, On(nodes))) + Failed(CheckAgainst(outcome, Sound(), On(nodes)));
+Expectation On(int nodes) {
+  return {.steps = 3, .nodes = nodes};
 }
 
-TEST_CASE("Gates: a sound outcome passes all, at any number of VMs") {
-  for (int nodes : {1, 2, 3}) CHECK(FailedAll(Sound(), nodes).empty());
+// The names of the gates that fail, after the error has been planted.
+template <typename Plant>
+std::string FailedAfter(const std::string& name, int nodes, const Plant& plant) {
+  const WorkloadSpec workload = Workload(name);
+  const Outcome reference = Sound(workload);
+  Outcome outcome = reference;
+  plant(outcome);
+  return Failed(CheckAlone(workload, outcome, On(nodes))) +
+         Failed(CheckAgainst(workload, outcome, reference, On(nodes)));
 }
 
-TEST_CASE("Gates: another data set fails") {
-  Outcome planted = Sound();
-  planted.dataset_sha256 = kHashD;
-  CHECK(FailedAll(planted) == "dataset;");
+TEST_CASE("Gates: a sound outcome passes all, of every workload and at any number of VMs") {
+  for (const WorkloadSpec& workload : Workloads()) {
+    for (int nodes : {1, 2, 3}) {
+      INFO(workload.name << " on " << nodes);
+      CHECK(FailedAfter(workload.name, nodes, [](Outcome&) {}).empty());
+    }
+  }
 }
 
-TEST_CASE("Gates: fewer steps fail") {
-  Outcome planted = Sound();
-  planted.steps = 2;
-  CHECK(FailedAll(planted) == "steps;");
+TEST_CASE("Gates: every workload fails with another data set, fewer steps, a shorter series") {
+  for (const WorkloadSpec& workload : Workloads()) {
+    INFO(workload.name);
+    CHECK(FailedAfter(workload.name, 1, [](Outcome& o) { o.hashes["dataset"] = kHashD; }) ==
+          "dataset;");
+    CHECK(FailedAfter(workload.name, 1, [](Outcome& o) { o.steps = 2; }) == "steps;");
+    for (const SeriesSpec& series : workload.series) {
+      const std::string failed = FailedAfter(
+          workload.name, 1, [&](Outcome& o) { o.series[series.name].numbers.pop_back(); });
+      CHECK(failed.find(series.name + " complete;") == 0);
+    }
+  }
 }
 
-TEST_CASE("Gates: a shorter trace fails") {
-  Outcome planted = Sound();
-  planted.losses.pop_back();
-  CHECK(FailedAll(planted) == "loss complete;loss trace;");
+TEST_CASE("Gates: every gate of every workload is failed by an outcome without its field") {
+  for (const WorkloadSpec& workload : Workloads()) {
+    for (int nodes : {2, 3}) {
+      std::set<std::string> expected;
+      for (const GateSpec& gate : GatesInForce(workload, On(nodes))) expected.insert(gate.name);
+      std::set<std::string> failed;
+      Outcome nothing;
+      for (const GateResult& gate : CheckAgainst(workload, nothing, nothing, On(nodes))) {
+        CHECK_FALSE(gate.passed);  // as empty as the reference is not good enough
+        failed.insert(gate.name);
+      }
+      CHECK(failed == expected);
+    }
+  }
 }
 
-TEST_CASE("Gates: an unreadable trace fails and says why") {
-  Outcome planted = Sound();
-  planted.losses.clear();
-  planted.losses_error = "there is no loss trace x";
-  CHECK(FailedAll(planted) == "loss complete;loss trace;");
-  CHECK(WhyFailed(CheckAlone(planted, On(1))) == "there is no loss trace x");
+TEST_CASE("Gates: an unreadable series fails and says why") {
+  const auto plant = [](Outcome& o) { o.series["loss"] = {{}, "there is no series x"}; };
+  CHECK(FailedAfter("fmnist-mlp", 1, plant) == "loss complete;loss trace;");
+  const WorkloadSpec workload = Workload("fmnist-mlp");
+  Outcome planted = Sound(workload);
+  plant(planted);
+  CHECK(WhyFailed(CheckAlone(workload, planted, On(1))) == "there is no series x");
 }
 
-TEST_CASE("Gates: other features fail") {
-  Outcome planted = Sound();
-  planted.features_sha256 = kHashD;
-  CHECK(FailedAll(planted) == "features;");
-  CHECK(FailedAll(planted, 3) == "features;");
+TEST_CASE("Gates: other features fail at any number of VMs") {
+  for (int nodes : {1, 3}) {
+    CHECK(FailedAfter("fmnist-mlp", nodes, [](Outcome& o) { o.hashes["features"] = kHashD; }) ==
+          "features;");
+  }
 }
 
 TEST_CASE("Gates: one bit of one loss fails at one and two VMs") {
-  Outcome planted = Sound();
-  planted.losses[1] = std::nextafter(planted.losses[1], 3.0);
-  CHECK(FailedAll(planted, 1) == "loss trace;");
-  CHECK(FailedAll(planted, 2) == "loss trace;");
-  CHECK(FailedAll(planted, 3).empty());
+  const auto plant = [](Outcome& o) {
+    double& loss = o.series["loss"].numbers[1];
+    loss = std::nextafter(loss, 3.0);
+  };
+  CHECK(FailedAfter("fmnist-mlp", 1, plant) == "loss trace;");
+  CHECK(FailedAfter("fmnist-mlp", 2, plant) == "loss trace;");
+  CHECK(FailedAfter("fmnist-mlp", 3, plant).empty());
 }
 
 TEST_CASE("Gates: at three VMs a loss may differ by 1e-6 and no more") {
-  Outcome planted = Sound();
-  planted.losses[2] += 0.9e-6;
-  CHECK(FailedAll(planted, 3).empty());
-  planted.losses[2] += 0.2e-6;
-  CHECK(FailedAll(planted, 3) == "loss trace;");
-  CHECK(WhyFailed(CheckAgainst(planted, Sound(), On(3))).find("from step 3 on") !=
-        std::string::npos);
+  const auto by = [](double difference) {
+    return [difference](Outcome& o) { o.series["loss"].numbers[2] += difference; };
+  };
+  CHECK(FailedAfter("fmnist-mlp", 3, by(0.9e-6)).empty());
+  CHECK(FailedAfter("fmnist-mlp", 3, by(1.1e-6)) == "loss trace;");
+  const WorkloadSpec workload = Workload("fmnist-mlp");
+  Outcome planted = Sound(workload);
+  by(1.1e-6)(planted);
+  CHECK(
+      WhyFailed(CheckAgainst(workload, planted, Sound(workload), On(3))).find("from number 3 on") !=
+      std::string::npos);
 }
 
 TEST_CASE("Gates: other weights fail, by hash or by sum") {
-  Outcome planted = Sound();
-  planted.weights_sha256 = kHashD;
-  CHECK(FailedAll(planted, 2) == "weights;");
-  CHECK(FailedAll(planted, 3).empty());
-  planted.weights_abs_sum *= 1 + 2e-6;
-  CHECK(FailedAll(planted, 3) == "weights;");
-  planted.weights_abs_sum = std::nan("");
-  CHECK(FailedAll(planted, 3) == "weights;");
+  const auto hash = [](Outcome& o) { o.hashes["weights"] = kHashD; };
+  CHECK(FailedAfter("fmnist-mlp", 2, hash) == "weights;");
+  CHECK(FailedAfter("fmnist-mlp", 3, hash).empty());
+  CHECK(FailedAfter("fmnist-mlp", 3, [](Outcome& o) { o.values["weights_abs_sum"] *= 1 + 2e-6; }) ==
+        "weights;");
+  CHECK(FailedAfter("fmnist-mlp", 3,
+                    [](Outcome& o) { o.values["weights_abs_sum"] = std::nan(""); }) == "weights;");
 }
 
 TEST_CASE("Gates: another accuracy fails") {
-  Outcome planted = Sound();
-  planted.accuracy = 0.6301;
-  CHECK(FailedAll(planted, 1) == "accuracy;");
-  CHECK(FailedAll(planted, 3).empty());
-  planted.accuracy = 0.65;
-  CHECK(FailedAll(planted, 3) == "accuracy;");
-  planted.accuracy = std::nan("");
-  CHECK(FailedAll(planted, 1) == "accuracy;");
+  const auto is = [](double accuracy) {
+    return [accuracy](Outcome& o) { o.values["accuracy"] = accuracy; };
+  };
+  CHECK(FailedAfter("fmnist-mlp", 1, is(0.6301)) == "accuracy;");
+  CHECK(FailedAfter("fmnist-mlp", 3, is(0.6301)).empty());
+  CHECK(FailedAfter("fmnist-mlp", 3, is(0.65)) == "accuracy;");
+  CHECK(FailedAfter("fmnist-mlp", 1, is(std::nan(""))) == "accuracy;");
 }
 
-TEST_CASE("Gates: checksums that both arms lack do not agree") {
-  Outcome empty = Sound();
-  empty.features_sha256 = empty.weights_sha256 = "";
-  CHECK(Failed(CheckAgainst(empty, empty, On(1))) == "features;weights;");
+TEST_CASE("Gates: more threads than the reference compare as more VMs do") {
+  const WorkloadSpec workload = Workload("fmnist-mlp");
+  Outcome planted = Sound(workload);
+  planted.hashes["weights"] = kHashD;
+  const Expectation unrestricted = {.steps = 3, .nodes = 1, .same_threads = false};
+  CHECK(Failed(CheckAgainst(workload, planted, Sound(workload), unrestricted)).empty());
 }
 
-TEST_CASE("ReadLossTrace: hexadecimal floats come back exactly, rubbish is refused by line") {
+TEST_CASE("Gates: k-means fails with a row in another cluster, at any number of VMs") {
+  for (const char* name : {"kmeans-cities", "kmeans-blobs"}) {
+    for (int nodes : {1, 3}) {
+      CHECK(FailedAfter(name, nodes, [](Outcome& o) { o.hashes["assignment"] = kHashD; }) ==
+            "assignment;");
+    }
+  }
+}
+
+TEST_CASE("Gates: the inertia may differ by 1e-9 of itself, at any number of VMs") {
+  for (int nodes : {1, 3}) {
+    const auto by = [](double share) {
+      return [share](Outcome& o) {
+        o.values["inertia"] *= 1 + share;
+        for (double& inertia : o.series["inertia"].numbers) inertia *= 1 + share;
+      };
+    };
+    CHECK(FailedAfter("kmeans-cities", nodes, by(0.9e-9)).empty());
+    CHECK(FailedAfter("kmeans-cities", nodes, by(1.1e-9)) == "inertia;inertia trace;");
+  }
+}
+
+TEST_CASE("Gates: a centre elsewhere fails") {
+  CHECK(FailedAfter("kmeans-blobs", 3,
+                    [](Outcome& o) { o.series["centres"].numbers[3] += 1e-8; }) == "centres;");
+}
+
+TEST_CASE("Gates: PageRank's differences may be 1e-10 altogether") {
+  const auto by = [](double difference) {
+    return [difference](Outcome& o) {
+      for (double& rank : o.series["ranks"].numbers) rank += difference;
+    };
+  };
+  for (int nodes : {1, 3}) {
+    CHECK(FailedAfter("pagerank", nodes, by(0.2e-10)).empty());
+    CHECK(FailedAfter("pagerank", nodes, by(0.3e-10)) == "ranks;");  // 4 of them
+  }
+}
+
+TEST_CASE("Gates: another order of the highest nodes fails") {
+  CHECK(FailedAfter("pagerank", 3, [](Outcome& o) { o.texts["top10"] = "1,3,4"; }) == "top 10;");
+}
+
+TEST_CASE("Gates: another way of converging fails") {
+  CHECK(FailedAfter("pagerank", 2, [](Outcome& o) { o.series["change"].numbers[0] += 1e-9; }) ==
+        "change trace;");
+}
+
+TEST_CASE("ReadSeries: hexadecimal floats come back exactly, rubbish is refused by line") {
   const std::string path =
-      (std::filesystem::temp_directory_path() / ("loss-" + std::to_string(getpid()))).string();
+      (std::filesystem::temp_directory_path() / ("series-" + std::to_string(getpid()))).string();
   const auto read = [&](const std::string& text) {
     std::ofstream(path) << text;
-    return ReadLossTrace(path);
+    return ReadSeries(path);
   };
   auto good = read("0x1.26090a0000000p+1\n0x1p-2\n");
   REQUIRE(good.ok());
@@ -143,7 +247,18 @@ TEST_CASE("ReadLossTrace: hexadecimal floats come back exactly, rubbish is refus
   CHECK(read("nan\n").status().code() == absl::StatusCode::kDataLoss);
   CHECK(read("inf\n").status().code() == absl::StatusCode::kDataLoss);
   std::filesystem::remove(path);
-  CHECK(ReadLossTrace(path).status().code() == absl::StatusCode::kNotFound);
+  CHECK(ReadSeries(path).status().code() == absl::StatusCode::kNotFound);
+}
+
+TEST_CASE("CompareSeries: the first place, the largest difference, its share, the sum") {
+  const SeriesDifference d = CompareSeries({1, 2.5, 8}, {1, 2, 10});
+  CHECK(d.same_length);
+  CHECK(d.first == 2);
+  CHECK(d.largest == 2);
+  CHECK(d.largest_share == 0.25);
+  CHECK(d.sum == 2.5);
+  CHECK(std::isinf(CompareSeries({1}, {0}).largest_share));
+  CHECK_FALSE(CompareSeries({1}, {1, 2}).same_length);
 }
 
 }  // namespace

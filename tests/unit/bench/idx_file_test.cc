@@ -8,8 +8,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "bench/data/fetch.h"
-
 namespace rayx::bench {
 namespace {
 
@@ -109,31 +107,6 @@ TEST_CASE("ReadGzip: sound, truncated, damaged, not gzip, too large, absent") {
   file.Write(plain);
   CHECK(ReadGzip(file.path(), 1000).status().code() == absl::StatusCode::kDataLoss);
   CHECK(ReadGzip("/no/such/file", 1000).status().code() == absl::StatusCode::kNotFound);
-}
-
-TEST_CASE("FetchFashionMnist: a package that is not the pinned one is refused and leaves nothing") {
-  TemporaryFile deb;
-  deb.Write("not a package");
-  const fs::path folder = fs::temp_directory_path() / ("fetch-" + std::to_string(getpid()));
-  auto fetched = FetchFashionMnist(folder.string(), deb.path());
-  CHECK(fetched.status().code() == absl::StatusCode::kDataLoss);
-  CHECK(std::string(fetched.status().message()).find("is not the expected package") !=
-        std::string::npos);
-  CHECK(fs::is_empty(folder));
-  fs::remove_all(folder);
-}
-
-TEST_CASE("CheckFashionMnist: names the file that is missing or cut") {
-  const fs::path folder = fs::temp_directory_path() / ("check-" + std::to_string(getpid()));
-  fs::create_directories(folder);
-  CHECK(std::string(CheckFashionMnist(folder.string()).message()).find("train-images") !=
-        std::string::npos);
-  std::ofstream(folder / "train-images-idx3-ubyte", std::ios::binary)
-      << "\0\0\x08\x03\0\0\xea\x60\0\0\0\x1c\0\0\0\x1c"s
-      << "too short";
-  CHECK(std::string(CheckFashionMnist(folder.string()).message()).find("truncated") !=
-        std::string::npos);
-  fs::remove_all(folder);
 }
 
 }  // namespace

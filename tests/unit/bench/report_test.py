@@ -32,8 +32,8 @@ def row(arm, nodes, total):
             "start": estimate(5.0), "step_ms": estimate(7.0), "cpu_seconds": estimate(2.0),
             "outside_phases": estimate(0.012), "others_cpu_seconds": estimate(0.03),
             "compared": True,
-            "peak_memory_bytes": estimate(5e8), "accuracy": 0.6,
-            "loss_path": f"/gone/{arm}.n{nodes}.txt"}
+            "peak_memory_bytes": estimate(5e8), "quality": {"accuracy": 0.6},
+            "series": {"loss": f"/gone/{arm}.n{nodes}.loss.txt"}}
 
 
 def ratio(nodes, median, verdict, pairs, coverage, words):
@@ -42,11 +42,10 @@ def ratio(nodes, median, verdict, pairs, coverage, words):
             "coverage": coverage, "verdict": verdict, "words": words}
 
 
-def comparison(nodes, exact):
-    entry = {"nodes": nodes, "reference": "native-py", "arms": ["rayx"], "exact": exact}
-    if not exact:
-        entry.update(loss_tolerance=1e-6, weights_sum_tolerance=1e-6, accuracy_tolerance=1e-3)
-    return entry
+def comparison(nodes, how, reference="native-py", reference_nodes=None):
+    return {"nodes": nodes, "reference": reference, "reference_nodes": reference_nodes or nodes,
+            "arms": ["rayx"], "agreement": [{"what": "features", "how": "in every bit"},
+                                            {"what": "loss of each step", "how": how}]}
 
 
 ENVIRONMENT = {
@@ -56,9 +55,15 @@ ENVIRONMENT = {
               "steal_share": 0.0},
 }
 WORKLOAD = {
-    "workload": "w", "title": "A workload", "steps": 3, "shows_ratios": True,
-    "all_gates_passed": True, "failures": [], "not_compared_on": [], "gradient_bytes": 2_700_000,
-    "comparisons": [comparison(1, True), comparison(2, True), comparison(3, False)],
+    "workload": "w", "title": "A workload", "steps": 3, "step_word": "step", "shows_ratios": True,
+    "phases": ["load", "preprocess", "train", "evaluate"], "main_phase": "train",
+    "qualities": [{"value": "accuracy", "label": "accuracy", "digits": 4}],
+    "curve": {"series": "loss", "title": "Do they learn the same?", "label": "training loss",
+              "logarithmic": False},
+    "exchanged_bytes": 2_700_000, "exchanged_what": "gradients", "remark": "A remark of its own.",
+    "all_gates_passed": True, "failures": [], "not_compared_on": [],
+    "comparisons": [comparison(1, "in every bit"), comparison(2, "in every bit"),
+                    comparison(3, "within 1e-06")],
     "rows": [row(arm, n, 2.0) for n in (1, 2, 3) for arm in ("rayx", "native-py")],
     "ratios": [ratio(1, 1.25, "faster", 3, 0.75, "faster in all 3 pairs"),
                ratio(2, 1.01, "no difference", 5, 0.9375, "no difference"),
@@ -67,15 +72,15 @@ WORKLOAD = {
 
 
 class ReportTest(unittest.TestCase):
-    def render(self, workload, complete=True, environment=ENVIRONMENT):
+    def render(self, *workloads, complete=True, environment=ENVIRONMENT):
         with tempfile.TemporaryDirectory() as folder:
-            os.mkdir(os.path.join(folder, "loss"))
-            for r in workload["rows"]:
-                name = os.path.basename(r.get("loss_path", "none"))
-                with open(os.path.join(folder, "loss", name), "w") as file:
-                    file.write("0x1p+1\n0x1.8p+0\n0x1p+0\n")
-            summary = {"schema": 2, "id": "ID", "suite": "quick", "complete": complete,
-                       "workloads": [workload]}
+            os.mkdir(os.path.join(folder, "series"))
+            for r in (row for workload in workloads for row in workload["rows"]):
+                for path in r.get("series", {}).values():
+                    with open(os.path.join(folder, "series", os.path.basename(path)), "w") as file:
+                        file.write("0x1p+1\n0x1.8p+0\n0x1p+0\n")
+            summary = {"schema": 3, "id": "ID", "suite": "quick", "complete": complete,
+                       "workloads": workloads}
             for name, value in (("env.json", environment), ("summary.json", summary)):
                 with open(os.path.join(folder, name), "w") as file:
                     json.dump(value, file)
@@ -92,11 +97,57 @@ class ReportTest(unittest.TestCase):
         page = self.render(WORKLOAD)
         for words in ("RayX 1.25× as fast", "no difference", "RayX takes 1.25× as long",
                       "The results are the same", "identical in every bit",
-                      "Same as “native, tuned” in every bit: features",
-                      "within 1e-06 of the sum of the weights’ absolute values",
-                      "2.7 MB of gradients",
+                      "Same as “native, tuned” (1 VM: RayX; 2 VMs: RayX). "
+                      "Features and loss of each step: in every bit.",
+                      "Same as “native, tuned” (3 VMs: RayX). "
+                      "Features: in every bit; loss of each step: within 1e-06.",
+                      "2.7 MB of gradients in each step", "A remark of its own.",
+                      "Do they learn the same?",
+                      "ms / step", "<th>accuracy</th>", "<td>0.6</td>",
                       "At most they used 0.030 CPU seconds a repetition, 1.5%"):
             self.assertIn(words, page)
+
+    def other_workload(self):
+        """One with results that do not depend on the number of VMs, and other phases."""
+        workload = copy.deepcopy(WORKLOAD)
+        workload.update(workload="v", title="Another workload", step_word="iteration",
+                        phases=["load", "iterate"], main_phase="iterate", remark="",
+                        qualities=[{"value": "inertia", "label": "inertia", "digits": 6}],
+                        curve={"series": "change", "title": "Do they converge alike?",
+                               "label": "change", "logarithmic": True},
+                        exchanged_bytes=43_000, exchanged_what="partial sums",
+                        comparisons=[comparison(n, "within 1e-09 of itself", "serial", 1)
+                                     for n in (1, 2, 3)])
+        for r in workload["rows"]:
+            r["phases"] = {p: estimate(1.0) for p in ("load", "iterate")}
+            r["quality"] = {"inertia": 1234567.0}
+            r["series"] = {"change": f"/gone/v.{r['arm']}.n{r['nodes']}.change.txt"}
+        return workload
+
+    def test_several_workloads_have_an_overview_and_their_own_words(self):
+        page = self.render(WORKLOAD, self.other_workload())
+        self.assertIn("at a glance", page)
+        for words in ("A workload", "Another workload", "ms / iteration", "<th>iterate s</th>",
+                      "1.23457e+06", "Do they converge alike?",
+                      "43 kB of partial sums in each iteration",
+                      "Time is load + iterate;",
+                      "Same as “serial, 1 VM” (1 VM: RayX; 2 VMs: RayX; 3 VMs: RayX). "
+                      "Features: in every bit; loss of each step: within 1e-09 of itself."):
+            self.assertIn(words, page)
+        ids = re.findall(r'\sid="([^"]+)"', page)
+        self.assertEqual(len(ids), len(set(ids)))
+        self.assertNotIn("at a glance", self.render(WORKLOAD))
+
+    def test_the_native_program_in_c_plus_plus_is_named(self):
+        workload = copy.deepcopy(WORKLOAD)
+        workload["rows"] += [row("native-cpp", n, 1.5) for n in (1, 2, 3)]
+        workload["ratios"] += [{**ratio(1, 0.97, "slower", 3, 0.75, "slower in all 3 pairs"),
+                                "rival": "native-cpp"}]
+        page = self.render(workload)
+        self.assertIn("Against the native C++ program: ratio 0.97 (0.94 to 1.00), "
+                      "slower in all 3 pairs.", page)
+        self.assertIn("“native, C++” is", page)
+        self.assertNotIn("“native, C++” is", self.render(WORKLOAD))
 
     def test_intervals_say_what_they_are_worth(self):
         page = self.render(WORKLOAD)
@@ -135,8 +186,8 @@ class ReportTest(unittest.TestCase):
     def test_what_was_removed_or_not_run_is_said_first(self):
         workload = copy.deepcopy(WORKLOAD)
         removed = workload["rows"][0]
-        for key in ("total", "phases", "step_ms", "cpu_seconds", "peak_memory_bytes", "accuracy",
-                    "loss_path", "unrestricted"):
+        for key in ("total", "phases", "step_ms", "cpu_seconds", "peak_memory_bytes", "quality",
+                    "series", "unrestricted"):
             del removed[key]
         removed.update(repetitions=0, repetitions_removed=3, removed_because=["the loss differs"])
         workload["all_gates_passed"] = False

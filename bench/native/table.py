@@ -1,0 +1,71 @@
+"""Columns of numbers of a table that lies in one or several Parquet files, by rows, as tensors."""
+
+import hashlib
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import torch
+
+pa.set_cpu_count(1)  # one compute thread, as everywhere
+pa.set_io_thread_count(1)
+
+
+class BadData(Exception):
+    """A file is missing, damaged or not what its name says."""
+
+
+def parquet_files(folder):
+    try:
+        names = sorted(n for n in os.listdir(folder) if n.endswith(".parquet"))
+    except OSError as error:
+        raise BadData(f"{folder}: {error.strerror}") from error
+    if not names:
+        raise BadData(f"{folder}: there is no Parquet file")
+    return [os.path.join(folder, name) for name in names]
+
+
+class Table:
+    """The parts of a table, in order. Reads only the row groups in which the wanted rows lie."""
+
+    def __init__(self, paths):
+        self._parts, self.rows = [], 0
+        for path in paths:
+            try:
+                file = parquet.ParquetFile(path, memory_map=True)
+            except (OSError, pa.ArrowException) as error:
+                raise BadData(f"{path}: {error}") from error
+            begins = [self.rows]
+            for group in range(file.metadata.num_row_groups):
+                begins.append(begins[-1] + file.metadata.row_group(group).num_rows)
+            self._parts.append((path, file, begins))
+            self.rows = begins[-1]
+
+    def column(self, name, begin, end, dtype):
+        """Rows [begin, end) as one contiguous tensor of `dtype`, which must be the column's."""
+        pieces = []
+        for path, file, begins in self._parts:
+            groups = [g for g in range(len(begins) - 1)
+                      if begins[g] < end and begins[g + 1] > begin]
+            if not groups:
+                continue
+            try:
+                values = file.read_row_groups(groups, columns=[name], use_threads=False)[name]
+            except (OSError, KeyError, pa.ArrowException) as error:
+                raise BadData(f"{path}: {name}: {error}") from error
+            if values.null_count or values.type.to_pandas_dtype() != dtype:
+                raise BadData(f"{path}: {name} is of type {values.type}, or has empty cells")
+            first = begins[groups[0]]
+            pieces.append(values.to_numpy()[max(0, begin - first):end - first])
+        whole = np.concatenate(pieces) if pieces else np.empty(0, dtype)
+        if len(whole) != end - begin:
+            raise BadData(f"{self._parts[0][0]}: has fewer rows than it says")
+        return torch.from_numpy(np.ascontiguousarray(whole))
+
+    def sha256(self, names, dtype):
+        """Of the columns' values, one column after the other, as they lie in memory."""
+        digest = hashlib.sha256()
+        for name in names:
+            digest.update(self.column(name, 0, self.rows, dtype).numpy().data)
+        return digest.hexdigest()

@@ -1,0 +1,120 @@
+#include "bench/workloads/arm/gloo_ranks.h"
+
+#include <torch/torch.h>
+#include <torch/version.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <stdexcept>
+
+namespace rayx::bench {
+namespace {
+
+constexpr auto kConnectTimeout = std::chrono::minutes(2);
+constexpr auto kLineTimeout = std::chrono::hours(12);  // ranks sleep while other arms run
+
+struct HostPort {
+  std::string host;
+  uint16_t port = 0;
+};
+
+HostPort ParseRendezvous(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  HostPort result;
+  if (colon != std::string::npos) {
+    result.host = text.substr(0, colon);
+    const char* end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data() + colon + 1, end, result.port);
+    if (parsed.ec == std::errc() && parsed.ptr == end && !result.host.empty()) return result;
+  }
+  throw std::invalid_argument("--rendezvous is not ADDRESS:PORT: '" + text + "'");
+}
+
+at::Tensor TensorOf(const std::vector<double>& numbers, int64_t size) {
+  at::Tensor tensor = at::zeros({size}, at::kDouble);
+  std::copy(numbers.begin(), numbers.end(), tensor.data_ptr<double>());
+  return tensor;
+}
+
+}  // namespace
+
+struct GlooRanks::Connection {
+  c10::intrusive_ptr<c10d::Store> store;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
+};
+
+GlooRanks::GlooRanks(const ArmOptions& options) : rank_(options.rank), size_(options.world_size) {
+  if (size_ == 1) return;
+  const HostPort where = ParseRendezvous(options.rendezvous);
+  c10d::TCPStoreOptions store_options;
+  store_options.port = where.port;
+  store_options.isServer = rank_ == 0;
+  store_options.numWorkers = static_cast<size_t>(size_);
+  store_options.timeout = kConnectTimeout;
+  const auto store = c10::make_intrusive<c10d::TCPStore>(where.host, store_options);
+  const auto gloo_options = c10d::ProcessGroupGloo::Options::create(kConnectTimeout);
+  gloo_options->devices.push_back(
+      c10d::ProcessGroupGloo::createDeviceForHostname(options.own_address, /*lazyInit=*/false));
+  connection_ = std::make_unique<Connection>();
+  connection_->group = c10::make_intrusive<c10d::ProcessGroupGloo>(
+      c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank_, size_, gloo_options);
+  connection_->store = store;
+  Barrier();
+  store->setTimeout(kLineTimeout);
+}
+
+GlooRanks::~GlooRanks() = default;
+
+std::vector<double> GlooRanks::AllGather(const std::vector<double>& own,
+                                         const std::vector<int64_t>& sizes) {
+  if (size_ == 1) return own;
+  // Gloo gathers parts of one size: the shorter ones are filled up.
+  const int64_t largest = *std::max_element(sizes.begin(), sizes.end());
+  std::vector<at::Tensor> input = {TensorOf(own, largest)};
+  std::vector<std::vector<at::Tensor>> outputs(1);
+  for (int rank = 0; rank < size_; ++rank) outputs[0].push_back(at::empty_like(input[0]));
+  connection_->group->allgather(outputs, input)->wait();
+  std::vector<double> all;
+  for (int rank = 0; rank < size_; ++rank) {
+    const auto* numbers = outputs[0][static_cast<size_t>(rank)].const_data_ptr<double>();
+    all.insert(all.end(), numbers, numbers + sizes.at(static_cast<size_t>(rank)));
+  }
+  return all;
+}
+
+std::vector<double> GlooRanks::Broadcast(const std::vector<double>& numbers, int64_t size,
+                                         int root) {
+  if (size_ == 1) return numbers;
+  std::vector<at::Tensor> tensors = {
+      TensorOf(rank_ == root ? numbers : std::vector<double>(), size)};
+  c10d::BroadcastOptions options;
+  options.rootRank = root;
+  connection_->group->broadcast(tensors, options)->wait();
+  const auto* values = tensors[0].const_data_ptr<double>();
+  return {values, values + size};
+}
+
+void GlooRanks::Barrier() {
+  if (connection_) connection_->group->barrier()->wait();
+}
+
+std::string GlooRanks::Share(const std::string& line) {
+  if (size_ == 1) return line;
+  const std::string key = "line-" + std::to_string(++lines_);
+  if (rank_ == 0) {
+    connection_->store->set(key, std::vector<uint8_t>(line.begin(), line.end()));
+    return line;
+  }
+  const std::vector<uint8_t> bytes = connection_->store->get(key);
+  return {bytes.begin(), bytes.end()};
+}
+
+std::string GlooRanks::LibraryVersion() {
+  return TORCH_VERSION;
+}
+
+}  // namespace rayx::bench

@@ -1,0 +1,47 @@
+// bench/workloads/arm/gloo_ranks.h
+//
+// The ranks of an arm in C++ on c10d, without RayX: they meet in a TCPStore and talk over Gloo, as
+// torchrun's Python ranks do.
+// Owner:    an arm's main.                      Threads: one at a time.
+// Inputs:   --rank, --world-size, --rendezvous, --own-address; a wrong address is an error.
+// Limits:   each collective must be called by all ranks, in the same order. One rank needs no
+//           rendezvous and talks to nobody.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/workloads/arm/arm_program.h"
+
+namespace rayx::bench {
+
+class GlooRanks {
+ public:
+  // Returns when all ranks are connected.
+  explicit GlooRanks(const ArmOptions& options);
+  ~GlooRanks();
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+
+  // Every rank's numbers, by rank; `sizes` says how many each has, the same on every rank.
+  std::vector<double> AllGather(const std::vector<double>& own, const std::vector<int64_t>& sizes);
+  // The numbers of `root`, of which there are `size`, on every rank.
+  std::vector<double> Broadcast(const std::vector<double>& numbers, int64_t size, int root);
+  void Barrier();
+  // Rank 0's line on every rank. The others sleep until it is there, for hours if need be.
+  std::string Share(const std::string& line);
+
+  // Of LibTorch, for the `ready` event.
+  static std::string LibraryVersion();
+
+ private:
+  struct Connection;
+  const int rank_, size_;
+  int64_t lines_ = 0;
+  std::unique_ptr<Connection> connection_;  // null for one rank
+};
+
+}  // namespace rayx::bench
