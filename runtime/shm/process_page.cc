@@ -68,7 +68,7 @@ std::optional<FaultReport> ProcessPage::fault() const {
 
 void ProcessPage::SetTitle(std::string_view title) {
   uint64_t words[kTitleBytesMax / sizeof(uint64_t)] = {};
-  std::memcpy(words, title.data(), std::min(title.size(), kTitleBytesMax));
+  title.copy(reinterpret_cast<char*>(words), kTitleBytesMax);  // of none, too
   for (size_t i = 0; i < std::size(words); ++i) {
     page().title[i].store(words[i], std::memory_order_relaxed);
   }

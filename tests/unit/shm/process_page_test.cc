@@ -73,7 +73,7 @@ TEST_CASE("ProcessPage: a title is cut to 64 bytes and cannot carry control char
   CHECK(page->title() == std::string(64, 'x'));
   page->SetTitle("a\x1b[31m\n");
   CHECK(page->title() == "a?[31m?");
-  page->SetTitle("");
+  page->SetTitle({});
   CHECK(page->title().empty());
 }
 
