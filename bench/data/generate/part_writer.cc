@@ -20,6 +20,14 @@ constexpr std::array<const char*, 3> kFormatNames = {"csv", "parquet", "libsvm"}
 
 using Stream = std::shared_ptr<arrow::io::FileOutputStream>;
 
+// The writer's last words, and the file.
+template <class Writer>
+absl::Status CloseBoth(Writer& writer, arrow::io::FileOutputStream& stream,
+                       const std::string& path) {
+  if (auto closed = writer.Close(); !closed.ok()) return FromArrow(closed, path);
+  return FromArrow(stream.Close(), path);
+}
+
 class CsvWriter : public PartWriter {
  public:
   CsvWriter(std::string path, Stream stream, std::shared_ptr<arrow::ipc::RecordBatchWriter> writer)
@@ -27,10 +35,7 @@ class CsvWriter : public PartWriter {
   absl::Status Write(const arrow::RecordBatch& batch) override {
     return FromArrow(writer_->WriteRecordBatch(batch), path_);
   }
-  absl::Status Close() override {
-    if (auto closed = writer_->Close(); !closed.ok()) return FromArrow(closed, path_);
-    return FromArrow(stream_->Close(), path_);
-  }
+  absl::Status Close() override { return CloseBoth(*writer_, *stream_, path_); }
 
  private:
   const std::string path_;
@@ -46,10 +51,7 @@ class ParquetWriter : public PartWriter {
     auto table = arrow::Table::Make(batch.schema(), batch.columns(), batch.num_rows());
     return FromArrow(writer_->WriteTable(*table, batch.num_rows()), path_);
   }
-  absl::Status Close() override {
-    if (auto closed = writer_->Close(); !closed.ok()) return FromArrow(closed, path_);
-    return FromArrow(stream_->Close(), path_);
-  }
+  absl::Status Close() override { return CloseBoth(*writer_, *stream_, path_); }
 
  private:
   const std::string path_;

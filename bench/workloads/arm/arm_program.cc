@@ -161,6 +161,16 @@ Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
   EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr);
 }
 
+int RunArm(const char* program, ArmEvents& events, const std::function<int()>& work) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    events.Error(error.what());
+    fprintf(stderr, "%s: %s\n", program, error.what());
+    return 1;
+  }
+}
+
 Sha256::~Sha256() {
   EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_));
 }

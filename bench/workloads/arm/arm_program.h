@@ -83,6 +83,10 @@ int ServeRepetitions(const ArmOptions& options, ArmEvents& events,
                      const std::function<void(const RepCommand&)>& run,
                      const std::function<std::string(const std::string&)>& share = nullptr);
 
+// An arm's work between its options and its end: the exit code of `work`; an exception becomes an
+// `error` event, a line of `program` on stderr, and 1.
+int RunArm(const char* program, ArmEvents& events, const std::function<int()>& work);
+
 class Sha256 {
  public:
   Sha256();

@@ -229,8 +229,7 @@ int Main(int argc, char** argv) {
   });
   at::set_num_threads(options.threads);
   ArmEvents events(options.out, options.rank);
-  int exit_code = 1;
-  try {
+  const int exit_code = RunArm("fmnist_mlp", events, [&] {
     FmnistMlp workload(options, training, events);
     workload.Start();
     events.Ready({{"arm", "rayx"},
@@ -238,12 +237,9 @@ int Main(int argc, char** argv) {
                   {"threads", at::get_num_threads()},
                   {"torch", TORCH_VERSION},
                   {"blas", Blas()}});
-    exit_code = ServeRepetitions(options, events,
-                                 [&](const RepCommand& command) { workload.Run(command); });
-  } catch (const std::exception& error) {
-    events.Error(error.what());
-    fprintf(stderr, "fmnist_mlp: %s\n", error.what());
-  }
+    return ServeRepetitions(options, events,
+                            [&](const RepCommand& command) { workload.Run(command); });
+  });
   Shutdown();
   return exit_code;
 }

@@ -70,17 +70,13 @@ int Main(int argc, char** argv) {
   kmeans.folder = options.data;
   kmeans.seed = options.seed;
   ArmEvents events(options.out, options.rank);
-  int exit_code = 1;
-  try {
+  const int exit_code = RunArm("kmeans", events, [&] {
     ActorWorkers workers(kmeans, options.world_size);
     events.Ready({{"arm", "rayx"}, {"world_size", options.world_size}, {"threads", 1}});
-    exit_code = ServeRepetitions(options, events, [&](const RepCommand& command) {
+    return ServeRepetitions(options, events, [&](const RepCommand& command) {
       RunKmeans(kmeans, command, workers, events);
     });
-  } catch (const std::exception& error) {
-    events.Error(error.what());
-    fprintf(stderr, "kmeans: %s\n", error.what());
-  }
+  });
   Shutdown();
   return exit_code;
 }

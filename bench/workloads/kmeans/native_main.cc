@@ -76,7 +76,7 @@ int Main(int argc, char** argv) {
   kmeans.folder = options.data;
   kmeans.seed = options.seed;
   ArmEvents events(options.out, options.rank);
-  try {
+  return RunArm("kmeans_native", events, [&] {
     GlooRanks ranks(options);
     events.Ready({{"arm", "native-cpp"},
                   {"world_size", options.world_size},
@@ -87,11 +87,7 @@ int Main(int argc, char** argv) {
         options, events,
         [&](const RepCommand& command) { RunKmeans(kmeans, command, workers, events); },
         [&](const std::string& line) { return ranks.Share(line); });
-  } catch (const std::exception& error) {
-    events.Error(error.what());
-    fprintf(stderr, "kmeans_native: %s\n", error.what());
-    return 1;
-  }
+  });
 }
 
 }  // namespace

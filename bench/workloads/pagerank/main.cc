@@ -171,19 +171,15 @@ int Main(int argc, char** argv) {
       ParseArmOptions(argc, argv, [&](CLI::App& app) { AddPagerankFlags(app, plan); });
   plan.folder = options.data;
   ArmEvents events(options.out, options.rank);
-  int exit_code = 1;
-  try {
+  const int exit_code = RunArm("pagerank", events, [&] {
     if (static_cast<size_t>(options.world_size) > kWorkersMax) {
       throw std::invalid_argument("at most " + std::to_string(kWorkersMax) + " VMs");
     }
     Pagerank workload(plan, options.world_size, events);
     events.Ready({{"arm", "rayx"}, {"world_size", options.world_size}, {"threads", 1}});
-    exit_code = ServeRepetitions(options, events,
-                                 [&](const RepCommand& command) { workload.Run(command); });
-  } catch (const std::exception& error) {
-    events.Error(error.what());
-    fprintf(stderr, "pagerank: %s\n", error.what());
-  }
+    return ServeRepetitions(options, events,
+                            [&](const RepCommand& command) { workload.Run(command); });
+  });
   Shutdown();
   return exit_code;
 }

@@ -86,7 +86,7 @@ int Main(int argc, char** argv) {
       ParseArmOptions(argc, argv, [&](CLI::App& app) { AddPagerankFlags(app, plan); });
   plan.folder = options.data;
   ArmEvents events(options.out, options.rank);
-  try {
+  return RunArm("pagerank_native", events, [&] {
     GlooRanks ranks(options);
     events.Ready({{"arm", "native-cpp"},
                   {"world_size", options.world_size},
@@ -96,11 +96,7 @@ int Main(int argc, char** argv) {
     return ServeRepetitions(
         options, events, [&](const RepCommand& command) { workload.Run(command); },
         [&](const std::string& line) { return ranks.Share(line); });
-  } catch (const std::exception& error) {
-    events.Error(error.what());
-    fprintf(stderr, "pagerank_native: %s\n", error.what());
-    return 1;
-  }
+  });
 }
 
 }  // namespace

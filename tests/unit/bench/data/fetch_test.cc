@@ -218,11 +218,11 @@ TEST_CASE("DownloadPackage: without npm, curl from the registry that npm's setti
   const Environment path("PATH", programs.path().string());
   MadeUp made = Plain();
   {
-    const Environment registry("NPM_CONFIG_REGISTRY", "http://127.0.0.1:1/npm/");
+    const Environment registry("NPM_CONFIG_REGISTRY", "http://127.0.0.1:1/index/");
     auto file = DownloadPackage(made.set, work.path());
     INFO(file.status());
     REQUIRE(file.ok());
-    CHECK(ReadWhole(*file) == "http://127.0.0.1:1/npm/made-up/-/made-up-1.0.0.tgz\n");
+    CHECK(ReadWhole(*file) == "http://127.0.0.1:1/index/made-up/-/made-up-1.0.0.tgz\n");
   }
   const Environment none("NPM_CONFIG_REGISTRY", "");
   auto failed = DownloadPackage(made.set, other.path());
@@ -240,7 +240,7 @@ TEST_CASE("DownloadPackage: without apt-get, the error says what to do") {
 }
 
 TEST_CASE("RegistryOfNpmrc: the last plain registry line counts") {
-  CHECK(RegistryOfNpmrc("registry=https://a.example/npm/\n") == "https://a.example/npm");
+  CHECK(RegistryOfNpmrc("registry=https://a.example/index/\n") == "https://a.example/index");
   CHECK(RegistryOfNpmrc("; c\nregistry = \"http://a/\"\r\nregistry=http://b\n") == "http://b");
   CHECK(RegistryOfNpmrc("@scope:registry=https://a\n#registry=https://b\n").empty());
   CHECK(RegistryOfNpmrc("registry=file:///etc\n").empty());
