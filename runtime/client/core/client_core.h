@@ -279,7 +279,7 @@ class ClientCore {
   void OnRemoveBorrower(const model::FrameHeader& header, std::span<const std::byte> body);
   void OnBorrowerAck(uint64_t request, model::ProcessId owner);
   void ForgetRegistrations(model::ProcessId owner);
-  // Of a reply's references: true if the result keeps them.
+  // Of a reply's references: its result holds them, or the owners are told that nobody does.
   void ContainReturned(uint32_t slot, const model::FrameHeader& reply, uint32_t index,
                        const model::Item& item);
   void DropReturned(const model::FrameHeader& reply, uint32_t index, const model::Item& item);

@@ -86,11 +86,11 @@ void ClientCore<Sink>::Register(uint32_t slot, uint32_t through) {
   Entry& entry = slab_.At(slot);
   if (!lost_.empty() || gone_.contains(entry.id.owner)) return;
   if (entry.bonds && !entry.bonds->tokens.empty()) return;
-  Bonds& bonds = BondsOf(entry);
   if (through == kNoSlot && options_.serves_calls) {
-    if (bonds.asked == 0) unregistered_.push_back(slot);
+    if (!entry.bonds || entry.bonds->asked == 0) unregistered_.push_back(slot);
     return;
   }
+  Bonds& bonds = BondsOf(entry);
   if (through != kNoSlot) {
     slab_.At(through).holds.fetch_add(1, std::memory_order_relaxed);
     bonds.outers.push_back(through);
