@@ -1,7 +1,7 @@
 // bench/runner/arm_catalogue.h
 //
-// Which workloads there are, which arms each has, and how an arm is started. Adding an arm or a
-// workload is a row in arm_catalogue.cc and its program.
+// Which workloads there are, which arms each has, and how an arm is started. A new one is
+// a file in catalogue/, a row in arm_catalogue.cc, and its programs.
 #pragma once
 
 #include <string>

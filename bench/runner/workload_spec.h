@@ -1,7 +1,7 @@
 // bench/runner/workload_spec.h
 //
 // What a workload is to the runner: its data, its phases, its arms, and the gates that a result
-// must pass before its time is shown. Values only; bench/runner/arm_catalogue.cc has the rows, and
+// must pass before its time is shown. Values only; bench/runner/catalogue/ has the rows, and
 // gates.h, summary.h and the report know no workload by name.
 // Pairs:    every name of a gate, a series or a quality is a field of the `result` event, see
 //           arm_protocol.h.

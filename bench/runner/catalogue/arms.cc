@@ -1,0 +1,47 @@
+#include "bench/runner/catalogue/arms.h"
+
+namespace rayx::bench {
+
+ArmSpec RayxArm(const std::string& program, const std::string& description) {
+  return {.name = "rayx",
+          .kind = ArmKind::kRayx,
+          .program = "bench/" + program,
+          .description = description};
+}
+
+ArmSpec NativeCppArm(const std::string& program) {
+  return {.name = "native-cpp",
+          .kind = ArmKind::kRanks,
+          .program = "bench/" + program + "_native",
+          .description = "C++ on c10d: the kernel of the RayX program, ranks over Gloo"};
+}
+
+std::vector<ArmSpec> PythonArms(const std::string& program, const std::string& naive) {
+  ArmSpec serial = {.name = "serial",
+                    .kind = ArmKind::kSerial,
+                    .program = program + "_tuned.py",
+                    .arguments = {"--serial"},
+                    .one_node_only = true,
+                    .description = "one process in one VM, nothing distributed"};
+  ArmSpec unrestricted = serial;
+  unrestricted.name = "serial-unrestricted";
+  unrestricted.unrestricted = true;
+  unrestricted.description = "one process on the whole machine, without quota";
+  return {{.name = "native-py",
+           .kind = ArmKind::kTorchrun,
+           .program = program + "_tuned.py",
+           .description = "torch.distributed + Gloo under torchrun, tuned by hand"},
+          {.name = "native-py-naive",
+           .kind = ArmKind::kTorchrun,
+           .program = program + "_naive.py",
+           .description = naive},
+          serial,
+          unrestricted};
+}
+
+std::vector<ArmSpec> Join(std::vector<ArmSpec> first, const std::vector<ArmSpec>& then) {
+  first.insert(first.end(), then.begin(), then.end());
+  return first;
+}
+
+}  // namespace rayx::bench

@@ -1,0 +1,46 @@
+#include "bench/runner/catalogue/arms.h"
+#include "bench/runner/catalogue/workloads.h"
+
+namespace rayx::bench {
+
+WorkloadSpec FmnistMlp() {
+  using enum GateKind;
+  using enum Closeness;
+  using enum GateScope;
+  return {
+      .name = "fmnist-mlp",
+      .title = "Fashion-MNIST, multilayer perceptron 784-512-512-10, SGD 0.001, global batch 64",
+      .dataset_folder = "fashion-mnist",
+      .dataset_files = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                        "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"},
+      .dataset_sha256 = "14410854cf7a289477dcfc7df3f8ec24741e281cdcc425ede0d9a748ca630214",
+      .dataset_command = "rayx-data fetch fashion-mnist",
+      .steps = {.smoke = 60, .quick = 200, .quick_warm_up = 20, .full = 938, .full_warm_up = 100},
+      .phases = {"load", "preprocess", "train", "evaluate"},
+      .main_phase = "train",
+      .compared_phases = {"preprocess", "train"},
+      .gates = {{"features", "features", "features", kHash},
+                {"loss trace", "loss", "loss of each step", kSeries, kExact, 0, kBitForBit},
+                {"loss trace", "loss", "loss of each step", kSeries, kAbsolute, 1e-6, kBeyond},
+                {"weights", "weights", "final weights", kHash, kExact, 0, kBitForBit},
+                // Single weights are not compared there.
+                {"weights", "weights_abs_sum", "sum of the weights’ absolute values", kValue,
+                 kRelative, 1e-6, kBeyond},
+                {"accuracy", "accuracy", "accuracy", kValue, kExact, 0, kBitForBit},
+                {"accuracy", "accuracy", "accuracy", kValue, kAbsolute, 0.001, kBeyond}},
+      .series = {{.name = "loss"}},
+      .qualities = {{"accuracy", "accuracy", 4}},
+      .curve = {"loss", "Do they learn the same?", "training loss"},
+      .exchanged_bytes = 4 * (785 * 512 + 513 * 512 + 513 * 10),
+      .exchanged_what = "gradients",
+      .remark =
+          "All arms compute with the same LibTorch; differences are the runtime’s and the "
+          "language’s together (native is Python, RayX is C++).",
+      .arms =
+          Join({RayxArm("fmnist_mlp",
+                        "RayX: C++ program, preprocessing as tasks, "
+                        "DataParallelTrainer")},
+               PythonArms("fmnist_mlp", "torch.distributed as in a tutorial: DDP, DataLoader"))};
+}
+
+}  // namespace rayx::bench
