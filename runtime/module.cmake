@@ -36,6 +36,11 @@ if(RAYX_SANITIZE)
   target_compile_options(rayx_warnings INTERFACE -Wno-maybe-uninitialized)
 endif()
 
+# Tests are not optimised: they wait or search little, and compile in half the time. What they test
+# is compiled as the build type says, but for templates and inline functions. OPTIMISED for those
+# whose searches or races want more.
+set(RAYX_TEST_FLAGS -O0)
+
 # Reads layers.txt once into the global properties RAYX_MODULES and RAYX_EDGES_<module>.
 function(rayx_read_layers)
   set(file ${RAYX_RUNTIME_DIR}/layers.txt)
@@ -135,11 +140,13 @@ function(rayx_link_test name)
 endfunction()
 
 # rayx_test(<name> SOURCES ... [DEPS modules...] [LIBS targets...] [LABELS ...] [TIMEOUT seconds]
-#           [ENVIRONMENT NAME=value...] [SERIAL] [NO_MAIN] [THREADS])
-# SERIAL: never beside another test. NO_MAIN: the sources bring their own main. THREADS: the label
+#           [ENVIRONMENT NAME=value...] [SERIAL] [THREADS] [OPTIMISED])
+# SERIAL: never beside another test. THREADS: the label
 # `threads` beside the others, for what has several threads of our own and little of libraries'.
+# OPTIMISED: see RAYX_TEST_FLAGS.
 function(rayx_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL;NO_MAIN;THREADS" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS;ENVIRONMENT")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL;THREADS;OPTIMISED"
+    "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS;ENVIRONMENT")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
     message(FATAL_ERROR "rayx_test(${name}): no SOURCES or unknown ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -149,15 +156,10 @@ function(rayx_test name)
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/tests)
   target_include_directories(${name} PRIVATE ${RAYX_RUNTIME_DIR} ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE rayx_warnings ${deps} ${arg_LIBS} Threads::Threads)
-  if(NOT arg_NO_MAIN)
-    target_link_libraries(${name} PRIVATE rayx_test_main)
-    set(pch rayx_test_plain_pch)
-    foreach(module rpc head node store cli)
-      if(module IN_LIST arg_DEPS)
-        set(pch rayx_test_services_pch)
-      endif()
-    endforeach()
-    rayx_use_pch(${name} ${pch})
+  target_link_libraries(${name} PRIVATE rayx_test_main)
+  if(NOT arg_OPTIMISED)
+    target_compile_options(${name} PRIVATE ${RAYX_TEST_FLAGS})
+    rayx_test_pch(${name} ${arg_DEPS})
   endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
@@ -175,6 +177,38 @@ function(rayx_test name)
   rayx_sanitized(${name})
   if(arg_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+  endif()
+endfunction()
+
+# The precompiled header that fits a test with these dependencies.
+function(rayx_test_pch name)
+  set(pch rayx_test_plain_pch)
+  foreach(module rpc head node store cli)
+    if(module IN_LIST ARGN)
+      set(pch rayx_test_services_pch)
+    endif()
+  endforeach()
+  if(torch IN_LIST ARGN)
+    target_link_libraries(${name} PRIVATE rayx_torch_dep)
+    set(pch rayx_test_torch_pch)
+  elseif(client IN_LIST ARGN AND pch STREQUAL rayx_test_plain_pch)
+    set(pch rayx_test_api_pch)
+  endif()
+  rayx_use_pch(${name} ${pch})
+endfunction()
+
+# rayx_test_executable(<name> SOURCES ... [LIBS targets...] [TORCH]): a user's program that is a
+# test, in bin/tests.
+function(rayx_test_executable name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "TORCH" "" "SOURCES;LIBS")
+  rayx_executable(${name} SOURCES ${arg_SOURCES} FOLDER tests
+    LIBS Catch2::Catch2 rayx_test_main ${arg_LIBS})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_compile_options(${name} PRIVATE ${RAYX_TEST_FLAGS})
+  if(arg_TORCH)
+    rayx_test_pch(${name} torch)
+  else()
+    rayx_test_pch(${name} client)
   endif()
 endfunction()
 

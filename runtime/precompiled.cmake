@@ -7,6 +7,10 @@
 #   rayx_services_pch       messages, gRPC and the services of proto_services
 #   rayx_test_plain_pch     plain and Catch2
 #   rayx_test_services_pch  services and Catch2
+#   rayx_test_api_pch       plain, Catch2 and the public API
+#   rayx_test_torch_pch     plain, Catch2, LibTorch and the public API
+#
+# Those of tests are compiled as tests are, with RAYX_TEST_FLAGS.
 
 set(plain <algorithm> <array> <atomic> <cerrno> <chrono> <condition_variable> <cstdint> <cstring>
   <deque> <filesystem> <functional> <map> <memory> <mutex> <optional> <set> <span> <string>
@@ -36,6 +40,18 @@ if(RAYX_TESTS)
   rayx_pch(rayx_test_plain_pch HEADERS <catch2/catch.hpp> ${plain} LIBS ${absl_libs} Catch2::Catch2)
   rayx_pch(rayx_test_services_pch HEADERS <catch2/catch.hpp> ${services}
     LIBS ${absl_libs} rayx_proto_services Catch2::Catch2)
+  rayx_pch(rayx_test_api_pch HEADERS <catch2/catch.hpp> ${plain} <rayx/rayx.h>
+    LIBS ${absl_libs} rayx_public Catch2::Catch2)
+  set(test_pchs plain services api)
+  if(RAYX_TORCH)
+    rayx_pch(rayx_test_torch_pch
+      HEADERS ${CMAKE_SOURCE_DIR}/tests/unit/torch/torch_catch.h ${plain} <rayx/rayx.h>
+      LIBS ${absl_libs} rayx_public rayx_torch_dep Catch2::Catch2)
+    list(APPEND test_pchs torch)
+  endif()
+  foreach(name ${test_pchs})
+    target_compile_options(rayx_test_${name}_pch PRIVATE ${RAYX_TEST_FLAGS})
+  endforeach()
 endif()
 
 # rayx_use_pch(<target> <pch>)

@@ -1,7 +1,6 @@
 // Goal: what a user's program sees of a cluster of one VM: values, errors with their causes, order,
 // retries, limits. Method: this program is the driver and its own workers, on embedded clusters; a
 // fault is a real signal to a real process that the cluster started for us.
-#define CATCH_CONFIG_RUNNER
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include <thread>
 
 #include "rayx/rayx.h"
+#include "tests/run_tests.h"
 
 namespace user {
 
@@ -628,5 +628,5 @@ int main(int argc, char** argv) {
     Cluster cluster(1);
     return *rayx::Task<&user::Print>().Remote(10).Get() == 10 ? 0 : 1;
   }
-  return Catch::Session().run(argc, argv);
+  return rayx::testing::RunTests(argc, argv);
 }

@@ -1,6 +1,5 @@
 // Goal: each case that breaks in Ray's C++ implementation works here, one test case each. Method:
 // the same small program in local mode and on an embedded cluster.
-#define CATCH_CONFIG_RUNNER
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "rayx/rayx.h"
+#include "tests/run_tests.h"
 
 namespace user {
 
@@ -305,5 +305,5 @@ int main(int argc, char** argv) {
   if (argc == 4 && std::strcmp(argv[1], "end-without-shutdown") == 0) {
     return EndWithoutShutdown(argv[2], argv[3]);
   }
-  return Catch::Session().run(argc, argv);
+  return rayx::testing::RunTests(argc, argv);
 }

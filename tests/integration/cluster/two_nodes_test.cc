@@ -1,8 +1,8 @@
 // Goal: detached actors and namespaces across jobs and nodes, labels and affinity, and what a
 // program can ask of its cluster. Method: this program is driver and worker of a real cluster of
 // two nodes on this machine, one job after another.
-#define CATCH_CONFIG_RUNNER
 #include "tests/integration/cluster/two_nodes.h"
+#include "tests/run_tests.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -346,5 +346,5 @@ int main(int argc, char** argv) {
     rayx::Shutdown();
     return printed == 10 ? 0 : 1;
   }
-  return Catch::Session().run(argc, argv);
+  return rayx::testing::RunTests(argc, argv);
 }

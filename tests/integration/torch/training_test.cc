@@ -1,20 +1,16 @@
 // Goal: tensors and training on a real cluster: no copies, native DDP's numbers, and a typed error
 // in time when a worker dies. Method: this program is the driver and its own workers, on an
 // embedded cluster of one VM.
-#include <torch/torch.h>
-
-#undef CHECK
-#define CATCH_CONFIG_RUNNER
 #include <signal.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <chrono>
 #include <fstream>
 #include <string>
 
 #include "rayx/torch.h"
 #include "tests/unit/torch/native_reference.h"
+#include "tests/unit/torch/torch_catch.h"
 
 namespace user {
 
@@ -146,7 +142,3 @@ TEST_CASE("training: a worker's death is its actor's error, and the cluster trai
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  return Catch::Session().run(argc, argv);
-}

@@ -1,7 +1,6 @@
 // Goal: a real node daemon keeps its promises towards drivers, workers, the head and other daemons.
 // Method: the daemon runs as a process of its own; head, drivers and workers are fakes written
 // against the wire contracts alone (fake_*.h), so that every message can be looked at.
-#define CATCH_CONFIG_RUNNER
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,6 +14,7 @@
 #include "fake_worker.h"
 #include "node/parts/program_manifest.h"
 #include "node/wire.h"
+#include "tests/run_tests.h"
 
 namespace rayx::node::testing {
 namespace {
@@ -553,5 +553,5 @@ int main(int argc, char** argv) {
   if (rayx::node::testing::IsFakeWorker()) rayx::node::testing::RunFakeWorker();
   int exit_code = 0;
   if (rayx::node::testing::RunAsDaemon(argc, argv, exit_code)) return exit_code;
-  return Catch::Session().run(argc, argv);
+  return rayx::testing::RunTests(argc, argv);
 }

@@ -5,5 +5,8 @@
 
 #include <torch/torch.h>
 
+// Once: a precompiled header has this file, and does not know it again.
+#ifndef CHECK_THROWS
 #undef CHECK
 #include <catch2/catch.hpp>
+#endif
