@@ -1,11 +1,37 @@
 #include "client/error_bridge.h"
 
+#include <charconv>
+#include <string_view>
+
+#include "rayx/detail/entry.h"
+
 namespace rayx::client {
+namespace {
+
+constexpr std::string_view kFunctionWord = "function ";
+constexpr size_t kIdDigits = 16;
+
+// The program that lacks a function knows its id alone; the one that called it knows its name.
+void NameFunction(std::string& message) {
+  const size_t at = message.find(kFunctionWord);
+  if (at == std::string::npos) return;
+  const char* const begin = message.data() + at + kFunctionWord.size();
+  const char* const end = message.data() + message.size();
+  std::uint64_t id = 0;
+  const auto [stop, error] = std::from_chars(begin, end, id, 16);
+  if (error != std::errc() || stop != begin + kIdDigits) return;
+  if (const detail::FunctionEntry* entry = detail::FindFunction(id)) {
+    message.replace(at + kFunctionWord.size(), kIdDigits, "'" + entry->name + "'");
+  }
+}
+
+}  // namespace
 
 detail::ErrorRecord ToRecord(const proto::ErrorInfo& info) {
   detail::ErrorRecord record;
   record.code = static_cast<ErrorCode>(info.code());
   record.message = info.message();
+  if (record.code == ErrorCode::kUnknownFunction) NameFunction(record.message);
   record.type_name = info.type_name();
   record.base_name = info.base_name();
   record.what = info.what();

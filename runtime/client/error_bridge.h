@@ -16,6 +16,7 @@
 
 namespace rayx::client {
 
+// Of an UnknownFunction, which comes with the function's id: with its name, if this program has it.
 detail::ErrorRecord ToRecord(const proto::ErrorInfo& info);
 proto::ErrorInfo ToInfo(const detail::ErrorRecord& record);
 // Of bytes that may be malformed: then a SerializationError that says so.

@@ -271,11 +271,13 @@ void Executor::RunFunction(const Call& call, const detail::Arguments& arguments,
   if (entry == nullptr) {
     char id[32];
     std::snprintf(id, sizeof id, "%016lx", static_cast<unsigned long>(call.header.function.value));
-    Throw(ErrorCode::kUnknownFunction, std::string("function ") + id +
-                                           " is not registered in program " + io::ProgramPath() +
-                                           ": name it with RAYX_REMOTE where it is defined; if it "
-                                           "stands in a static library, link that with " +
-                                           "rayx_link_whole");
+    // Its caller puts the name in the place of the id (client/error_bridge.cc).
+    Throw(ErrorCode::kUnknownFunction,
+          std::string("function ") + id + " is not registered in program " + io::ProgramPath() +
+              " on " + client_.welcome().welcome.host_name() +
+              ": name it with RAYX_REMOTE where it is defined; if it stands in a static library, "
+              "link that with rayx_link_whole; if in a library that is loaded at run time, name "
+              "that in Options::preload_libraries");
   }
   switch (call.header.kind) {
     case model::FrameKind::kTask:
