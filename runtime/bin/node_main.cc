@@ -11,7 +11,7 @@
 namespace rayx::bin {
 namespace {
 
-constexpr std::chrono::milliseconds kJoinWait(6000);
+constexpr std::chrono::milliseconds kJoinWait(4000);
 
 base::StatusOr<node::NodeOptions> Join(const DaemonOptions& daemon) {
   RAYX_RETURN_IF_ERROR(PrepareDaemon(daemon, "node"));

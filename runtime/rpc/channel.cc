@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rpc/errors.h"
+#include "rpc/foreign_certificate.h"
 #include "rpc/grpc_process.h"
 #include "rpc/secret.h"
 
@@ -131,7 +132,8 @@ void RpcChannel::OpenCall::Attempt() {
 }
 
 void RpcChannel::OpenCall::OnAnswer(const grpc::Status& status) {
-  if (status.error_code() == grpc::StatusCode::UNAVAILABLE && options.idempotent) {
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE && options.idempotent &&
+      !SaysForeignCertificate(status.error_message())) {
     const auto delay = base::BackoffDelay(options.backoff, attempts,
                                           base::RandomWord(SeedOf(this), 0, 0, attempts));
     ++attempts;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "rpc/channel.h"
 #include "rpc/errors.h"
+#include "rpc/foreign_certificate.h"
 
 namespace rayx::rpc {
 namespace {
@@ -17,6 +18,13 @@ base::Status Explain(const base::Status& status, const io::Address& head, bool t
         absl::StrCat("the head at ", head.ToString(),
                      " refused the token: the join file is of another cluster or of an "
                      "earlier start; copy it anew from the head's VM"));
+  }
+  if (SaysForeignCertificate(base::Message(status))) {
+    return MakeError(ErrorCode::kUnauthenticated,
+                     absl::StrCat("the head at ", head.ToString(),
+                                  " has another cluster's certificate than the join file says: the "
+                                  "file is of another cluster or of an earlier start; copy it anew "
+                                  "from the head's VM"));
   }
   if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
     return MakeError(ErrorCode::kHeadUnavailable,

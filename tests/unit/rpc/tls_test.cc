@@ -112,6 +112,15 @@ TEST_CASE("Tls: joining gives a certificate that other members accept") {
   join.token = RandomHex(kTokenBytes);
   const auto refused = JoinCluster(join, head.server.address(), "127.0.0.1", wait);
   CHECK(CodeOf(refused.status()) == ErrorCode::kUnauthenticated);
+  join.token = own.token;
+  join.ca_pem = CertificateAuthority::Make("other").value()->certificate_pem();
+  const auto start = std::chrono::steady_clock::now();
+  const auto foreign =
+      JoinCluster(join, head.server.address(), "127.0.0.1", std::chrono::seconds(30));
+  CHECK(CodeOf(foreign.status()) == ErrorCode::kUnauthenticated);
+  CHECK_THAT(std::string(base::Message(foreign.status())),
+             Catch::Contains(join.address) && Catch::Contains("of another cluster"));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(15));  // not repeated
   join.ca_pem.clear();
   const auto plain =
       JoinCluster(join, head.server.address(), "127.0.0.1", std::chrono::milliseconds(500));
