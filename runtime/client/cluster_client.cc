@@ -22,6 +22,7 @@ constexpr size_t kPulledMax = 65536;
 constexpr int kPinAttempts = 20;  // of an object that is being dropped or moved
 constexpr auto kPinRetry = std::chrono::milliseconds(2);
 constexpr auto kLastReplies = std::chrono::seconds(1);
+constexpr auto kDetachedWait = std::chrono::seconds(30);  // as long as a request to the head lasts
 
 model::ObjectId IdOf(const detail::RawRef& ref) {
   return model::ObjectId{model::ProcessId{ref.owner}, ref.sequence};
@@ -96,8 +97,9 @@ ClusterClient::~ClusterClient() {
 
 void ClusterClient::Stop() {
   {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (std::exchange(stopped_, true)) return;
+    AwaitDetachedActors(lock);
     ending_ = true;
     LoseCluster(EncodeError(ErrorCode::kNotInitialized, "RayX was shut down"));
     proto::ClientMessage message;
@@ -116,6 +118,16 @@ void ClusterClient::Stop() {
     std::lock_guard lock(mutex_);
     daemon_.Close();  // the daemon sees the end of this process's part in the job
     keep.swap(keep_);
+  }
+}
+
+// The head refuses what a job asks for after its end, and these are to outlive it.
+void ClusterClient::AwaitDetachedActors(std::unique_lock<std::mutex>& lock) {
+  std::string missing;
+  const auto none = [&] { return (missing = core_.DescribeUnacceptedDetached()).empty(); };
+  if (!WaitUntil(lock, none, Now() + kDetachedWait) && !ending_) {
+    RAYX_LOG(kWarning) << "Shutdown gives up a detached actor after "
+                       << std::chrono::seconds(kDetachedWait).count() << " s: " << missing;
   }
 }
 

@@ -180,6 +180,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   void HandleSegment(const proto::SegmentAttached& message, std::vector<base::UniqueFd>& fds);
   void OnNoChannel(model::ProcessId process, const std::string& why);
   void AwaitGoodbyeHeard();
+  void AwaitDetachedActors(std::unique_lock<std::mutex>& lock);
   void OnDaemonLost(const std::string& why);
   void LoseCluster(const std::string& error);
   void PrintLogLines(const proto::LogLines& lines);

@@ -235,6 +235,9 @@ class ClientCore {
   void OnActorRefused(const model::ActorId& id, const proto::ErrorInfo& error,
                       model::TimePoint now);
   void OnActorAccepted(const model::ActorId& id, model::TimePoint now);
+  // A detached actor that was created here and that the head has not answered for: what it waits
+  // for; "": there is none.
+  std::string DescribeUnacceptedDetached() const;
   void OnWatchFailed(const model::ActorId& id, const proto::ErrorInfo& error, model::TimePoint now);
   // Everything unresolved fails with this, and so does whatever is submitted later.
   void OnClusterLost(const std::string& error);

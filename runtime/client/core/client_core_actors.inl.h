@@ -277,6 +277,15 @@ void ClientCore<Sink>::OnWatchFailed(const model::ActorId& id, const proto::Erro
     EndCreation(actor, error.SerializeAsString());
 }
 
+template <class Sink>
+std::string ClientCore<Sink>::DescribeUnacceptedDetached() const {
+  for (const auto& actor : actors_) {
+    const bool is_own = !actor->announced && actor->spec.detached();
+    if (is_own && actor->state != proto::ACTOR_DEAD) return DescribeActor(*actor);
+  }
+  return "";
+}
+
 // What a call that was not sent waits for.
 template <class Sink>
 std::string ClientCore<Sink>::DescribeActor(const ActorRecord& actor) const {

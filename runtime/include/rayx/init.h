@@ -25,8 +25,8 @@ inline void Init(const Options& options, int argc, char** argv) {
 
 RAYX_PUBLIC bool IsInitialized();
 
-// Ends the connection: calls that wait throw, actors of this job that are not detached end, and
-// references turn useless. Does nothing when there is none, and nothing in a worker.
+// Ends the connection: waiting calls throw, references turn useless, actors of this job end except
+// detached ones, which the cluster takes over first (in 30 s). Nothing without one, or in a worker.
 RAYX_PUBLIC void Shutdown();
 
 }  // namespace rayx

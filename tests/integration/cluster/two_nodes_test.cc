@@ -32,6 +32,10 @@ std::uint32_t Where() {
 std::string Namespace() {
   return rayx::GetNamespace();
 }
+int Late(int x) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  return x;
+}
 
 class Keeper {
  public:
@@ -180,6 +184,27 @@ TEST_CASE("two nodes: a detached actor is restarted although its job has ended")
   }));
   CHECK(*keeper->Task<&Keeper::Add>().Remote(0).Get(30'000) == 10);  // a fresh one
   CheckExchange(*keeper);
+}
+
+TEST_CASE("two nodes: a detached actor is made although its driver ends at once") {
+  TwoNodes cluster;
+  for (int i = 0; i < 8; ++i) {
+    cluster.Connect(1, "hasty");
+    MakeKeeper(("keeper-" + std::to_string(i)).c_str(), 2);
+  }
+  cluster.Connect(1, "hasty");
+  // One whose constructor's argument is not there yet.
+  rayx::Actor<&Keeper::Create>().SetName("late").SetDetached().Remote(
+      rayx::Task<&user::Late>().Remote(7), Bytes());
+  cluster.Connect(2, "hasty");
+  for (int i = 0; i < 8; ++i) {
+    const auto keeper = rayx::GetActor<Keeper>("keeper-" + std::to_string(i));
+    REQUIRE(keeper);
+    CHECK(*keeper->Task<&Keeper::Add>().Remote(1).Get(30'000) == 11);
+  }
+  const auto late = rayx::GetActor<Keeper>("late");
+  REQUIRE(late);
+  CHECK(*late->Task<&Keeper::Add>().Remote(1).Get(30'000) == 8);
 }
 
 TEST_CASE("two nodes: names live in namespaces") {
