@@ -28,6 +28,7 @@ namespace {
 
 constexpr auto kTick = milliseconds(50);
 constexpr auto kRoomTick = milliseconds(1);
+constexpr auto kAllocateWait = milliseconds(4000);  // what a user gets wrong is told within 5 s
 constexpr auto kChildrenEnd = milliseconds(1000);
 constexpr size_t kJobsMax = 4096;
 constexpr int64_t kWorkersPerCpu = 4;
@@ -220,6 +221,7 @@ void NodeShell::MakeStore() {
   store::NodeStoreOptions options;
   options.node = self_;
   options.store_bytes = options_.store_bytes;
+  options.allocate_wait = kAllocateWait;
   options.post = [loop = loop_, alive = alive_](std::function<void()> call) {
     return loop->PostAlways([alive, call = std::move(call)] {
       if (*alive) call();
