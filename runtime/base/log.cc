@@ -5,7 +5,8 @@
 #include <mutex>
 #include <vector>
 
-#include "spdlog/sinks/rotating_file_sink.h"
+#include "base/rotated_file.h"
+#include "spdlog/sinks/base_sink.h"
 #include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
@@ -33,6 +34,23 @@ std::shared_ptr<spdlog::logger> MakeLogger(const std::string& process,
   logger->set_pattern(kPattern);
   return logger;
 }
+
+// Not spdlog's rotating_file_sink: that one drops lines without a word.
+class FileSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  FileSink(std::string path, RotationLimits limits) : file_(std::move(path), limits) {}
+  Status Open() { return file_.Open(); }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    file_.Write({line.data(), line.size()});
+  }
+  void flush_() override {}
+
+  RotatedFile file_;
+};
 
 struct Current {
   std::mutex mutex;
@@ -84,13 +102,10 @@ Status SetUpLogging(const LogOptions& options) {
   std::vector<spdlog::sink_ptr> sinks;
   if (options.to_stderr) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
   if (!options.file.empty()) {
-    try {
-      sinks.push_back(std::make_shared<spdlog::sinks::rotating_file_sink_mt>(
-          options.file, options.file_bytes_max, options.files_max));
-    } catch (const spdlog::spdlog_ex& error) {
-      return MakeStatus(StatusCode::kUnavailable,
-                        "cannot log to " + options.file + ": " + error.what());
-    }
+    const RotationLimits limits{options.file_bytes_max, static_cast<uint32_t>(options.files_max)};
+    auto sink = std::make_shared<FileSink>(options.file, limits);
+    RAYX_RETURN_IF_ERROR(sink->Open());
+    sinks.push_back(std::move(sink));
   }
   auto logger = MakeLogger(options.process, std::move(sinks));
   Current& current = GetCurrent();
