@@ -13,6 +13,18 @@ if(RAYX_TORCH)
 endif()
 install(PROGRAMS $<TARGET_FILE:rayx> DESTINATION bin)
 
+# Completion where each shell looks. Debian's zsh looks below /usr in a folder of Debian's own.
+set(completions ${CMAKE_BINARY_DIR}/generated/completions)
+install(FILES ${completions}/rayx DESTINATION share/bash-completion/completions)
+install(FILES ${completions}/rayx.fish DESTINATION share/fish/vendor_completions.d)
+install(CODE "
+  set(folder site-functions)
+  if(CMAKE_INSTALL_PREFIX STREQUAL /usr)
+    set(folder vendor-completions)
+  endif()
+  file(INSTALL ${completions}/_rayx DESTINATION \${CMAKE_INSTALL_PREFIX}/share/zsh/\${folder})
+")
+
 configure_file(rayxConfig.cmake.in ${CMAKE_BINARY_DIR}/generated/rayxConfig.cmake @ONLY)
 configure_file(rayx.pc.in ${CMAKE_BINARY_DIR}/generated/rayx.pc @ONLY)
 include(CMakePackageConfigHelpers)

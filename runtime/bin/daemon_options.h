@@ -22,7 +22,8 @@ struct DaemonOptions {
 base::StatusOr<DaemonOptions> ParseDaemonOptions(int argc, char** argv);
 
 // Log file in the session folder, open files, signals that must not kill.
-base::Status PrepareDaemon(const DaemonOptions& options, const char* name);
+base::Status PrepareDaemon(const DaemonOptions& options, const cli::LogBounds& logs,
+                           const char* name);
 
 // Once; the descriptor is closed afterwards.
 void AnswerReady(int ready_fd, const cli::ReadyAnswer& answer);

@@ -42,7 +42,8 @@ base::StatusOr<DaemonOptions> ParseDaemonOptions(int argc, char** argv) {
   return options;
 }
 
-base::Status PrepareDaemon(const DaemonOptions& options, const char* name) {
+base::Status PrepareDaemon(const DaemonOptions& options, const cli::LogBounds& logs,
+                           const char* name) {
   std::signal(SIGPIPE, SIG_IGN);
   rlimit files = {};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -53,6 +54,8 @@ base::Status PrepareDaemon(const DaemonOptions& options, const char* name) {
   log.process = name;
   log.to_stderr = false;
   log.file = absl::StrCat(options.session_folder, "/logs/", name, ".log");
+  log.file_bytes_max = logs.file_bytes;
+  log.files_max = logs.files - 1;
   if (const char* level = std::getenv("RAYX_LOG_LEVEL"); level != nullptr && *level != '\0') {
     auto parsed = base::ParseLogLevel(level);
     if (!parsed.ok()) {

@@ -62,8 +62,8 @@ base::StatusOr<Serving> Start(const DaemonOptions& daemon) {
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   serving.signals.Reset(::signalfd(-1, &set, SFD_CLOEXEC));
   serving.stop_asked = std::make_shared<base::UniqueFd>(::eventfd(0, EFD_CLOEXEC));
-  RAYX_RETURN_IF_ERROR(PrepareDaemon(daemon, "head"));
   RAYX_ASSIGN_OR_RETURN(const cli::StartPlan plan, cli::ReadStartPlan(daemon.session_folder));
+  RAYX_RETURN_IF_ERROR(PrepareDaemon(daemon, plan.logs, "head"));
   head::HeadServerOptions options;
   options.ip = plan.listen_ip;
   options.port = plan.port;

@@ -14,8 +14,8 @@ namespace {
 constexpr std::chrono::milliseconds kJoinWait(4000);
 
 base::StatusOr<node::NodeOptions> Join(const DaemonOptions& daemon) {
-  RAYX_RETURN_IF_ERROR(PrepareDaemon(daemon, "node"));
   RAYX_ASSIGN_OR_RETURN(const cli::StartPlan plan, cli::ReadStartPlan(daemon.session_folder));
+  RAYX_RETURN_IF_ERROR(PrepareDaemon(daemon, plan.logs, "node"));
   RAYX_ASSIGN_OR_RETURN(const rpc::JoinFile join,
                         rpc::ReadJoinFile(daemon.session_folder + "/join"));
   RAYX_ASSIGN_OR_RETURN(const io::Address head, io::ParseAddress(join.address));

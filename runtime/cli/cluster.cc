@@ -1,6 +1,8 @@
 #include "cli/cluster.h"
 
+#include <algorithm>
 #include <ctime>
+#include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +13,8 @@
 
 namespace rayx::cli {
 namespace {
+
+constexpr std::chrono::milliseconds kMoment(200);
 
 std::string WallTime(int64_t unix_ms) {
   const std::time_t seconds = unix_ms / 1000;
@@ -52,10 +56,33 @@ base::Status WhyNone(const std::string& base) {
                    "; start one with `rayx start --head`. Tried: ", absl::StrJoin(problems, "; ")));
 }
 
-rpc::CallOptions Within(std::chrono::milliseconds wait) {
-  rpc::CallOptions options;
-  options.deadline = wait;
-  return options;
+std::string Silent(uint32_t node, const base::Status& why) {
+  return absl::StrCat("node ", ToString(model::NodeNumber{node}),
+                      " does not answer: ", why.message());
+}
+
+// About a head that runs and does not answer.
+std::string WhatToDo(const io::SessionInfo& session) {
+  if (!io::IsRunning(session.head)) return "";
+  if (io::IsStopped(session.head)) {
+    return absl::StrCat("; its process (pid ", session.head.pid,
+                        ") is stopped by a signal: `kill -CONT ", session.head.pid,
+                        "` lets it go on, `rayx stop` ends it");
+  }
+  return absl::StrCat("; its process (pid ", session.head.pid,
+                      ") runs: `rayx logs head.log` may "
+                      "say more, `rayx stop` ends it");
+}
+
+// Only starts that raced leave it so, or somebody who moved folders.
+base::Status Several(const std::vector<io::SessionInfo>& sessions) {
+  std::vector<std::string> places;
+  for (const io::SessionInfo& session : sessions) {
+    places.push_back(absl::StrCat(session.head_address, " (", session.folder, ")"));
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "several clusters of this user run on this VM, at ", absl::StrJoin(places, " and "),
+      "; `rayx stop` ends them. Give each a RAYX_SESSION_DIR of its own"));
 }
 
 }  // namespace
@@ -66,6 +93,14 @@ Cluster::Cluster(io::SessionInfo session, rpc::ClusterCredentials credentials,
       credentials_(std::move(credentials)),
       head_(head, rpc::Role::kHead, credentials_) {}
 
+rpc::CallOptions Cluster::Within(std::chrono::milliseconds wait) const {
+  const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - begun_);
+  rpc::CallOptions options;
+  options.deadline = std::max(std::min(wait, kAnswerWait - passed), kMoment);
+  return options;
+}
+
 base::StatusOr<std::unique_ptr<Cluster>> Cluster::Connect() {
   const std::string base = io::SessionBase();
   std::vector<io::SessionInfo> sessions = io::ListSessions(base);
@@ -73,6 +108,7 @@ base::StatusOr<std::unique_ptr<Cluster>> Cluster::Connect() {
     return session.embedded || !io::IsRunning(session.supervisor);
   });
   if (sessions.empty()) return WhyNone(base);
+  if (sessions.size() > 1) return Several(sessions);
   RAYX_RETURN_IF_ERROR(WhyItEnded(sessions[0]));
   RAYX_ASSIGN_OR_RETURN(const rpc::JoinFile join, rpc::ReadJoinFile(sessions[0].join_path()));
   RAYX_ASSIGN_OR_RETURN(const io::Address head, io::ParseAddress(sessions[0].head_address));
@@ -83,8 +119,9 @@ base::StatusOr<std::unique_ptr<Cluster>> Cluster::Connect() {
 base::StatusOr<proto::StatusReply> Cluster::Status(std::chrono::milliseconds wait) {
   auto reply = head_.CallAndWait(rpc::kHeadStatus, proto::StatusRequest(), Within(wait));
   if (reply.ok()) return reply;
-  return base::Status(reply.status().code(),
-                      absl::StrCat("the head does not answer: ", reply.status().message()));
+  return base::Status(
+      reply.status().code(),
+      absl::StrCat("the head does not answer: ", reply.status().message(), WhatToDo(session_)));
 }
 
 base::StatusOr<std::unique_ptr<rpc::RpcChannel>> Cluster::NodeChannel(
@@ -96,18 +133,33 @@ base::StatusOr<std::unique_ptr<rpc::RpcChannel>> Cluster::NodeChannel(
 base::StatusOr<std::vector<proto::NodeState>> Cluster::NodeStates(
     std::vector<std::string>& problems) {
   RAYX_ASSIGN_OR_RETURN(const proto::StatusReply status, Status());
-  std::vector<proto::NodeState> states;
+  using Answer = base::StatusOr<proto::NodeState>;
+  struct Asked {
+    const proto::NodeInfo* node;
+    std::unique_ptr<rpc::RpcChannel> channel;
+    std::shared_ptr<std::promise<Answer>> answer = std::make_shared<std::promise<Answer>>();
+  };
+  std::vector<Asked> asked;
   for (const proto::NodeInfo& node : status.nodes()) {
     if (!node.alive()) continue;
     auto channel = NodeChannel(node);
-    auto state = channel.ok() ? (*channel)->CallAndWait(rpc::kNodeState, proto::NodeStateRequest(),
-                                                        Within(kAnswerWait))
-                              : base::StatusOr<proto::NodeState>(channel.status());
+    if (!channel.ok()) {
+      problems.push_back(Silent(node.number(), channel.status()));
+      continue;
+    }
+    asked.push_back({&node, *std::move(channel)});
+    asked.back().channel->Call<proto::NodeStateRequest, proto::NodeState>(
+        rpc::kNodeState, proto::NodeStateRequest(), Within(kAnswerWait),
+        [answer = asked.back().answer](Answer state) { answer->set_value(std::move(state)); });
+  }
+  std::vector<proto::NodeState> states;
+  for (Asked& one : asked) {
+    Answer state = one.answer->get_future().get();
     if (state.ok()) {
-      *state->mutable_node() = node;
+      *state->mutable_node() = *one.node;
       states.push_back(*std::move(state));
     } else {
-      problems.push_back(absl::StrCat("node ", node.number(), ": ", state.status().message()));
+      problems.push_back(Silent(one.node->number(), state.status()));
     }
   }
   return states;
@@ -137,7 +189,9 @@ base::StatusOr<proto::LogReply> Cluster::Logs(uint32_t node, const std::string& 
   proto::LogRequest request;
   request.set_file(file);
   request.set_tail_lines(tail_lines);
-  return channel->CallAndWait(rpc::kNodeLogs, request, Within(kAnswerWait));
+  auto reply = channel->CallAndWait(rpc::kNodeLogs, request, Within(kAnswerWait));
+  if (reply.ok()) return reply;
+  return base::Status(reply.status().code(), Silent(node, reply.status()));
 }
 
 }  // namespace rayx::cli

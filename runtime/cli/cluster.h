@@ -20,17 +20,17 @@
 
 namespace rayx::cli {
 
-// A daemon that works answers within it.
-constexpr std::chrono::milliseconds kAnswerWait(5000);
+// Daemons that work answer within it: all calls of a command together.
+constexpr std::chrono::milliseconds kAnswerWait(4000);
 
 class Cluster {
  public:
-  // Of this user's running session.
+  // Of this user's running session; several are an error that names them.
   static base::StatusOr<std::unique_ptr<Cluster>> Connect();
 
   const io::SessionInfo& session() const { return session_; }
   base::StatusOr<proto::StatusReply> Status(std::chrono::milliseconds wait = kAnswerWait);
-  // Of every live node; what could not be asked is told in `problems`.
+  // Of every live node, all asked at once; what could not be asked is told in `problems`.
   base::StatusOr<std::vector<proto::NodeState>> NodeStates(std::vector<std::string>& problems);
   // Asks the head where the node is, then the node: twice `wait` at most.
   base::StatusOr<proto::NodeState> StateOf(uint32_t node,
@@ -44,6 +44,10 @@ class Cluster {
   base::StatusOr<std::unique_ptr<rpc::RpcChannel>> NodeChannel(uint32_t number,
                                                                std::chrono::milliseconds wait);
 
+  // For a call that may take `wait`; a moment at least.
+  rpc::CallOptions Within(std::chrono::milliseconds wait) const;
+
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   const io::SessionInfo session_;
   const rpc::ClusterCredentials credentials_;
   rpc::RpcChannel head_;

@@ -44,6 +44,23 @@ std::string DidYouMean(const std::string& word, const std::vector<std::string>& 
   return nearest.empty() ? "" : absl::StrCat("; did you mean '", nearest, "'?");
 }
 
+// What CLI11 says of a flag without its value, with one that it does not take, or given twice.
+std::string InOwnWords(const CLI::ParseError& error) {
+  const std::string text = error.what();
+  const std::string flag = text.substr(0, text.find_first_of(": "));
+  if (dynamic_cast<const CLI::ExcludesError*>(&error) != nullptr) {
+    return absl::StrCat(flag, " and ", text.substr(text.rfind(' ') + 1), " exclude each other");
+  }
+  const bool mismatch = dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr;
+  if (mismatch && absl::StrContains(text, "missing")) {
+    return absl::StrCat(flag, ": a value must follow");
+  }
+  if (mismatch && absl::StrContains(text, "override")) {
+    return absl::StrCat(flag, " takes no value");
+  }
+  return mismatch ? absl::StrCat(flag, ": given more than once") : text;
+}
+
 }  // namespace
 
 std::string Nearest(const std::string& word, const std::vector<std::string>& candidates) {
@@ -78,7 +95,7 @@ std::string Complaint(const CLI::App& app, const CLI::ParseError& error) {
     return absl::StrCat(name, ": ", missing, "\n", help);
   }
   if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr || rest.empty()) {
-    return absl::StrCat(name, ": ", error.what(), "\n", help);
+    return absl::StrCat(name, ": ", InOwnWords(error), "\n", help);
   }
   const std::string& word = rest.front();
   if (of_command) return absl::StrCat(name, ": unexpected argument '", word, "'\n", help);

@@ -1,19 +1,22 @@
 #include "cli/command_line.h"
 
+#include <algorithm>
+#include <cctype>
 #include <iostream>
-#include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
-#include "absl/strings/numbers.h"
 #include "cli/command_error.h"
+#include "cli/completion.h"
 #include "cli/logs.h"
 #include "cli/microbenchmark/microbenchmark.h"
 #include "cli/show.h"
 #include "cli/start.h"
 #include "cli/stop.h"
+#include "cli/value_checks.h"
 #include "io/session_folder.h"
 #include "model/versions.h"
 
@@ -22,6 +25,8 @@ namespace {
 
 // A positional's name says it all; without a text CLI11 adds its type.
 constexpr char kNoType[] = " ";
+constexpr uint64_t kTailMax = 1'000'000;
+constexpr uint64_t kDescriptorMax = 1'000'000;
 
 // The environment of programs and commands. What RayX sets for its own workers is not in it.
 constexpr char kFooter[] =
@@ -40,6 +45,8 @@ Environment:
   RAYX_LOCAL_MODE    of programs: 1 = no cluster, everything in the program's own process
   RAYX_JOIN_FILE     of rayx start --address: the head's join file
   RAYX_LOG_LEVEL     debug, info, warning, error or off
+  RAYX_DEDUPLICATE_OUTPUT   of programs: 0 = show each line that workers print, also the same
+                     line of many
   RAYX_BIN           of programs that start a cluster of their own: this binary
 
 `rayx COMMAND --help` says more of a command.
@@ -51,6 +58,7 @@ struct Given {
   MicrobenchmarkOptions microbenchmark;
   ListOptions list;
   std::string format = "table";
+  std::string shell;
 };
 
 void AddStart(CLI::App& app, StartOptions& start) {
@@ -84,11 +92,23 @@ void AddStart(CLI::App& app, StartOptions& start) {
       ->add_option("--object-store-memory", start.object_store_memory,
                    "Size of the object store: 2GiB, 30% (default: 30% of the memory)")
       ->option_text("SIZE");
+  command
+      ->add_option("--log-file-size", start.log_file_size,
+                   "A log is begun anew when it has so many bytes (default: 16MiB)")
+      ->option_text("SIZE");
+  command
+      ->add_option("--log-files", start.log_files, "Files of a log, old ones included (default: 4)")
+      ->option_text("COUNT");
+  command
+      ->add_option("--log-total", start.log_total,
+                   "What all logs of this node may have; the oldest go (default: 1GiB)")
+      ->option_text("SIZE");
   command->add_flag("--insecure", start.insecure, "No TLS beyond loopback");
   command->add_flag("--block", start.block, "Stay in the foreground; a signal stops the cluster");
   command
       ->add_option("--ready-fd", start.ready_fd,
                    "Write one line of JSON with the outcome to this descriptor")
+      ->check(WholeNumber(0, kDescriptorMax, "as an open descriptor"))
       ->option_text("FD");
   // For drivers that start their own cluster.
   command->add_flag("--embedded", start.embedded)->group("");
@@ -96,27 +116,10 @@ void AddStart(CLI::App& app, StartOptions& start) {
   command->add_option("--driver-pid", start.driver_pid)->group("");
 }
 
-// Returns what is wrong, for CLI11, whose own check of a range takes nan.
-std::string Seconds(std::string& text) {
-  double seconds = 0;
-  if (absl::SimpleAtod(text, &seconds) && seconds >= 0.01 && seconds <= 600) return "";
-  return "\"" + text + "\": expected seconds from 0.01 to 600";
-}
-
-// "n2", as every list has it, or "2", to "2". Returns what is wrong, for CLI11.
-std::string PlainNodeNumber(std::string& text) {
-  std::string digits = text.substr(text.starts_with('n') ? 1 : 0);
-  const bool is_number =
-      !digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos;
-  if (!is_number || digits.front() == '0') return "\"" + text + "\": expected n2 or 2";
-  text = std::move(digits);
-  return "";
-}
-
 void AddFormat(CLI::App* command, Given& given) {
-  command->add_option("--format", given.format, "table or json (default: table)")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->option_text("FORMAT");
+  Choose(command->add_option("--format", given.format, "table or json (default: table)")
+             ->option_text("FORMAT"),
+         {"table", "json"});
 }
 
 void AddMicrobenchmark(CLI::App& app, Given& given) {
@@ -126,7 +129,7 @@ void AddMicrobenchmark(CLI::App& app, Given& given) {
   command->add_option("ROW", options.only, "Only rows whose name contains this")
       ->option_text(kNoType);
   command->add_option("--seconds", options.seconds, "Time of a row (default: 2)")
-      ->check(CLI::Validator(Seconds, "", "SECONDS"))
+      ->check(Seconds())
       ->option_text("SECONDS");
   command
       ->add_option("--address", options.address,
@@ -137,10 +140,11 @@ void AddMicrobenchmark(CLI::App& app, Given& given) {
 
 void AddList(CLI::App& app, Given& given) {
   CLI::App* list = app.add_subcommand("list", "List parts of the cluster");
-  list->add_option("WHAT", given.list.what, "nodes, actors, workers, objects, jobs or leases")
-      ->required()
-      ->check(CLI::IsMember({"nodes", "actors", "workers", "objects", "jobs", "leases"}))
-      ->option_text(kNoType);
+  Choose(
+      list->add_option("WHAT", given.list.what, "nodes, actors, workers, objects, jobs or leases")
+          ->required()
+          ->option_text(kNoType),
+      {"nodes", "actors", "workers", "objects", "jobs", "leases"});
   list->add_flag("--all", given.list.all, "Dead actors too (JSON always has them)");
   AddFormat(list, given);
   list->final_callback([&wanted = given.list] {
@@ -153,13 +157,53 @@ void AddLogs(CLI::App& app, Given& given) {
   CLI::App* logs = app.add_subcommand("logs", "List the log files of this VM, or show one");
   logs->add_option("FILE", given.logs.file, "A log file's name")->option_text(kNoType);
   logs->add_option("--tail", given.logs.tail, "Only so many lines from its end (default: 1000)")
+      ->check(WholeNumber(0, kTailMax, "lines"))
       ->option_text("COUNT");
   logs->add_option("--node", given.logs.node, "Of this node instead: n2, or 2")
-      ->transform(CLI::Validator(PlainNodeNumber, "NODE"))
+      ->transform(NodeNumber())
       ->option_text("NODE");
   logs->add_flag("--follow", given.logs.follow, "Go on with what is added, until interrupted")
       ->excludes("--node")
       ->option_text(kNoType);
+  logs->add_flag("--names", given.logs.names)->group("");  // of completion scripts
+  logs->final_callback([&wanted = given.logs] {
+    if (wanted.follow && wanted.file.empty()) {
+      throw CLI::ValidationError("--follow", "which log? FILE is missing; `rayx logs` lists them");
+    }
+  });
+}
+
+void AddCompletion(CLI::App& app, Given& given) {
+  CLI::App* command =
+      app.add_subcommand("completion", "Print a script that completes rayx's commands and flags");
+  Choose(command->add_option("SHELL", given.shell, "bash, fish or zsh")
+             ->required()
+             ->option_text(kNoType),
+         ShellsKnown());
+  command->footer(
+      "bash: source <(rayx completion bash)    fish: rayx completion fish | source\n"
+      "zsh:  source <(rayx completion zsh)     after compinit\n");
+}
+
+bool IsNegativeNumber(const std::string& word) {
+  return word.size() > 1 && word[0] == '-' && std::isdigit(static_cast<unsigned char>(word[1]));
+}
+
+// CLI11 takes the -1 of "--tail -1" for an option.
+std::vector<std::string> Joined(int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool of_flag = IsNegativeNumber(word) && !words.empty() &&
+                         words.back().starts_with("--") && words.back().size() > 2 &&
+                         words.back().find('=') == std::string::npos;
+    if (of_flag) {
+      words.back() += "=" + word;
+    } else {
+      words.push_back(word);
+    }
+  }
+  return words;
 }
 
 int Dispatch(const CLI::App& app, const Given& given) {
@@ -190,15 +234,30 @@ int RunCommandLine(int argc, char** argv) {
   AddList(app, given);
   AddLogs(app, given);
   AddMicrobenchmark(app, given);
+  AddCompletion(app, given);
   app.footer(kFooter);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> words = Joined(argc, argv);
+    std::reverse(words.begin(), words.end());  // CLI11 takes them from the end
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);
     std::cerr << Complaint(app, error);
     return io::kUsageExit;
   }
-  if (!app.get_subcommands().empty()) return Dispatch(app, given);
+  if (!app.get_subcommands().empty()) {
+    const std::string name = app.get_subcommands().front()->get_name();
+    if (name == "completion") {
+      std::cout << CompletionScript(app, given.shell);
+      return 0;
+    }
+    if (const std::string base = io::SessionBase(); !base.starts_with('/')) {
+      std::cerr << "rayx " << name << ": RAYX_SESSION_DIR " << base
+                << ": expected an absolute path\n";
+      return io::kUsageExit;
+    }
+    return Dispatch(app, given);
+  }
   std::cout << app.help();
   return 0;
 }

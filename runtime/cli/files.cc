@@ -55,7 +55,12 @@ base::Status WriteFile(const std::string& path, const std::string& contents) {
       ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!fd) return Failed(temporary, "cannot be made");
   const ssize_t written = ::write(fd.get(), contents.data(), contents.size());
-  if (written != static_cast<ssize_t>(contents.size())) return Failed(path, "cannot be written");
+  if (written != static_cast<ssize_t>(contents.size())) {
+    if (written >= 0) errno = ENOSPC;  // a part alone
+    const base::Status status = Failed(path, "cannot be written");
+    ::unlink(temporary.c_str());
+    return status;
+  }
   if (::rename(temporary.c_str(), path.c_str()) != 0) return Failed(path, "cannot be replaced");
   return base::OkStatus();
 }

@@ -18,6 +18,7 @@
 #include "absl/strings/str_split.h"
 #include "base/fd.h"
 #include "cli/cluster.h"
+#include "cli/command_error.h"
 #include "cli/files.h"
 #include "cli/session.h"
 #include "cli/table.h"
@@ -28,6 +29,7 @@ namespace rayx::cli {
 namespace {
 
 constexpr int kFollowMs = 200;
+constexpr uint32_t kOldFilesMax = 100;  // of a log: rayx start --log-files
 // Of the head and of the node each: logs are looked at when a daemon hangs.
 constexpr std::chrono::milliseconds kOwnerWait(1000);
 
@@ -57,7 +59,13 @@ base::StatusOr<std::string> LogsFolder() {
     newest = logs;
     newest_time = time;
   }
-  if (newest.empty()) return absl::NotFoundError(absl::StrCat("no logs in ", base));
+  if (::access(base.c_str(), R_OK | X_OK) != 0 && errno != ENOENT) {
+    return absl::UnavailableError(absl::StrCat(base, ": ", std::strerror(errno)));
+  }
+  if (newest.empty()) {
+    return absl::NotFoundError(absl::StrCat(
+        "no logs in ", base, "; `rayx start --head` starts a cluster, which has some"));
+  }
   return newest;
 }
 
@@ -68,16 +76,21 @@ base::StatusOr<proto::NodeState> OwnState(const std::string& folder) {
   return cluster->StateOf(cluster->session().node_number, kOwnerWait);
 }
 
-int ListLogs(const std::string& folder) {
-  const auto state = OwnState(folder);
-  Table table({"FILE", "BYTES", "WHO"});
+std::vector<std::filesystem::directory_entry> LogsIn(const std::string& folder) {
   std::vector<std::filesystem::directory_entry> files;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     if (entry.is_regular_file(error) && IsLog(entry.path().filename())) files.push_back(entry);
   }
   std::sort(files.begin(), files.end());
-  for (const auto& file : files) {
+  return files;
+}
+
+int ListLogs(const std::string& folder) {
+  const auto state = OwnState(folder);
+  Table table({"FILE", "BYTES", "WHO"});
+  std::error_code error;
+  for (const auto& file : LogsIn(folder)) {
     const std::string name = file.path().filename();
     table.Add({name, absl::StrCat(file.file_size(error)),
                LogOwner(name, state.ok() ? &*state : nullptr)});
@@ -87,13 +100,24 @@ int ListLogs(const std::string& folder) {
   return 0;
 }
 
+base::Status NoSuchLog(const std::string& file, const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& log : LogsIn(folder)) names.push_back(log.path().filename());
+  const std::string nearest = Nearest(file, names);
+  return absl::NotFoundError(
+      absl::StrCat("no log file \"", file, "\" in ", folder, "; ",
+                   nearest.empty() ? "`rayx logs` lists them" : "did you mean '" + nearest + "'?"));
+}
+
 int RemoteLogs(const LogOptions& options) {
   const auto cluster = Cluster::Connect();
   if (!cluster.ok()) return Fail(cluster.status());
   const auto reply = (*cluster)->Logs(options.node, options.file, options.tail);
   if (!reply.ok()) return Fail(reply.status());
   if (reply->error().code() != 0) {
-    std::cerr << "rayx logs: " << reply->error().message() << "\n";
+    const std::string node = ToString(model::NodeNumber{options.node});
+    std::cerr << "rayx logs: " << reply->error().message() << " on node " << node
+              << "; `rayx logs --node " << node << "` lists them\n";
     return 1;
   }
   for (const auto& line : reply->lines()) std::cout << Printable(line) << "\n";
@@ -135,6 +159,40 @@ void KeepLast(size_t lines, std::string& text) {
   text.erase(0, begin);
 }
 
+// What comes after the file that `here` describes and that is read to its end: the files that were
+// begun and full since, then the one that is written now. A file that has no name any more, or not
+// yet its next one (a renaming is under way), gives the latter alone.
+std::vector<std::string> FilesAfter(const std::string& path, const struct stat& here,
+                                    bool& all_there) {
+  std::vector<std::string> files = {path};
+  all_there = false;
+  for (uint32_t number = 1; number <= kOldFilesMax && !all_there; ++number) {
+    const std::string old = absl::StrCat(path, ".", number);
+    struct stat info = {};
+    if (::stat(old.c_str(), &info) != 0) break;
+    all_there = info.st_ino == here.st_ino;
+    if (!all_there) files.push_back(old);
+  }
+  if (!all_there) files.resize(1);
+  std::reverse(files.begin(), files.end());
+  return files;
+}
+
+// A full file is renamed and a new one begun under its name.
+void GoOn(const std::string& path, const struct stat& here, base::UniqueFd& fd, std::string& text) {
+  bool all_there = false;
+  std::vector<base::UniqueFd> fds;
+  for (const std::string& file : FilesAfter(path, here, all_there)) {
+    fds.emplace_back(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  if (!all_there) {
+    std::cerr << "rayx logs: " << path
+              << " was begun anew; lines before that may be missing here\n";
+  }
+  for (size_t i = 0; i + 1 < fds.size(); ++i) ReadOn(fds[i].get(), text);
+  fd = std::move(fds.back());
+}
+
 int Follow(const std::string& path, size_t tail) {
   base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat here = {};
@@ -155,8 +213,7 @@ int Follow(const std::string& path, size_t tail) {
     if (!std::cout) return Fail(absl::UnavailableError("standard output takes nothing more"));
     if (removed) return 0;
     if (named && there.st_ino != here.st_ino) {
-      // A full file is renamed and a new one begun under its name.
-      fd.Reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      GoOn(path, here, fd, text);
     } else {
       ::poll(nullptr, 0, kFollowMs);
     }
@@ -187,13 +244,16 @@ int RunLogs(const LogOptions& options) {
   if (options.node != 0) return RemoteLogs(options);
   const auto folder = LogsFolder();
   if (!folder.ok()) return Fail(folder.status());
+  if (options.names) {
+    for (const auto& file : LogsIn(*folder)) std::cout << file.path().filename().string() << "\n";
+    return 0;
+  }
   if (options.file.empty()) return ListLogs(*folder);
   const std::string path = *folder + "/" + options.file;
   std::error_code error;
   if (options.file.find('/') != std::string::npos ||
       !std::filesystem::is_regular_file(path, error)) {
-    return Fail(absl::NotFoundError(absl::StrCat("no log file \"", options.file, "\" in ", *folder,
-                                                 "; `rayx logs` lists them")));
+    return Fail(NoSuchLog(options.file, *folder));
   }
   if (options.follow) return Follow(path, options.tail);
   if (::access(path.c_str(), R_OK) != 0) {

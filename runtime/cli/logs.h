@@ -5,9 +5,9 @@
 // Threads:  one.
 // Promises: exit code 0 only when all that was asked for is shown.
 // Limits:   whose file a worker's is, is known while its cluster runs and the worker lives, and is
-//           asked for 2 s at most. --follow looks five times a second: a file that is begun and
-//           full between two looks is not shown; a line is shown once its end is written or the
-//           file is removed.
+//           asked for 2 s at most. --follow looks five times a second: files that were begun and
+//           full between two looks are shown as long as they are there, else their loss is told; a
+//           line is shown once its end is written or the file is removed.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@ struct LogOptions {
   std::string file;      // "" = list them
   uint32_t tail = 1000;  // lines
   uint32_t node = 0;     // 0 = this VM's session, the last one if none runs
+  bool names = false;    // only the files' names, without a question to the cluster
   bool follow = false;   // of this VM: print what is added until interrupted or the file is removed
 };
 int RunLogs(const LogOptions& options);

@@ -72,6 +72,7 @@ bool SignalAndWait(const io::SessionInfo& session, int signal, std::chrono::mill
       base::UniqueFd pidfd = io::OpenPidfd(process.pid);
       if (!pidfd || !io::IsRunning(process)) continue;
       io::Signal(pidfd.get(), signal);
+      io::Signal(pidfd.get(), SIGCONT);  // a stopped one hears nothing else
       pidfds.push_back(std::move(pidfd));
     }
     if (pidfds.empty()) return true;
@@ -181,8 +182,10 @@ base::StatusOr<std::string> MakeSessionFolder(const std::string& base, const std
                                               int pid) {
   const std::string folder = absl::StrCat(base, "/", cluster, "-", pid);
   if (::mkdir(folder.c_str(), 0700) != 0 || ::mkdir((folder + "/logs").c_str(), 0700) != 0) {
+    const int error = errno;
+    ::rmdir(folder.c_str());
     return absl::UnavailableError(
-        absl::StrCat("session folder ", folder, " cannot be made: ", std::strerror(errno)));
+        absl::StrCat("session folder ", folder, " cannot be made: ", std::strerror(error)));
   }
   return folder;
 }

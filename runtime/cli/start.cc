@@ -94,7 +94,6 @@ base::StatusOr<Prepared> Prepare(const StartOptions& options, const StartPlan& p
   Prepared prepared;
   prepared.plan = plan;
   const std::string base = io::SessionBase();
-  RAYX_RETURN_IF_ERROR(io::PrepareSessionBase(base));
   if (!options.embedded) {
     RAYX_ASSIGN_OR_RETURN(prepared.lock, LockBase(base));
     RAYX_RETURN_IF_ERROR(CheckNotRunning(base));
@@ -281,6 +280,10 @@ int RunStart(const StartOptions& options) {
   const auto plan = MakePlan(options);
   if (!plan.ok()) {
     return Fail(options, std::string(base::Message(plan.status())), io::kUsageExit);
+  }
+  if (const auto base = io::PrepareSessionBase(io::SessionBase()); !base.ok()) {
+    return Fail(options, std::string(base::Message(base)),
+                absl::IsInvalidArgument(base) ? io::kUsageExit : 1);
   }
   auto prepared = Prepare(options, *plan);
   if (!prepared.ok()) return Fail(options, std::string(base::Message(prepared.status())));

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <fstream>
-#include <set>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -24,6 +24,9 @@ using Json = nlohmann::json;
 
 constexpr uint64_t kStoreBytesMin = 16 * 1024 * 1024;
 constexpr size_t kTextBytesMax = 64 * 1024;
+constexpr double kLogBytesMin = 64 * 1024;
+constexpr double kLogBytesMax = 1099511627776.0;
+constexpr uint32_t kLogFilesMax = 100;
 
 base::Status Wrong(const std::string& option, const std::string& text,
                    const std::string& expected) {
@@ -57,6 +60,30 @@ base::Status AddCustomResources(const std::string& text, model::ResourceSet& res
     }
   }
   return base::OkStatus();
+}
+
+// Bytes with a unit, or a share of `whole`, where there is one.
+std::optional<double> BytesOf(const std::string& text, uint64_t whole) {
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, number);
+  if (result.ec != std::errc() || !std::isfinite(number) || number < 0) return std::nullopt;
+  const std::string unit(result.ptr, end);
+  for (const auto& [name, factor] :
+       std::initializer_list<std::pair<const char*, double>>{{"", 1},
+                                                             {"B", 1},
+                                                             {"KB", 1e3},
+                                                             {"MB", 1e6},
+                                                             {"GB", 1e9},
+                                                             {"TB", 1e12},
+                                                             {"KiB", 1024.0},
+                                                             {"MiB", 1048576.0},
+                                                             {"GiB", 1073741824.0},
+                                                             {"TiB", 1099511627776.0}}) {
+    if (unit == name) return number * factor;
+  }
+  if (unit == "%" && whole > 0) return number * static_cast<double>(whole) / 100;
+  return std::nullopt;
 }
 
 base::StatusOr<uint16_t> ParsePort(const std::string& text) {
@@ -117,38 +144,43 @@ base::StatusOr<double> ParseAmount(const std::string& option, const std::string&
 
 base::StatusOr<uint64_t> ParseMemory(const std::string& option, const std::string& text,
                                      uint64_t vm_bytes) {
-  const std::string expected =
-      "bytes with an optional unit, or a share of the memory: 2GiB, 500MB, 1073741824, 30%";
-  double number = 0;
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, number);
-  if (result.ec != std::errc() || !std::isfinite(number) || number < 0) {
-    return Wrong(option, text, expected);
+  const std::optional<double> bytes = BytesOf(text, vm_bytes);
+  if (!bytes) {
+    return Wrong(option, text,
+                 "bytes with an optional unit, or a share of the memory: 2GiB, 500MB, 1073741824, "
+                 "30%");
   }
-  const std::string unit(result.ptr, end);
-  double factor = 0;
-  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, double>>{
-           {"", 1},
-           {"B", 1},
-           {"%", static_cast<double>(vm_bytes) / 100},
-           {"KB", 1e3},
-           {"MB", 1e6},
-           {"GB", 1e9},
-           {"TB", 1e12},
-           {"KiB", 1024.0},
-           {"MiB", 1048576.0},
-           {"GiB", 1073741824.0},
-           {"TiB", 1099511627776.0}}) {
-    if (unit == name) factor = value;
-  }
-  if (factor == 0) return Wrong(option, text, expected);
-  const double bytes = number * factor;
-  if (bytes < static_cast<double>(kStoreBytesMin)) return Wrong(option, text, "at least 16MiB");
-  if (bytes > static_cast<double>(vm_bytes)) {
+  if (*bytes < static_cast<double>(kStoreBytesMin)) return Wrong(option, text, "at least 16MiB");
+  if (*bytes > static_cast<double>(vm_bytes)) {
     return Wrong(option, text,
                  absl::StrCat("at most the memory of this VM, ", vm_bytes >> 20, " MiB"));
   }
-  return static_cast<uint64_t>(bytes) & ~uint64_t{4095};
+  return static_cast<uint64_t>(*bytes) & ~uint64_t{4095};
+}
+
+base::StatusOr<LogBounds> ParseLogBounds(const StartOptions& options) {
+  LogBounds bounds;
+  const auto parse = [](const std::string& option, const std::string& text, uint64_t& target) {
+    if (text.empty()) return base::OkStatus();
+    const std::optional<double> bytes = BytesOf(text, 0);
+    if (!bytes || *bytes < kLogBytesMin || *bytes > kLogBytesMax) {
+      return Wrong(option, text, "64KiB to 1TiB, as bytes with an optional unit: 16MiB, 1GB");
+    }
+    target = static_cast<uint64_t>(*bytes);
+    return base::OkStatus();
+  };
+  RAYX_RETURN_IF_ERROR(parse("--log-file-size", options.log_file_size, bounds.file_bytes));
+  RAYX_RETURN_IF_ERROR(parse("--log-total", options.log_total, bounds.total_bytes));
+  if (!options.log_files.empty() && (!absl::SimpleAtoi(options.log_files, &bounds.files) ||
+                                     bounds.files < 1 || bounds.files > kLogFilesMax)) {
+    return Wrong("--log-files", options.log_files, "1 to 100 files");
+  }
+  if (bounds.total_bytes < bounds.files * bounds.file_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--log-total ", bounds.total_bytes, ": expected room for one process at least, ",
+        bounds.files, " files (--log-files) of ", bounds.file_bytes, " bytes (--log-file-size)"));
+  }
+  return bounds;
 }
 
 base::StatusOr<scheduling::Labels> ParseLabels(const std::string& text) {
@@ -221,6 +253,7 @@ base::StatusOr<StartPlan> MakePlan(const StartOptions& options) {
   const std::string store =
       options.object_store_memory.empty() ? "30%" : options.object_store_memory;
   RAYX_ASSIGN_OR_RETURN(plan.store_bytes, ParseMemory("--object-store-memory", store, vm_bytes));
+  RAYX_ASSIGN_OR_RETURN(plan.logs, ParseLogBounds(options));
   RAYX_ASSIGN_OR_RETURN(plan.labels, ParseLabels(options.labels));
   RAYX_ASSIGN_OR_RETURN(plan.resources, ParseResources(options, vm_bytes, plan.store_bytes));
   return plan;

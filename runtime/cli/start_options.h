@@ -26,6 +26,9 @@ struct StartOptions {
   std::string resources;  // JSON
   std::string labels;     // k=v,..
   std::string object_store_memory;
+  std::string log_file_size;
+  std::string log_files;
+  std::string log_total;
   bool insecure = false;
   bool block = false;
   int ready_fd = -1;
@@ -37,6 +40,8 @@ struct StartOptions {
 // "30%" of the VM's memory, "2GiB", "500MB", "1073741824".
 base::StatusOr<uint64_t> ParseMemory(const std::string& option, const std::string& text,
                                      uint64_t vm_bytes);
+// "16MiB": of a log, of all logs; how many files a log has.
+base::StatusOr<LogBounds> ParseLogBounds(const StartOptions& options);
 base::StatusOr<double> ParseAmount(const std::string& option, const std::string& text);
 base::StatusOr<scheduling::Labels> ParseLabels(const std::string& text);
 // CPU, GPU, memory (what the store leaves) and the custom ones.

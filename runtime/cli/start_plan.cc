@@ -28,7 +28,10 @@ base::Status WriteStartPlan(const std::string& folder, const StartPlan& plan) {
                      {"embedded", plan.embedded},
                      {"resource_units", resources},
                      {"labels", plan.labels},
-                     {"store_bytes", plan.store_bytes}};
+                     {"store_bytes", plan.store_bytes},
+                     {"log_file_bytes", plan.logs.file_bytes},
+                     {"log_files", plan.logs.files},
+                     {"log_total_bytes", plan.logs.total_bytes}};
   return WriteFile(PathIn(folder), json.dump(2) + "\n");
 }
 
@@ -49,6 +52,9 @@ base::StatusOr<StartPlan> ReadStartPlan(const std::string& folder) {
     }
     plan.labels = json.at("labels").get<scheduling::Labels>();
     plan.store_bytes = json.at("store_bytes").get<uint64_t>();
+    plan.logs.file_bytes = json.at("log_file_bytes").get<uint64_t>();
+    plan.logs.files = json.at("log_files").get<uint32_t>();
+    plan.logs.total_bytes = json.at("log_total_bytes").get<uint64_t>();
     return plan;
   } catch (const Json::exception& error) {
     return absl::InvalidArgumentError(

@@ -16,6 +16,13 @@
 
 namespace rayx::cli {
 
+// What logs may have on disk.
+struct LogBounds {
+  uint64_t file_bytes = 16u << 20;
+  uint32_t files = 4;               // of one process
+  uint64_t total_bytes = 1u << 30;  // of the session
+};
+
 struct StartPlan {
   bool with_head = false;    // start --head; else a node that joins
   std::string cluster;       // id; of a joining node: the first digits are enough to name folders
@@ -27,6 +34,7 @@ struct StartPlan {
   model::ResourceSet resources;
   scheduling::Labels labels;
   uint64_t store_bytes = 0;
+  LogBounds logs;
 };
 
 base::Status WriteStartPlan(const std::string& folder, const StartPlan& plan);

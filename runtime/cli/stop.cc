@@ -1,8 +1,12 @@
 #include "cli/stop.h"
 
 #include <signal.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_join.h"
 #include "cli/session.h"
@@ -19,6 +23,7 @@ bool AskSupervisor(const io::SessionInfo& session) {
   const base::UniqueFd pidfd = io::OpenPidfd(session.supervisor.pid);
   if (!pidfd || !io::IsRunning(session.supervisor)) return false;
   io::Signal(pidfd.get(), SIGTERM);
+  io::Signal(pidfd.get(), SIGCONT);  // a stopped one hears nothing else
   return io::WaitExited(pidfd.get(), kSupervisorWait);
 }
 
@@ -43,10 +48,16 @@ int RunStop() {
   const std::string base = io::SessionBase();
   bool found = false;
   bool stopped = true;
-  for (const io::SessionInfo& session : io::ListSessions(base)) {
+  std::vector<std::string> problems;
+  for (const io::SessionInfo& session : io::ListSessions(base, &problems)) {
     if (session.embedded) continue;
     found = true;
     stopped = Stop(session) && stopped;
+  }
+  const bool there = ::access(base.c_str(), F_OK) == 0 || errno != ENOENT;
+  if (there && !problems.empty()) {
+    std::cerr << "rayx stop: " << absl::StrJoin(problems, "; ") << "\n";
+    return 1;
   }
   if (!found) std::cout << "No session of this user runs on this VM (looked in " << base << ").\n";
   return stopped ? 0 : 1;

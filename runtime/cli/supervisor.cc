@@ -288,6 +288,7 @@ void Supervisor::EndChild(Child& child) {
   if (!child.running()) return;
   for (const int signal : {SIGTERM, SIGKILL}) {
     io::Signal(child.process.pidfd.get(), signal);
+    io::Signal(child.process.pidfd.get(), SIGCONT);  // a stopped one hears nothing else
     pollfd ended = {child.process.pidfd.get(), POLLIN, 0};
     const auto deadline = Clock::now() + kEndWait;
     while (!io::HasExited(child.process.pidfd.get())) {

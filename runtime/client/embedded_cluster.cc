@@ -172,7 +172,7 @@ base::StatusOr<std::string> FindRayxBinary() {
   };
   if (const char* named = ::getenv("RAYX_BIN")) {
     if (works(named)) return std::string(named);
-    return base::MakeStatus(absl::StatusCode::kNotFound,
+    return base::MakeStatus(absl::StatusCode::kInvalidArgument,
                             std::string("RAYX_BIN names no program: ") + named);
   }
   Dl_info info{};

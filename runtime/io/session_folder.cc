@@ -94,6 +94,36 @@ base::Status TryConnect(const std::string& path) {
   return absl::UnavailableError(std::strerror(error));
 }
 
+bool IsNamedByUser() {
+  const char* folder = std::getenv("RAYX_SESSION_DIR");
+  return folder != nullptr && *folder != '\0';
+}
+
+// InvalidArgument when the user named the folder.
+base::Status RefuseBase(const std::string& base, const std::string& why) {
+  if (IsNamedByUser()) {
+    return absl::InvalidArgumentError(absl::StrCat("RAYX_SESSION_DIR ", base, ": ", why));
+  }
+  return absl::FailedPreconditionError(absl::StrCat("session folder ", base, ": ", why));
+}
+
+base::Status CheckAbsolute(const std::string& base) {
+  if (!base.empty() && base[0] == '/') return base::OkStatus();
+  return RefuseBase(base, "expected an absolute path");
+}
+
+// More than one has to be told apart by whoever asked.
+base::StatusOr<SessionInfo> OnlyOne(std::vector<SessionInfo> sessions) {
+  if (sessions.size() == 1) return std::move(sessions[0]);
+  std::vector<std::string> places;
+  for (const SessionInfo& session : sessions) {
+    places.push_back(absl::StrCat(session.head_address, " (", session.folder, ")"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("several clusters of this user run on this VM, at ",
+                   absl::StrJoin(places, " and "), "; say which one by its address"));
+}
+
 }  // namespace
 
 ProcessStamp StampOf(pid_t pid) {
@@ -107,10 +137,13 @@ bool IsRunning(const ProcessStamp& process) {
   return process && StampOf(process.pid) == process;
 }
 
+bool IsStopped(const ProcessStamp& process) {
+  const auto fields = StatFields(process.pid);
+  return IsRunning(process) && fields.ok() && ((*fields)[0] == "T" || (*fields)[0] == "t");
+}
+
 std::string SessionBase() {
-  if (const char* folder = std::getenv("RAYX_SESSION_DIR"); folder != nullptr && *folder != '\0') {
-    return folder;
-  }
+  if (IsNamedByUser()) return std::getenv("RAYX_SESSION_DIR");
   if (const char* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime != nullptr && *runtime == '/') {
     return absl::StrCat(runtime, "/rayx");
   }
@@ -118,12 +151,8 @@ std::string SessionBase() {
 }
 
 base::Status PrepareSessionBase(const std::string& base) {
-  const auto refuse = [&](auto... why) {
-    return absl::FailedPreconditionError(absl::StrCat("session folder ", base, ": ", why...));
-  };
-  if (base.empty() || base[0] != '/') {
-    return refuse("not an absolute path (RAYX_SESSION_DIR expects one)");
-  }
+  const auto refuse = [&](auto... why) { return RefuseBase(base, absl::StrCat(why...)); };
+  RAYX_RETURN_IF_ERROR(CheckAbsolute(base));
   if (base.size() > kBaseBytesMax) {
     return refuse("longer than ", kBaseBytesMax,
                   " bytes, so that sockets in it could not be named; set RAYX_SESSION_DIR to a "
@@ -158,6 +187,7 @@ base::Status WriteSession(const SessionInfo& session) {
   if (fd < 0) return absl::UnavailableError(absl::StrCat(temporary, ": ", ErrnoText()));
   const ssize_t written = ::write(fd, text.data(), text.size());
   ::close(fd);
+  if (written >= 0) errno = ENOSPC;  // of a part alone
   if (written != static_cast<ssize_t>(text.size()) ||
       ::rename(temporary.c_str(), path.c_str()) != 0) {
     return absl::UnavailableError(absl::StrCat(path, ": cannot be written: ", ErrnoText()));
@@ -220,7 +250,9 @@ base::StatusOr<SessionInfo> FindSession(const std::string& head_address) {
     wanted = address.ToString();
   }
   const std::string base = SessionBase();
+  RAYX_RETURN_IF_ERROR(CheckAbsolute(base));
   std::vector<std::string> tried;
+  std::vector<SessionInfo> answering;
   for (SessionInfo& session : ListSessions(base, &tried)) {
     if (session.embedded) continue;
     if (!wanted.empty() && session.head_address != wanted) {
@@ -228,9 +260,14 @@ base::StatusOr<SessionInfo> FindSession(const std::string& head_address) {
       continue;
     }
     const base::Status answer = TryConnect(session.socket_path());
-    if (answer.ok()) return std::move(session);
-    tried.push_back(absl::StrCat(session.socket_path(), ": ", base::ToAbsl(base::Message(answer))));
+    if (answer.ok()) {
+      answering.push_back(std::move(session));
+    } else {
+      tried.push_back(
+          absl::StrCat(session.socket_path(), ": ", base::ToAbsl(base::Message(answer))));
+    }
   }
+  if (!answering.empty()) return OnlyOne(std::move(answering));
   if (tried.empty()) tried.push_back(absl::StrCat(base, ": no session"));
   return absl::NotFoundError(absl::StrCat(
       "no node daemon ", wanted.empty() ? "" : absl::StrCat("of the cluster at ", wanted, " "),

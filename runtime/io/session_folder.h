@@ -39,6 +39,7 @@ struct ProcessStamp {
 };
 ProcessStamp StampOf(pid_t pid);              // {0, 0} when there is no such process
 bool IsRunning(const ProcessStamp& process);  // a zombie does not run
+bool IsStopped(const ProcessStamp& process);  // by SIGSTOP and its kin: runs, and does nothing
 
 struct SessionInfo {
   std::string folder;        // absolute; not in the file
@@ -57,7 +58,7 @@ struct SessionInfo {
 
 // The base folder's path. Only reads the environment.
 std::string SessionBase();
-// Makes the base folder, 0700, or checks that only we may write it and that it is short enough.
+// Makes it, 0700, or checks that only we may write it; InvalidArgument if RAYX_SESSION_DIR names it.
 base::Status PrepareSessionBase(const std::string& base);
 
 base::Status WriteSession(const SessionInfo& session);
@@ -67,9 +68,9 @@ base::StatusOr<SessionInfo> ReadSession(const std::string& folder);
 std::vector<SessionInfo> ListSessions(const std::string& base,
                                       std::vector<std::string>* problems = nullptr);
 
-// The started session of this user whose head is at `head_address` ("ip:port"), or the only running
-// one ("auto"), and whose node daemon accepts connections. NotFound lists what was tried and says
-// to start a node. Embedded sessions are never found.
+// The started session of this user whose head is at `head_address` ("ip:port"), or the only one
+// ("auto"), and whose daemon accepts connections. NotFound lists what was tried and says to start
+// a node; several are an InvalidArgument that names them. Embedded sessions are never found.
 base::StatusOr<SessionInfo> FindSession(const std::string& head_address);
 
 // The one line that `rayx start --ready-fd N` writes to N: the outcome of the start.

@@ -128,8 +128,8 @@ base::StatusOr<JoinFile> FindJoinFile(const std::string& path) {
     tried.push_back("standard input: a terminal");
   }
   return absl::NotFoundError(absl::StrCat(
-      "no token: a join file is needed to join a cluster; copy it from the head's VM (`rayx start "
-      "--head` printed where it is). Tried: ",
+      "no token: a join file is needed to join a cluster; it is the file `join` in the session "
+      "folder that `rayx start --head` printed on the head's VM. Tried: ",
       absl::StrJoin(tried, "; ")));
 }
 

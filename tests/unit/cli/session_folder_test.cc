@@ -93,6 +93,31 @@ TEST_CASE("SessionFolder: found by address and by auto, if its daemon accepts") 
   CHECK_THAT(ErrorOf(FindSession("7001").status()), Catch::Contains("expected ip:port"));
 }
 
+TEST_CASE("SessionFolder: auto among two is answered by both, an address by its own") {
+  Base base;
+  const SessionInfo one = base.Make("one", "127.0.0.1:7001", 1);
+  const SessionInfo two = base.Make("two", "127.0.0.1:7002", 2);
+  const auto first = Listen(one.socket_path());
+  const auto second = Listen(two.socket_path());
+  const auto both = FindSession("auto");
+  CHECK(absl::IsInvalidArgument(both.status()));
+  CHECK_THAT(ErrorOf(both.status()), Catch::Contains("127.0.0.1:7001 (" + one.folder + ")") &&
+                                         Catch::Contains("127.0.0.1:7002 (" + two.folder + ")"));
+  CHECK(FindSession("127.0.0.1:7001").value().folder == one.folder);
+  CHECK(FindSession("127.0.0.1:7002").value().folder == two.folder);
+}
+
+TEST_CASE("SessionFolder: a folder that the user named wrongly is the user's wrong argument") {
+  Base base;
+  ::setenv("RAYX_SESSION_DIR", "relative", 1);
+  for (const auto& status : {PrepareSessionBase(SessionBase()), FindSession("auto").status()}) {
+    CHECK(absl::IsInvalidArgument(status));
+    CHECK_THAT(ErrorOf(status), Catch::Contains("RAYX_SESSION_DIR relative: expected an absolute"));
+  }
+  ::unsetenv("RAYX_SESSION_DIR");
+  CHECK_FALSE(absl::IsInvalidArgument(PrepareSessionBase("/proc/none")));
+}
+
 TEST_CASE("SessionFolder: an embedded session is nobody else's") {
   Base base;
   SessionInfo session = base.Make("own", "127.0.0.1:7001");

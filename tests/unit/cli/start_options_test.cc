@@ -34,6 +34,29 @@ TEST_CASE("StartOptions: memory in bytes, units and shares") {
   }
 }
 
+TEST_CASE("StartOptions: bounds of logs") {
+  StartOptions options = Head();
+  CHECK(ParseLogBounds(options).value().files == LogBounds().files);
+  options.log_file_size = "1MiB";
+  options.log_files = "1";
+  options.log_total = "64MB";
+  const LogBounds bounds = ParseLogBounds(options).value();
+  CHECK(bounds.file_bytes == 1 << 20);
+  CHECK(bounds.files == 1);
+  CHECK(bounds.total_bytes == 64000000);
+  for (const char* wrong : {"x", "1KB", "30%", "-1", "2TiB"}) {
+    options.log_file_size = wrong;
+    CHECK_THAT(ErrorOf(ParseLogBounds(options).status()), Catch::StartsWith("--log-file-size \""));
+  }
+  options.log_file_size = "1MiB";
+  for (const char* wrong : {"0", "-1", "101", "two", "1.5"}) {
+    options.log_files = wrong;
+    CHECK_THAT(ErrorOf(ParseLogBounds(options).status()), Catch::StartsWith("--log-files \""));
+  }
+  options.log_files = "65";
+  CHECK_THAT(ErrorOf(ParseLogBounds(options).status()), Catch::StartsWith("--log-total 64000000"));
+}
+
 TEST_CASE("StartOptions: amounts and labels") {
   CHECK(ParseAmount("--n", "0.5").value() == 0.5);
   for (const char* wrong : {"", "-1", "two", "1x", "inf", "1e9"}) {

@@ -22,6 +22,7 @@ TEST_CASE("StartPlan: written and read") {
   plan.resources.Set("CPU", 12345);
   plan.labels = {{"zone", "a"}};
   plan.store_bytes = uint64_t{1} << 40;
+  plan.logs = {123456, 7, uint64_t{1} << 41};
   REQUIRE(WriteStartPlan(folder, plan).ok());
   const auto back = ReadStartPlan(folder);
   REQUIRE(back.ok());
@@ -31,6 +32,9 @@ TEST_CASE("StartPlan: written and read") {
   CHECK(back->resources == plan.resources);
   CHECK(back->labels == plan.labels);
   CHECK(back->store_bytes == plan.store_bytes);
+  CHECK(back->logs.file_bytes == 123456);
+  CHECK(back->logs.files == 7);
+  CHECK(back->logs.total_bytes == uint64_t{1} << 41);
   for (const char* wrong : {"", "{", "{}", "[]", "{\"with_head\": 1}"}) {
     std::ofstream(folder + "/start.json") << wrong;
     const auto damaged = ReadStartPlan(folder);
