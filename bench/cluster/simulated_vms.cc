@@ -379,6 +379,26 @@ absl::Status SimulatedVms::SetLink(int vm, bool up) {
                           "ip link set vm" + std::to_string(vm) + (up ? " up" : " down"));
 }
 
+absl::Status SimulatedVms::SetLinkRate(int vm, int64_t bits_per_second) {
+  if (!Alive(vm)) return absl::FailedPreconditionError("VM " + std::to_string(vm) + " is not up");
+  // A bucket of 128 KiB: what a network card hands over at once, far more than a timer's grain needs.
+  const std::string limit = bits_per_second > 0 ? "; tc qdisc add dev eth0 root tbf rate " +
+                                                      std::to_string(bits_per_second) +
+                                                      "bit burst 128kb latency 50ms"
+                                                : "";
+  return ConfigureNetwork(InitPid(vm), "tc qdisc del dev eth0 root 2>/dev/null || true" + limit);
+}
+
+absl::Status SimulatedVms::SetCpus(int vm, double cpus, int period_us) {
+  if (!Alive(vm)) return absl::FailedPreconditionError("VM " + std::to_string(vm) + " is not up");
+  return state_->vms[vm].group->SetQuota(cpus, period_us);
+}
+
+std::vector<pid_t> SimulatedVms::Processes(int vm, const std::string& account) const {
+  auto meter = Meter(vm, account);
+  return meter.ok() ? meter->Members() : std::vector<pid_t>();
+}
+
 absl::Status SimulatedVms::Lose(int vm) {
   if (!Alive(vm)) return absl::FailedPreconditionError("VM " + std::to_string(vm) + " is not up");
   // First the packets: a killed init alone would let the kernel send FIN and RST for its sockets.

@@ -81,8 +81,14 @@ class SimulatedVms {
 
   // All packets from and to the VM are dropped, or flow again.
   absl::Status SetLink(int vm, bool up);
+  // What a VM sends goes at this rate from now on; 0: as fast as it can.
+  absl::Status SetLinkRate(int vm, int64_t bits_per_second);
+  // Another CPU quota from now on; 0: none.
+  absl::Status SetCpus(int vm, double cpus, int period_us);
   // The VM is gone as if its power failed: no packet tells the others.
   absl::Status Lose(int vm);
+  // Host view of the processes that were started with ExecOptions::account, and theirs.
+  std::vector<pid_t> Processes(int vm, const std::string& account) const;
   // CPU seconds used inside so far by all processes that ever ran there, or by those started with
   // ExecOptions::account, and the most memory that they held at once since the last reset.
   absl::StatusOr<double> CpuSeconds(int vm, const std::string& account = "") const;

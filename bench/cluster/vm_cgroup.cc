@@ -86,7 +86,6 @@ void RemoveFolder(const std::string& folder) {
 }  // namespace
 
 absl::StatusOr<VmCgroup> VmCgroup::Create(const std::string& name, double cpus, int period_us) {
-  const long quota_us = std::lround(cpus * period_us);
   VmCgroup result;
   if (auto cpu = V1Root("cpu")) {
     for (const char* controller : {"cpu", "cpuacct", "memory"}) {
@@ -100,12 +99,9 @@ absl::StatusOr<VmCgroup> VmCgroup::Create(const std::string& name, double cpus, 
         result.folders_.push_back(folder);
       }
     }
-    if (quota_us > 0) {
-      const std::string folder = *cpu + "/" + name;
-      if (auto s = WriteFile(folder + "/cpu.cfs_period_us", std::to_string(period_us)); !s.ok())
-        return s;
-      if (auto s = WriteFile(folder + "/cpu.cfs_quota_us", std::to_string(quota_us)); !s.ok())
-        return s;
+    result.quota_folder_ = *cpu + "/" + name;
+    if (cpus > 0) {
+      if (auto s = result.SetQuota(cpus, period_us); !s.ok()) return s;
     }
     result.FindMeters();
     return result;
@@ -116,15 +112,34 @@ absl::StatusOr<VmCgroup> VmCgroup::Create(const std::string& name, double cpus, 
     if (auto made = MakeFolder(folder); !made.ok()) return made;
     result.folders_.push_back(folder);
     result.version_2_ = true;
+    result.quota_folder_ = folder;
     result.FindMeters();
-    if (quota_us > 0) {
-      const std::string limit = std::to_string(quota_us) + " " + std::to_string(period_us);
-      if (auto s = WriteFile(folder + "/cpu.max", limit); !s.ok()) return s;
+    if (cpus > 0) {
+      if (auto s = result.SetQuota(cpus, period_us); !s.ok()) return s;
     }
     return result;
   }
   return absl::UnavailableError(
       "no cgroup CPU controller (neither v1 'cpu' nor v2): simulated VMs need a CPU quota");
+}
+
+absl::Status VmCgroup::SetQuota(double cpus, int period_us) const {
+  if (quota_folder_.empty()) return absl::FailedPreconditionError("an account has no quota");
+  const std::string period = std::to_string(period_us);
+  const std::string quota = std::to_string(std::lround(cpus * period_us));
+  if (version_2_) {
+    return WriteFile(quota_folder_ + "/cpu.max", (cpus > 0 ? quota : "max") + " " + period);
+  }
+  if (auto s = WriteFile(quota_folder_ + "/cpu.cfs_period_us", period); !s.ok()) return s;
+  return WriteFile(quota_folder_ + "/cpu.cfs_quota_us", cpus > 0 ? quota : "-1");
+}
+
+std::vector<int> VmCgroup::Members() const {
+  std::vector<int> pids;
+  if (folders_.empty()) return pids;
+  std::ifstream file(folders_.front() + "/cgroup.procs");
+  for (int pid = 0; file >> pid;) pids.push_back(pid);
+  return pids;
 }
 
 absl::StatusOr<VmCgroup> VmCgroup::Account(const std::string& name) const {

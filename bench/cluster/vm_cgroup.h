@@ -30,10 +30,15 @@ class VmCgroup {
   // Removes the folders and the accounts in them, which must be empty of processes.
   static void RemoveFolders(const std::vector<std::string>& folders);
 
+  // Another quota from now on, for all members together; 0: none.
+  absl::Status SetQuota(double cpus, int period_us) const;
+
   // Files to which a process writes "0" in order to join.
   std::vector<std::string> JoinFiles() const;
   const std::vector<std::string>& folders() const { return folders_; }
 
+  // The members that run now; those of an account are no members of the VM's own group.
+  std::vector<int> Members() const;
   // CPU seconds used by all members, past and present; user and system together.
   absl::StatusOr<double> CpuSeconds() const;
   // Most memory that the members held at once: anonymous, shared memory, and file pages that a
@@ -45,7 +50,7 @@ class VmCgroup {
   void FindMeters();
 
   std::vector<std::string> folders_;  // one a hierarchy
-  std::string usage_file_, peak_file_;
+  std::string usage_file_, peak_file_, quota_folder_;
   bool version_2_ = false;
 };
 

@@ -1,8 +1,9 @@
 """The arm protocol (bench/runner/arm_protocol.h) for the Python arms.
 
 An arm is a class with a method for each name in its PHASES, in the order in which they run, and
-outcome(), what the gates look at. run_arm() reads the command line, connects the ranks, waits for
-commands asleep, times the phases and writes series and events.
+outcome(), what the gates look at. It calls self.step_done(n) when n steps of its main phase are
+done. run_arm() reads the command line, connects the ranks, waits for commands asleep, times the
+phases and writes series and events.
 """
 
 import argparse
@@ -20,7 +21,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
 
-PROTOCOL = 3
+PROTOCOL = 4
 _WAIT = datetime.timedelta(hours=12)  # ranks sleep while other arms run
 
 
@@ -86,6 +87,7 @@ def parse(arguments, add_options, check_options):
     parser.add_argument("--out")
     parser.add_argument("--reps", type=int, default=1)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--step-events", action="store_true")
     add_options(parser)
     options = parser.parse_args(arguments)
     for name in ("threads", "world_size", "reps", "steps"):
@@ -128,6 +130,10 @@ class _Recorder:
             self._file.write(json.dumps({"event": kind, **fields}) + "\n")
             self._file.flush()
 
+    def step(self, done):
+        if self._file:
+            self.event("step", done=done, at=time.monotonic())
+
     def phase(self, name, work):
         self._ranks.barrier()
         begin = time.monotonic()
@@ -141,7 +147,8 @@ def _blas():
     return next((line.strip() for line in text.splitlines() if "Math Kernel" in line), "unknown")
 
 
-def _repetition(arm, recorder, steps, prefix):
+def _repetition(arm, recorder, steps, prefix, step_events):
+    arm.step_done = recorder.step if step_events else lambda done: None
     for name in arm.PHASES:
         recorder.phase(name, getattr(arm, name))
     outcome = arm.outcome()
@@ -171,7 +178,7 @@ def run_arm(name, make, distributed=True):
                        at=time.monotonic())
         for rep, steps, prefix in _commands(options, ranks):
             recorder.rep = rep
-            _repetition(make(options, ranks, steps), recorder, steps, prefix)
+            _repetition(make(options, ranks, steps), recorder, steps, prefix, options.step_events)
             recorder.rep = None
         if ranks.world > 1:
             dist.destroy_process_group()

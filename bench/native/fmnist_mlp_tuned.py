@@ -84,6 +84,7 @@ class Tuned(fmnist.Options):
             else:
                 with torch.no_grad():
                     torch._foreach_add_(self.parameters, gradients, alpha=-self.options.lr)
+            self.step_done(step + 1)
         self.losses = self.ranks.sum(losses)
 
     def evaluate(self):

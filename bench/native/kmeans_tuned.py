@@ -141,11 +141,12 @@ class Tuned(kmeans.Options):
 
     def iterate(self):
         self.inertia = []
-        for _ in range(self.steps):
+        for step in range(self.steps):
             total = self.merged()
             self.inertia.append(total[1].sum())
             means = (total[2:] / total[0]).t()
             self.centres = torch.where((total[0] > 0)[:, None], means, self.centres)
+            self.step_done(step + 1)
 
     def assign(self):
         self.final_inertia = self.merged()[1].sum().item()

@@ -1,7 +1,7 @@
 // bench/runner/arm_protocol.h
 //
 // What every arm program understands and answers, in whatever language it is written. The runner
-// knows nothing else about an arm. Version 3.
+// knows nothing else about an arm. Version 4.
 //
 // Command line (all arms the same; `--flag value` or `--flag=value`):
 //   --data DIR         where rayx-data put the workload's files
@@ -15,11 +15,12 @@
 //                          quit
 //   --reps N --steps N without --control: so many repetitions at once, named r1.., by hand
 //   --out PATH         file or FIFO to which rank 0 writes the events below (default: stdout)
+//   --step-events      write the `step` events below: not in timed repetitions
 //   --address A        cluster to use, arm `rayx` only
 //   and those of its workload, below.
 //
 // Events: JSON objects, one a line, written by rank 0. Times are seconds, `at` is CLOCK_MONOTONIC.
-//   {"event":"ready","protocol":3,"arm":S,"world_size":N,"threads":N,"torch":S,"blas":S,"at":T}
+//   {"event":"ready","protocol":4,"arm":S,"world_size":N,"threads":N,"torch":S,"blas":S,"at":T}
 //       once, when the next command would start work at once: imports done, ranks connected. The
 //       ranks of a warm-up are those of the repetitions after it. torch, blas: where it is used.
 //   {"event":"phase","rep":S,"name":S,"seconds":T}
@@ -27,6 +28,9 @@
 //       the workload's phases, once. They are all that a repetition does from its command to the
 //       end of the last one: the runner measures that span too, and shows what of it is in no
 //       phase.
+//   {"event":"step","rep":S,"done":N,"at":T}
+//       N steps of the workload's main phase are done, as far as rank 0 knows. An arm that cannot
+//       know writes none.
 //   {"event":"result","rep":S,"steps":N,"hashes":{S:S},"values":{S:X},"texts":{S:S}}
 //       ends the repetition. What only gates need is computed after the last phase. `hashes` are
 //       SHA-256 in lower-case hex, one is "dataset"; `texts` may be missing.
@@ -42,6 +46,6 @@
 
 namespace rayx::bench {
 
-inline constexpr int kArmProtocolVersion = 3;
+inline constexpr int kArmProtocolVersion = 4;
 
 }  // namespace rayx::bench

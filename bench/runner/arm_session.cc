@@ -20,7 +20,7 @@ namespace {
 using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC, as in the events
 using nlohmann::json;
 
-constexpr auto kReadyTimeout = std::chrono::seconds(180);
+constexpr auto kDaemonTimeout = std::chrono::seconds(180);
 constexpr auto kStopTimeout = std::chrono::seconds(30);
 constexpr size_t kLogLinesShown = 15;
 constexpr int kRayxPort = 7399;
@@ -73,8 +73,14 @@ double Repetition::Total() const {
 }
 
 ArmSession::ArmSession(const WorkloadSpec& workload, const ArmSpec& arm, Machines& machines,
-                       const Places& places)
-    : workload_(workload), arm_(arm), machines_(machines), places_(places), account_(arm.name) {
+                       const Places& places, const LaunchOptions& launch)
+    : workload_(workload),
+      arm_(arm),
+      machines_(machines),
+      places_(places),
+      launch_(launch),
+      account_(arm.name),
+      watch_(launch.watch) {
   static int launches = 0;
   label_ = arm.name + "-n" + std::to_string(machines.size()) + "-" + std::to_string(++launches);
 }
@@ -100,10 +106,15 @@ ExecOptions ArmSession::Options(int vm) const {
   return options;
 }
 
-std::vector<std::string> ArmSession::Command(int vm, int threads, int rendezvous_port) const {
+int ArmSession::StartedVms() const {
+  return machines_.size() - (launch_.mistake == Mistake::kMissingNode ? 1 : 0);
+}
+
+std::vector<std::string> ArmSession::Command(int vm, int rendezvous_port) const {
   const std::string native = places_.checkout + "/bench/native/" + arm_.program;
   const std::string built = places_.bin + "/" + arm_.program;
-  const std::string port = std::to_string(rendezvous_port);
+  const bool wrong_port = launch_.mistake == Mistake::kWrongPort;
+  const std::string port = std::to_string(rendezvous_port + (wrong_port && vm > 1 ? 1 : 0));
   const bool several = machines_.size() > 1;
   std::vector<std::string> words;
   switch (arm_.kind) {
@@ -128,28 +139,31 @@ std::vector<std::string> ArmSession::Command(int vm, int threads, int rendezvous
     case ArmKind::kRayx:
       words = {built};
       if (several) {
-        words.push_back("--address=" + machines_.Address(1) + ":" + std::to_string(kRayxPort));
+        words.push_back("--address=" + machines_.Address(1) + ":" +
+                        std::to_string(kRayxPort + (wrong_port ? 1 : 0)));
       }
       break;
   }
+  if (launch_.step_events) words.emplace_back("--step-events");
+  const std::string typo = launch_.mistake == Mistake::kNoData ? "-typo" : "";
   words.insert(words.end(), arm_.arguments.begin(), arm_.arguments.end());
   words.insert(words.end(), workload_.arguments.begin(), workload_.arguments.end());
-  for (const auto& [flag, value] :
-       std::map<std::string, std::string>{{"data", places_.data + "/" + workload_.dataset_folder},
-                                          {"world-size", std::to_string(machines_.size())},
-                                          {"threads", std::to_string(threads)},
-                                          {"control", events_->control_path()},
-                                          {"out", events_->events_path()}}) {
+  for (const auto& [flag, value] : std::map<std::string, std::string>{
+           {"data", places_.data + "/" + workload_.dataset_folder + typo},
+           {"world-size", std::to_string(machines_.size())},
+           {"threads", std::to_string(launch_.threads)},
+           {"control", events_->control_path()},
+           {"out", events_->events_path()}}) {
     words.push_back("--" + flag + "=" + value);
   }
   return words;
 }
 
-absl::Status ArmSession::StartProcesses(int threads) {
+absl::Status ArmSession::StartProcesses() {
   const bool everywhere = arm_.kind == ArmKind::kTorchrun || arm_.kind == ArmKind::kRanks;
   const int port = everywhere ? RendezvousPort(machines_.simulated()) : 0;
-  for (int vm = 1; vm <= (everywhere ? machines_.size() : 1); ++vm) {
-    auto process = machines_.Start(vm, Command(vm, threads, port), Options(vm));
+  for (int vm = 1; vm <= (everywhere ? StartedVms() : 1); ++vm) {
+    auto process = machines_.Start(vm, Command(vm, port), Options(vm));
     if (!process.ok()) return process.status();
     processes_.push_back(*std::move(process));
   }
@@ -157,7 +171,7 @@ absl::Status ArmSession::StartProcesses(int threads) {
 }
 
 absl::Status ArmSession::ReadReady(Clock::time_point begin) {
-  auto event = NextEvent(begin + kReadyTimeout);
+  auto event = NextEvent(begin + launch_.ready_timeout);
   if (!event.ok()) return event.status();
   auto kind = Field<std::string>(*event, "event");
   if (!kind.ok() || *kind != "ready") {
@@ -177,24 +191,25 @@ absl::Status ArmSession::ReadReady(Clock::time_point begin) {
   return absl::OkStatus();
 }
 
-absl::Status ArmSession::Launch(int threads) {
+absl::Status ArmSession::Launch() {
   if (arm_.kind == ArmKind::kRayx && machines_.size() > 1) {
     if (auto s = StartDaemons(); !s.ok()) return s;
   }
   const auto begin = Clock::now();
-  if (auto s = StartProcesses(threads); !s.ok()) return s;
+  if (auto s = StartProcesses(); !s.ok()) return s;
   return ReadReady(begin);
 }
 
 absl::StatusOr<std::unique_ptr<ArmSession>> ArmSession::Start(const WorkloadSpec& workload,
                                                               const ArmSpec& arm,
                                                               Machines& machines,
-                                                              const Places& places, int threads) {
-  std::unique_ptr<ArmSession> session(new ArmSession(workload, arm, machines, places));
+                                                              const Places& places,
+                                                              const LaunchOptions& launch) {
+  std::unique_ptr<ArmSession> session(new ArmSession(workload, arm, machines, places, launch));
   auto pipe = EventPipe::Create(places.result, session->label_);
   if (!pipe.ok()) return pipe.status();
   session->events_ = *std::move(pipe);
-  if (auto s = session->Launch(threads); !s.ok()) return s;
+  if (auto s = session->Launch(); !s.ok()) return s;
   return session;
 }
 
@@ -218,6 +233,7 @@ absl::StatusOr<json> ArmSession::NextEvent(Clock::time_point deadline) {
   for (bool ended = false;;) {
     auto line = events_->Receive(std::chrono::milliseconds(ended ? 0 : 100));
     if (!line.ok()) return line.status();
+    if (watch_) watch_(trace_);
     if (*line) {
       json event = json::parse(**line, nullptr, false);
       if (!event.is_object()) {
@@ -246,16 +262,21 @@ absl::StatusOr<json> ArmSession::NextEvent(Clock::time_point deadline) {
     if (Clock::now() > deadline) {
       return absl::DeadlineExceededError("did not answer in time" + LastLogLines());
     }
-    for (VmProcess& process : processes_) ended = ended || !process.Running();
+    const size_t counted = launch_.only_vm1_counts ? 1 : processes_.size();
+    for (size_t i = 0; i < counted; ++i) ended = ended || !processes_[i].Running();
   }
 }
 
-absl::Status ArmSession::Apply(const json& event, Repetition& repetition) const {
+absl::Status ArmSession::Apply(const json& event, Repetition& repetition) {
   auto kind = Field<std::string>(event, "event");
   if (!kind.ok()) return kind.status();
   try {
     if (*kind == "phase") {
-      repetition.phase_seconds[event.at("name").get<std::string>()] = event.at("seconds");
+      const std::string name = event.at("name");
+      repetition.phase_seconds[name] = event.at("seconds");
+      trace_.phases.push_back({name, Seconds(Clock::now())});
+    } else if (*kind == "step" && launch_.step_events) {
+      trace_.steps.push_back({event.at("done"), event.at("at")});
     } else if (*kind == "result") {
       Outcome& outcome = repetition.outcome;
       outcome.steps = event.at("steps");
@@ -295,6 +316,7 @@ absl::StatusOr<Repetition> ArmSession::Run(const std::string& name, int64_t step
   machines_.ResetPeak(account_);
   const Usage before = machines_.Read(account_), all_before = machines_.Read("");
   const auto begin = Clock::now();
+  trace_ = {.begin = Seconds(begin), .steps = {}, .phases = {}};
   double seconds = 0;
   if (auto s = events_->Send("run " + name + " " + std::to_string(steps) + " " + prefix); !s.ok())
     return s;
@@ -351,7 +373,7 @@ absl::Status ArmSession::Stop() {
 absl::Status ArmSession::StartDaemons() {
   const auto begin = Clock::now();
   daemons_up_ = true;
-  for (int vm = 1; vm <= machines_.size(); ++vm) {
+  for (int vm = 1; vm <= StartedVms(); ++vm) {
     std::vector<std::string> words = {places_.bin + "/rayx", "start", "--num-cpus=2",
                                       "--listen=" + machines_.Address(vm)};
     if (vm == 1) {
@@ -360,7 +382,7 @@ absl::Status ArmSession::StartDaemons() {
       words.push_back("--address=" + machines_.Address(1) + ":" + std::to_string(kRayxPort));
       words.push_back("--join-file=" + join_file_);
     }
-    auto ended = machines_.Exec(vm, words, Options(vm), kReadyTimeout);
+    auto ended = machines_.Exec(vm, words, Options(vm), kDaemonTimeout);
     if (!ended.ok()) return ended.status();
     if (!ended->ok()) {
       return absl::AbortedError("rayx start failed in vm" + std::to_string(vm) +

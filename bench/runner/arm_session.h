@@ -9,6 +9,8 @@
 //           the destructor ends all its processes.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -43,12 +45,47 @@ struct Repetition {
   double Total() const;  // of all phases
 };
 
+// What a repetition has shown until now, also one that never ends. Times are CLOCK_MONOTONIC.
+struct RunTrace {
+  struct Step {
+    int64_t done = 0;
+    double at = 0;
+  };
+  struct Phase {
+    std::string name;
+    double end = 0;
+  };
+  double begin = 0;
+  std::vector<Step> steps;
+  std::vector<Phase> phases;
+};
+
+// What a user does wrong at a launch.
+enum class Mistake {
+  kNone,
+  kWrongPort,    // who joins is told another port than that where the others meet
+  kNoData,       // the folder of the data is misspelt
+  kMissingNode,  // nobody starts the last VM
+};
+
+struct LaunchOptions {
+  int threads = 1;
+  bool step_events = false;
+  // The program is what runs in VM 1: the end of another rank is no end.
+  bool only_vm1_counts = false;
+  Mistake mistake = Mistake::kNone;
+  std::chrono::seconds ready_timeout = std::chrono::seconds(180);
+  // Called several times a second while something is waited for.
+  std::function<void(const RunTrace&)> watch = {};
+};
+
 class ArmSession {
  public:
   // Launches and waits until the arm is ready. `workload` outlives the session.
   static absl::StatusOr<std::unique_ptr<ArmSession>> Start(const WorkloadSpec& workload,
                                                            const ArmSpec& arm, Machines& machines,
-                                                           const Places& places, int threads);
+                                                           const Places& places,
+                                                           const LaunchOptions& launch = {});
   ~ArmSession();
 
   absl::StatusOr<Repetition> Run(const std::string& name, int64_t steps,
@@ -56,7 +93,14 @@ class ArmSession {
   // Lets the arm end by itself; an exit code other than 0 is an error.
   absl::Status Stop();
 
+  // In place of LaunchOptions::watch from now on.
+  void Watch(std::function<void(const RunTrace&)> watch) { watch_ = std::move(watch); }
+  // Of the latest repetition.
+  const RunTrace& trace() const { return trace_; }
+
   const ArmSpec& arm() const { return arm_; }
+  // The meter of its processes.
+  const std::string& account() const { return account_; }
   // From the launch of the program to its readiness; daemons that must be there before, apart.
   double start_seconds() const { return start_seconds_; }
   double daemons_start_seconds() const { return daemons_start_seconds_; }
@@ -64,26 +108,29 @@ class ArmSession {
 
  private:
   ArmSession(const WorkloadSpec& workload, const ArmSpec& arm, Machines& machines,
-             const Places& places);
-  absl::Status Launch(int threads);
+             const Places& places, const LaunchOptions& launch);
+  absl::Status Launch();
   // Starts the arm's processes: one a VM, or one.
-  absl::Status StartProcesses(int threads);
+  absl::Status StartProcesses();
   absl::Status ReadReady(std::chrono::steady_clock::time_point begin);
   absl::Status StartDaemons();
   absl::Status FetchJoinFile();
   void StopDaemons();
-  std::vector<std::string> Command(int vm, int threads, int rendezvous_port) const;
+  std::vector<std::string> Command(int vm, int rendezvous_port) const;
+  // How many VMs take part in the launch.
+  int StartedVms() const;
   ExecOptions Options(int vm) const;
   std::string LogPath(int vm) const;
   std::string LastLogLines() const;
   absl::StatusOr<nlohmann::json> NextEvent(std::chrono::steady_clock::time_point deadline);
-  absl::Status Apply(const nlohmann::json& event, Repetition& repetition) const;
+  absl::Status Apply(const nlohmann::json& event, Repetition& repetition);
   void ReadAllSeries(const std::string& prefix, Repetition& repetition) const;
 
   const WorkloadSpec& workload_;
   const ArmSpec arm_;
   Machines& machines_;
   const Places places_;
+  const LaunchOptions launch_;
   std::string account_, label_;  // label: file names of this launch
   std::string join_file_;
   bool daemons_up_ = false;
@@ -91,6 +138,8 @@ class ArmSession {
   std::vector<VmProcess> processes_;
   nlohmann::json ready_;
   double start_seconds_ = 0, daemons_start_seconds_ = 0;
+  RunTrace trace_;
+  std::function<void(const RunTrace&)> watch_;
 };
 
 }  // namespace rayx::bench

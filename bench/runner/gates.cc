@@ -26,11 +26,6 @@ GateResult Gate(std::string name, bool passed, std::string why) {
   return {std::move(name), passed, passed ? std::string() : std::move(why)};
 }
 
-// 64 lower-case hex digits: an arm that reports nothing must not pass by being as empty as another.
-bool IsSha256(const std::string& text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
 template <typename Map>
 typename Map::mapped_type Find(const Map& map, const std::string& name) {
   const auto found = map.find(name);
@@ -40,6 +35,7 @@ typename Map::mapped_type Find(const Map& map, const std::string& name) {
 GateResult SameHash(const std::string& name, const std::string& words, const std::string& got,
                     const std::string& expected) {
   if (!IsSha256(got)) return Gate(name, false, words + ": no checksum");
+  if (!IsSha256(expected)) return Gate(name, false, words + ": no checksum to compare with");
   return Gate(
       name, got == expected,
       words + ": SHA-256 " + got.substr(0, 12) + ".. instead of " + expected.substr(0, 12) + "..");
@@ -165,6 +161,10 @@ std::vector<GateResult> CheckAgainst(const WorkloadSpec& workload, const Outcome
     }
   }
   return gates;
+}
+
+bool IsSha256(const std::string& text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
 bool AllPassed(const std::vector<GateResult>& gates) {

@@ -59,6 +59,9 @@ std::vector<GateSpec> GatesInForce(const WorkloadSpec& workload, const Expectati
 // How close a gate wants it: "in every bit", "within 1e-06", ...
 std::string ClosenessWords(const GateSpec& gate);
 
+// 64 lower-case hex digits: an arm or a catalogue that says nothing must not pass by that.
+bool IsSha256(const std::string& text);
+
 bool AllPassed(const std::vector<GateResult>& gates);
 // The sentences of those that failed, joined.
 std::string WhyFailed(const std::vector<GateResult>& gates);

@@ -11,6 +11,8 @@ namespace {
 constexpr char kJoinAndRun[] =
     "while [ \"$1\" != -- ]; do echo 0 > \"$1\" || exit 126; shift; done; shift; exec \"$@\"";
 
+constexpr char kNotSimulated[] = "this machine is no simulated VM";
+
 void Add(const VmCgroup& group, Usage& usage) {
   if (auto seconds = group.CpuSeconds(); seconds.ok()) usage.cpu_seconds = *seconds;
   if (auto bytes = group.PeakMemoryBytes(); bytes.ok()) usage.peak_memory_bytes = *bytes;
@@ -32,12 +34,14 @@ Machines Machines::Bare(bool metered) {
 }
 
 absl::StatusOr<Machines> Machines::Simulate(int nodes, const MachineShape& shape,
-                                            const std::vector<std::string>& visible_folders) {
+                                            const std::vector<std::string>& visible_folders,
+                                            const std::vector<VmMount>& mounts) {
   SimulatedVmsOptions options;
   options.vms = nodes;
   options.cpus_per_vm = shape.cpus;
   options.cpu_period_us = shape.cpu_period_us;
   options.visible_folders = visible_folders;
+  options.mounts = mounts;
   auto vms = SimulatedVms::Up(options);
   if (!vms.ok()) return vms.status();
   Machines machines;
@@ -88,6 +92,32 @@ Usage Machines::Read(const std::string& account) const {
     }
   }
   return usage;
+}
+
+std::optional<double> Machines::CpuSeconds(int vm, const std::string& account) const {
+  if (!vms_) return Read(account).cpu_seconds;
+  auto seconds = vms_->CpuSeconds(vm, account);
+  return seconds.ok() ? std::optional(*seconds) : std::nullopt;
+}
+
+absl::Status Machines::Lose(int vm) {
+  return vms_ ? vms_->Lose(vm) : absl::FailedPreconditionError(kNotSimulated);
+}
+
+absl::Status Machines::SetCpus(int vm, double cpus, int period_us) {
+  return vms_ ? vms_->SetCpus(vm, cpus, period_us) : absl::FailedPreconditionError(kNotSimulated);
+}
+
+absl::Status Machines::SetLinkRate(int64_t bits_per_second) {
+  if (!vms_) return absl::FailedPreconditionError(kNotSimulated);
+  for (int vm = 1; vm <= vms_->size(); ++vm) {
+    if (auto s = vms_->SetLinkRate(vm, bits_per_second); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+std::vector<pid_t> Machines::Processes(int vm, const std::string& account) const {
+  return vms_ ? vms_->Processes(vm, account) : std::vector<pid_t>();
 }
 
 void Machines::ResetPeak(const std::string& account) {

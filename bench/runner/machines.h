@@ -34,7 +34,8 @@ class Machines {
  public:
   // `visible_folders`: what must be reachable inside although /tmp and /run are private.
   static absl::StatusOr<Machines> Simulate(int nodes, const MachineShape& shape,
-                                           const std::vector<std::string>& visible_folders);
+                                           const std::vector<std::string>& visible_folders,
+                                           const std::vector<VmMount>& mounts = {});
   // This machine, without quota. `metered`: with meters where that is possible.
   static Machines Bare(bool metered);
 
@@ -48,6 +49,14 @@ class Machines {
                                   const ExecOptions& options);
   absl::StatusOr<ExitStatus> Exec(int vm, const std::vector<std::string>& argv,
                                   const ExecOptions& options, std::chrono::milliseconds timeout);
+
+  // Of VM `vm` alone; nullopt where it is lost or nothing meters.
+  std::optional<double> CpuSeconds(int vm, const std::string& account) const;
+  // What happens to VMs in a scenario; an error on the bare machine, where nothing is simulated.
+  absl::Status Lose(int vm);
+  absl::Status SetCpus(int vm, double cpus, int period_us);
+  absl::Status SetLinkRate(int64_t bits_per_second);  // of every VM; 0: unlimited
+  std::vector<pid_t> Processes(int vm, const std::string& account) const;
 
   Usage Read(const std::string& account) const;
   void ResetPeak(const std::string& account);

@@ -49,18 +49,23 @@ void AddRun(CLI::App& app, RunOptions& options, const std::string& name, const s
   run->add_option("--nodes", options.nodes, "Numbers of simulated VMs, separated by commas")
       ->delimiter(',')
       ->check(CLI::Range(1, 16));
+  run->add_option("--scenario", options.scenarios,
+                  "Scenarios, separated by commas: all, none, or names; without --workload they "
+                  "are run alone (default: all in full, else none)")
+      ->delimiter(',');
   run->add_option("--reps", options.pairs, "Pairs of repetitions")->check(CLI::Range(1, 1000));
   run->add_option("--steps", options.steps, "Training steps a repetition")
       ->check(CLI::Range(1, 1000000));
-  run->add_option("--cpus", options.shape.cpus, "CPUs a simulated VM may use")
+  run->add_option("--cpus", options.shape.cpus, "CPUs a simulated VM may use; 0: no quota")
       ->capture_default_str()
-      ->check(CLI::Range(0.05, 64.0));
+      ->check(CLI::Range(0.0, 64.0));
   run->add_option("--seed", options.seed, "Seed of the arms' order; 0: from the clock");
   run->add_option("--data", options.data_folder, "Folder of the data sets")->capture_default_str();
   run->add_option("--results", options.results_folder, "Folder of the results")
       ->capture_default_str();
-  run->callback([&options, &exit_code, suite] {
+  run->callback([&options, &exit_code, suite, run] {
     if (!suite.empty()) options.suite = suite;
+    options.only_scenarios = !options.scenarios.empty() && run->count("--workload") == 0;
     exit_code = Run(options);
   });
 }
@@ -73,8 +78,10 @@ int Main(int argc, char** argv) {
   run.data_folder = DataFolder();
   run.results_folder = (Checkout() / "results").string();
   for (int i = 0; i < argc; ++i) run.command_line += (i > 0 ? " " : "") + std::string(argv[i]);
+  RunOptions check = run;
+  check.shape.cpus = 0;  // what is right does not depend on how fast it comes
   AddRun(app, run, "run", "Run a suite", "", exit_code);
-  AddRun(app, run, "check", "Run the gates alone", "smoke", exit_code);
+  AddRun(app, check, "check", "Run the gates alone, without a quota", "smoke", exit_code);
 
   std::string a, b, id;
   double tolerance = 0.05;

@@ -1,9 +1,11 @@
 // bench/runner/result_writer.h
 //
-// The folder results/<id>, schema version 3:
+// The folder results/<id>, schema version 4:
 //   env.json      the machine, the versions, the command, the arms, how busy the machine was
-//   runs.jsonl    one line a launch ("kind":"start") or repetition ("kind":"rep"), raw
-//   summary.json  medians, intervals, ratios, verdicts, failed gates, what was not run
+//   runs.jsonl    raw, one line a launch ("kind":"start"), repetition ("rep"), disturbed or
+//                 undisturbed repetition of a scenario ("scenario"), planted mistake ("mistake")
+//   summary.json  medians, intervals, ratios, verdicts, failed gates, what was not run; what became
+//                 of each arm in each scenario, with its timelines; the ease-of-use card
 //   series/       of each repetition, the losses for example; logs/  what the arms printed
 //   report.html   made from these by bench/report
 // Owner:    the run of a suite.                 Threads: one.
@@ -17,7 +19,7 @@
 
 namespace rayx::bench {
 
-inline constexpr int kResultSchemaVersion = 3;
+inline constexpr int kResultSchemaVersion = 4;
 
 class ResultWriter {
  public:

@@ -7,9 +7,12 @@ namespace rayx::bench {
 absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& workload) {
   SuitePlan plan;
   if (suite == "smoke") {
-    plan.nodes = {1, 2};
-    plan.arms = {"rayx", "native-py"};
-    if (workload.same_on_any_nodes) plan.arms.push_back("serial");
+    plan.nodes = {1, 2, 3};
+    for (const ArmSpec& arm : workload.arms) {
+      if (arm.name == "rayx" || arm.name == "native-py" || arm.name == "serial") {
+        plan.arms.push_back(arm.name);
+      }
+    }
     plan.steps = workload.steps.smoke;
     plan.shows_ratios = false;
     return plan;
@@ -31,6 +34,10 @@ absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& w
   }
   return absl::InvalidArgumentError("there is no suite '" + suite +
                                     "'; there are smoke, quick and full");
+}
+
+std::vector<std::string> ScenariosOf(const std::string& suite) {
+  return {suite == "full" ? "all" : "none"};
 }
 
 bool RunsOn(const ArmSpec& arm, int nodes) {

@@ -22,9 +22,12 @@ struct SuitePlan {
   bool shows_ratios = true;
 };
 
-// smoke: gates only, at 1 and 2 VMs, one pair. quick: all arms at 1, 2 and 3 VMs, 3 pairs.
+// smoke: gates only, of RayX, tuned native and serial at 1, 2 and 3 VMs, one pair. quick: all arms at 1, 2 and 3 VMs, 3 pairs.
 // full: more steps, 5 pairs, start-up measured by launches of its own.
 absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& workload);
+
+// The scenarios of a suite, as ChooseScenarios takes them: all in full, else none.
+std::vector<std::string> ScenariosOf(const std::string& suite);
 
 // Steps that a progress bar counts.
 int ProgressSteps(const SuitePlan& plan, const std::vector<const ArmSpec*>& arms);

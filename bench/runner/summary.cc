@@ -23,12 +23,6 @@ json ToJson(const MedianEstimate& estimate) {
           {"coverage", estimate.coverage}};
 }
 
-json Estimate(const std::vector<double>& samples) {
-  json result = ToJson(EstimateMedian(samples));
-  result["samples"] = samples;
-  return result;
-}
-
 using Measure = std::function<double(const RepRecord&)>;
 
 std::vector<double> Samples(const std::vector<const RepRecord*>& reps, const Measure& measure) {
@@ -262,6 +256,12 @@ json Describe(const WorkloadRecords& records) {
 }
 
 }  // namespace
+
+json Estimate(const std::vector<double>& samples) {
+  json result = ToJson(EstimateMedian(samples));
+  result["samples"] = samples;
+  return result;
+}
 
 void ApplyGates(WorkloadRecords& records) {
   const WorkloadSpec& workload = records.workload;

@@ -62,6 +62,9 @@ void ApplyGates(WorkloadRecords& records);
 
 bool AllGatesPassed(const WorkloadRecords& records);
 
+// A median, its interval, what that is worth, and the samples.
+nlohmann::json Estimate(const std::vector<double>& samples);
+
 // One line of runs.jsonl.
 nlohmann::json ToJson(const std::string& workload, const RepRecord& record);
 nlohmann::json ToJson(const std::string& workload, const StartRecord& record);

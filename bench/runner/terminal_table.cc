@@ -135,6 +135,23 @@ void PrintWorkload(const json& workload) {
   }
 }
 
+void PrintScenario(const json& scenario) {
+  const std::string why = scenario["not_run_because"];
+  printf("scenario %s: %s%s\n", scenario["name"].get<std::string>().c_str(),
+         scenario["what"].get<std::string>().c_str(), why.empty() ? "" : ": NOT RUN");
+  if (!why.empty()) printf("  not run: %s\n", why.c_str());
+  for (const json& arm : scenario["arms"]) {
+    printf("  %-18s %s\n", arm["arm"].get<std::string>().c_str(),
+           arm["words"].get<std::string>().c_str());
+  }
+}
+
+void PrintMistake(const json& mistake) {
+  printf("mistake %s: %s: %s after %.1f s: %s\n", mistake["mistake"].get<std::string>().c_str(),
+         mistake["arm"].get<std::string>().c_str(), mistake["ending"].get<std::string>().c_str(),
+         mistake["seconds"].get<double>(), mistake["text"].get<std::string>().c_str());
+}
+
 }  // namespace
 
 void PrintSummary(const json& summary) {
@@ -144,6 +161,12 @@ void PrintSummary(const json& summary) {
     PrintWorkload(workload);
     separator = "\n";
   }
+  for (const json& scenario : summary["scenarios"]) {
+    printf("%s", separator);
+    PrintScenario(scenario);
+    separator = "\n";
+  }
+  for (const json& mistake : summary["ease"]["mistakes"]) PrintMistake(mistake);
 }
 
 }  // namespace rayx::bench

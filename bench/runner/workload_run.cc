@@ -63,7 +63,8 @@ std::unique_ptr<ArmSession> WorkloadRun::Launch(const ArmSpec& arm, Machines& ma
       return nullptr;
     }
   }
-  auto session = ArmSession::Start(options_.workload, arm, machines, options_.places, threads);
+  auto session =
+      ArmSession::Start(options_.workload, arm, machines, options_.places, {.threads = threads});
   if (!session.ok()) {
     Fail(arm, machines.size(), session.status());
     return nullptr;

@@ -64,6 +64,7 @@ ArmOptions ParseArmOptions(int argc, char** argv, const std::function<void(CLI::
   app.add_option("--reps", options.reps, "Without --control")->check(CLI::Range(1, int_max));
   app.add_option("--steps", options.steps, "Without --control")
       ->check(CLI::Range(int64_t{1}, kStepsMax));
+  app.add_flag("--step-events", options.step_events, "Write when each step is done");
   add(app);
   try {
     app.parse(argc, argv);
@@ -109,6 +110,10 @@ void ArmEvents::Phase(const std::string& name, double seconds) {
   Write({{"event", "phase"}, {"name", name}, {"seconds", seconds}});
 }
 
+void ArmEvents::Step(int64_t done) {
+  if (step_events) Write({{"event", "step"}, {"done", done}, {"at", Now()}});
+}
+
 void ArmEvents::Result(const RepCommand& command, const ArmOutcome& outcome) {
   if (out_ == nullptr) return;
   if (!command.series_prefix.empty()) {
@@ -133,6 +138,7 @@ int ServeRepetitions(const ArmOptions& options, ArmEvents& events,
   try {
     const auto serve = [&](const RepCommand& command) {
       events.rep = command.name;
+      events.step_events = options.step_events;
       run(command);
       events.rep.clear();
     };

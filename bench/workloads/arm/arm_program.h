@@ -29,6 +29,7 @@ struct ArmOptions {
   uint64_t seed = 1;
   int64_t steps = 20;
   int threads = 1, world_size = 1, rank = 0, reps = 1;
+  bool step_events = false;
 };
 
 // Exits with a message when the command line is wrong. `add` declares the workload's own flags.
@@ -65,11 +66,13 @@ class ArmEvents {
   bool active() const { return out_ != nullptr; }
   void Ready(const nlohmann::json& facts);  // protocol version and `at` are added
   void Phase(const std::string& name, double seconds);
+  void Step(int64_t done);  // so many are; written only when `step_events`
   // Writes the series, then the event.
   void Result(const RepCommand& command, const ArmOutcome& outcome);
   void Error(const std::string& message);
 
   std::string rep;  // of the repetition that runs
+  bool step_events = false;
 
  private:
   void Write(nlohmann::json event);

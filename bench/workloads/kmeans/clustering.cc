@@ -78,6 +78,7 @@ void RunKmeans(const KmeansOptions& options, const RepCommand& command, BlockWor
   std::vector<double> inertia;
   for (int64_t step = 0; step < command.steps; ++step) {
     inertia.push_back(MoveCentres(workers.AssignAll(centres), columns, centres));
+    events.Step(step + 1);
   }
   events.Phase("iterate", iterate.Seconds());
 

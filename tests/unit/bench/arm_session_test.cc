@@ -19,7 +19,7 @@ import json, sys
 flags = dict(a[2:].split('=', 1) for a in sys.argv[1:])
 out = open(flags['out'], 'w', buffering=1)
 def event(**fields): out.write(json.dumps(fields) + '\n')
-def ready(version=3): event(event='ready', protocol=version, at=1e9)
+def ready(version=4): event(event='ready', protocol=version, at=1e9)
 def commands(): return open(flags['control'])
 def phases():
   for name in ('load', 'preprocess', 'train', 'evaluate'):
@@ -44,17 +44,17 @@ class FakeArm {
   }
   ~FakeArm() { fs::remove_all(folder_); }
 
-  absl::StatusOr<std::unique_ptr<ArmSession>> Start() {
+  absl::StatusOr<std::unique_ptr<ArmSession>> Start(const LaunchOptions& launch = {}) {
     const Places places = {
         .checkout = folder_, .venv = folder_, .bin = folder_, .data = folder_, .result = folder_};
     const ArmSpec arm = {.name = "fake", .kind = ArmKind::kSerial, .program = "fake.py"};
-    return ArmSession::Start(workload_, arm, machines_, places, 1);
+    return ArmSession::Start(workload_, arm, machines_, places, launch);
   }
   fs::path SeriesOf(const std::string& rep, const std::string& series) const {
     return folder_ / "series" / (rep + "." + series + ".txt");
   }
-  std::unique_ptr<ArmSession> MustStart() {
-    auto session = Start();
+  std::unique_ptr<ArmSession> MustStart(const LaunchOptions& launch = {}) {
+    auto session = Start(launch);
     INFO(session.status());
     REQUIRE(session.ok());
     return *std::move(session);
@@ -120,6 +120,36 @@ f.readline()
   REQUIRE(rep.ok());
   CHECK(rep->Total() == 0);
   CHECK(rep->outside_seconds >= 0.3);
+}
+
+TEST_CASE("ArmSession: what a repetition that fails had done until then is kept") {
+  FakeArm arm(R"(
+ready()
+f = commands()
+f.readline()
+event(event='phase', name='load', seconds=0.5)
+event(event='step', done=1, at=10.0)
+event(event='step', done=2, at=11.0)
+event(event='error', message='a worker died')
+)");
+  auto session = arm.MustStart({.step_events = true});
+  size_t seen = 0;
+  session->Watch([&](const RunTrace& trace) { seen = std::max(seen, trace.steps.size()); });
+  CHECK(Says(session->Run("a", 4, seconds(20)).status(), "a worker died"));
+  REQUIRE(session->trace().steps.size() == 2);
+  CHECK(seen == 2);
+  CHECK(session->trace().steps[1].done == 2);
+  CHECK(session->trace().steps[1].at == 11.0);
+  REQUIRE(session->trace().phases.size() == 1);
+  CHECK(session->trace().phases[0].name == "load");
+  CHECK(session->trace().begin > 0);
+}
+
+TEST_CASE("ArmSession: step events that were not asked for are refused") {
+  FakeArm arm(
+      "ready()\nf = commands()\nf.readline()\nevent(event='step', done=1, at=1.0)\n"
+      "f.readline()");
+  CHECK(Says(arm.MustStart()->Run("a", 2, seconds(20)).status(), "an unknown event"));
 }
 
 TEST_CASE("ArmSession: an event that the protocol does not know is refused") {

@@ -100,6 +100,19 @@ TEST_CASE("Gates: every workload fails with another data set, fewer steps, a sho
   }
 }
 
+TEST_CASE("Gates: every workload of the catalogue pins its data; without a pin nothing passes") {
+  for (WorkloadSpec workload : Workloads()) {
+    INFO(workload.name);
+    CHECK(IsSha256(workload.dataset_sha256));
+    Outcome silent = Sound(workload);
+    for (const std::string& said : {std::string(), kHashA}) {
+      silent.hashes["dataset"] = said;
+      workload.dataset_sha256.clear();
+      CHECK_FALSE(CheckAlone(workload, silent, {.steps = 3})[0].passed);
+    }
+  }
+}
+
 TEST_CASE("Gates: every gate of every workload is failed by an outcome without its field") {
   for (const WorkloadSpec& workload : Workloads()) {
     for (int nodes : {2, 3}) {

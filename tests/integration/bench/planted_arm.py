@@ -1,0 +1,91 @@
+"""Stands in the place of an arm's program and makes it do something wrong.
+
+    planted_arm.py row|seed|batch PROGRAM FLAGS...
+
+  row     one value of the data is another one
+  seed    another seed
+  batch   leaves out the second batch, and reports as many steps as it was told to make
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+
+LEFT_OUT = 1
+
+
+def value_of(flags, name):
+    return next(flag.split("=", 1)[1] for flag in flags if flag.startswith(f"--{name}="))
+
+
+def replaced(flags, **values):
+    kept = [f for f in flags if f[2:].split("=", 1)[0] not in values]
+    return kept + [f"--{name}={value}" for name, value in values.items()]
+
+
+def with_a_wrong_row(folder):
+    import pyarrow.parquet as parquet
+    copy = tempfile.mkdtemp(prefix="planted-data-")
+    for name in os.listdir(folder):
+        shutil.copy(os.path.join(folder, name), copy)
+    path = os.path.join(copy, "cities.parquet")
+    table = parquet.read_table(path)
+    columns = table.to_pydict()
+    columns["lat"][1234] += 1
+    parquet.write_table(type(table).from_pydict(columns, schema=table.schema), path)
+    return copy
+
+
+def skip_a_batch(program, flags):
+    """Speaks with the runner in the arm's place: asks the arm for one step more than the runner
+    does, and takes one out of what it made."""
+    folder = tempfile.mkdtemp(prefix="planted-arm-")
+    control, events = (os.path.join(folder, name) for name in ("control", "events"))
+    os.mkfifo(control)
+    os.mkfifo(events)
+    prefixes = {}
+
+    def pass_commands_on():
+        with open(value_of(flags, "control")) as source, open(control, "w", buffering=1) as sink:
+            for line in source:
+                words = line.rstrip("\n").split(" ", 3)
+                if words[0] == "run":
+                    prefixes[words[1]] = words[3]
+                    line = f"run {words[1]} {int(words[2]) + 1} {words[3]}\n"
+                sink.write(line)
+                if words[0] == "quit":
+                    return
+
+    arm = subprocess.Popen([program] + replaced(flags, control=control, out=events))
+    threading.Thread(target=pass_commands_on, daemon=True).start()
+    with open(events) as source, open(value_of(flags, "out"), "w", buffering=1) as sink:
+        for event in map(json.loads, source):
+            if event["event"] == "result":
+                event["steps"] -= 1
+                path = prefixes[event["rep"]] + ".loss.txt"
+                with open(path) as file:
+                    numbers = file.readlines()
+                del numbers[LEFT_OUT]
+                with open(path, "w") as file:
+                    file.writelines(numbers)
+            sink.write(json.dumps(event) + "\n")
+    sys.exit(arm.wait())
+
+
+def main():
+    plant, program, *flags = sys.argv[1:]
+    if plant == "batch":
+        skip_a_batch(program, flags)
+    if plant == "row":
+        flags = replaced(flags, data=with_a_wrong_row(value_of(flags, "data")))
+    if plant == "seed":
+        flags = replaced(flags, seed=2)
+    os.execv(program, [program] + flags)
+
+
+if __name__ == "__main__":
+    main()
