@@ -62,9 +62,12 @@ def to_svg(figure, name):
     return text
 
 
+def order_of(arm):
+    return ARM_ORDER.index(arm) if arm in ARM_ORDER else len(ARM_ORDER)
+
+
 def ordered(rows):
-    return sorted(rows, key=lambda r: (r["nodes"], ARM_ORDER.index(r["arm"])
-                                       if r["arm"] in ARM_ORDER else 99))
+    return sorted(rows, key=lambda r: (r["nodes"], order_of(r["arm"])))
 
 
 def error_of(estimate):
@@ -227,4 +230,161 @@ def grouped_bars(rows, key, scale, label, name, on_top=None):
                   bbox_to_anchor=(0.5, 0.9))
     axes.set_xticks(range(len(nodes)), [vms(n) for n in nodes])
     axes.set_ylabel(label)
+    return to_svg(figure, name)
+
+
+def efficiency(rows, main_phase, name):
+    """What of each arm's own speed on one VM is left per VM on several."""
+    rows = [r for r in rows if "phases" in r and not r.get("unrestricted")]
+    nodes = sorted({r["nodes"] for r in rows})
+    figure, axes = plt.subplots(figsize=(4.2, 2.9))
+    drawn = False
+    for arm in ARM_ORDER:
+        mine = sorted((r["nodes"], r["phases"][main_phase]) for r in rows if r["arm"] == arm)
+        if len(mine) < 2 or mine[0][0] != 1:
+            continue
+        one = mine[0][1]["median"]
+        x = [n for n, _ in mine]
+        y = [100 * one / e["median"] / n for n, e in mine]
+        error = [[v - 100 * one / e["high"] / n for v, (n, e) in zip(y, mine)],
+                 [100 * one / e["low"] / n - v for v, (n, e) in zip(y, mine)]]
+        axes.errorbar(x, y, yerr=error, marker="o", capsize=3, color=ARM_COLOURS.get(arm),
+                      label=arm_name(arm))
+        drawn = True
+    if not drawn:
+        plt.close(figure)
+        return ""
+    axes.axhline(100, color="#8c959f", linestyle=":", zorder=0)
+    axes.set_xticks(nodes)
+    axes.set_xlim(0.7, max(nodes) + 0.3)
+    axes.set_ylim(0, None)
+    axes.set_xlabel("VMs")
+    axes.set_ylabel(f"efficiency of {main_phase}, %")
+    axes.legend(fontsize=8, loc="lower left")
+    return to_svg(figure, name)
+
+
+FAULT_COLOUR = "#cf222e"
+QUIET_COLOUR = "#8c959f"
+
+
+def draw_progress(axes, line, colour, width, steps, label):
+    """Steps done over time, as stairs, and a mark for how it ended."""
+    x = [0.0] + [at for at, _ in line["steps"]]
+    y = [0] + [done for _, done in line["steps"]]
+    end = line["seconds"]
+    axes.step(x + [end], y + [y[-1]], where="post", color=colour, linewidth=width, label=label)
+    mark, mark_colour = {"finished": ("o", colour), "failed": ("X", FAULT_COLOUR),
+                         "hung": (">", FAULT_COLOUR)}[line["ending"]]
+    axes.plot([end], [y[-1]], marker=mark, color=mark_colour, markersize=8, clip_on=False,
+              linestyle="none", zorder=5)
+    words = {"finished": "", "failed": "error", "hung": "still silent"}[line["ending"]]
+    if words:
+        axes.annotate(f"{words}, {end - (line['fault_at'] or 0):.1f} s after the fault"
+                      if line["fault_at"] is not None else words, (end, y[-1]),
+                      xytext=(-8, 9), textcoords="offset points", ha="right", fontsize=9,
+                      color=FAULT_COLOUR)
+
+
+def draw_lanes(axes, line, quota):
+    """One lane a VM: the darker, the more of its quota is in use."""
+    rates = line["cpu"]
+    lanes = len(rates["vms"])
+    for vm, shares in enumerate(rates["vms"]):
+        before = 0.0
+        for at, share in zip(rates["at"], shares):
+            if share is None:
+                axes.barh(vm, at - before, left=before, height=0.8, color="none",
+                          edgecolor=FAULT_COLOUR, hatch="////", linewidth=0, alpha=0.35)
+            else:
+                axes.barh(vm, at - before, left=before, height=0.8, linewidth=0, color="#0a3069",
+                          alpha=min(1.0, max(0.03, share / quota)))
+            before = at
+    axes.set_yticks(range(lanes), [f"VM {vm + 1}" for vm in range(lanes)], fontsize=8)
+    axes.set_ylim(lanes - 0.4, -0.6)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(left=False)
+
+
+def draw_phases(axes, line, colours):
+    left = 0.0
+    for phase in line["phases"]:
+        axes.axvspan(left, phase["end"], ymin=0, ymax=0.06, color=colours.get(phase["name"]),
+                     linewidth=0)
+        left = phase["end"]
+
+
+def timelines(scenario, quota, name):
+    """Of each arm: steps done with and without the disturbance, and the CPU that each VM used."""
+    arms = [a for a in sorted(scenario["arms"], key=lambda a: order_of(a["arm"]))
+            if "disturbed" in a.get("timeline", {})]
+    if not arms:
+        return ""
+    lanes = max(len(a["timeline"]["disturbed"]["cpu"]["vms"]) for a in arms) or 1
+    figure, panels = plt.subplots(
+        2 * len(arms), 1, figsize=(8.6, len(arms) * (1.75 + 0.2 * lanes)), sharex=True,
+        squeeze=False,
+        gridspec_kw={"height_ratios": [1.75, 0.22 * lanes] * len(arms), "hspace": 0.28})
+    end = 0.0
+    for i, arm in enumerate(arms):
+        steps_axes, lane_axes = panels[2 * i][0], panels[2 * i + 1][0]
+        quiet, disturbed = (arm["timeline"].get(k) for k in ("undisturbed", "disturbed"))
+        end = max(end, disturbed["seconds"], quiet["seconds"] if quiet else 0)
+        names = [p["name"] for p in disturbed["phases"] + (quiet or disturbed)["phases"]]
+        names = list(dict.fromkeys(names))
+        if quiet:
+            draw_progress(steps_axes, quiet, QUIET_COLOUR, 1.4, scenario["steps"], "undisturbed")
+        draw_progress(steps_axes, disturbed, ARM_COLOURS.get(arm["arm"], "#24292f"), 2.2,
+                      scenario["steps"], "disturbed")
+        draw_phases(steps_axes, disturbed, phase_colours(names, ""))
+        if not disturbed["steps"]:
+            steps_axes.annotate("this program does not say when a step is done",
+                                (0.02, 0.5), xycoords="axes fraction", fontsize=8,
+                                color=QUIET_COLOUR)
+        draw_lanes(lane_axes, disturbed, quota)
+        for axes in (steps_axes, lane_axes):
+            if disturbed["fault_at"] is not None:
+                axes.axvline(disturbed["fault_at"], color=FAULT_COLOUR, linestyle="--",
+                             linewidth=1.2)
+        if disturbed["fault_at"] is not None:
+            steps_axes.annotate("fault", (disturbed["fault_at"], scenario["steps"]),
+                                xytext=(4, 2), textcoords="offset points", fontsize=9,
+                                color=FAULT_COLOUR)
+        steps_axes.set_ylim(0, scenario["steps"] * 1.12)
+        steps_axes.set_ylabel(f"{scenario['step_word']}s done", fontsize=9)
+        steps_axes.set_title(arm_name(arm["arm"]), loc="left", fontsize=11, fontweight="bold",
+                             color=ARM_COLOURS.get(arm["arm"], "#24292f"))
+        steps_axes.legend(fontsize=8, loc="upper left", ncols=2)
+    panels[-1][0].set_xlim(0, end * 1.03)
+    panels[-1][0].set_xlabel("seconds since the command; lanes: CPU in use, dark is all of a VM’s "
+                             "quota, hatched is a lost VM")
+    return to_svg(figure, name)
+
+
+def cold_starts(scenario, name):
+    """From nothing to the first step, in its parts."""
+    arms = [a for a in sorted(scenario["arms"], key=lambda a: order_of(a["arm"]))
+            if "cold_start" in a]
+    if not arms:
+        return ""
+    parts = (("daemons", "daemons of the cluster", "#8c959f"),
+             ("ready", "program until ready", "#54aeff"),
+             ("first_step", "data and first step", MAIN_PHASE_COLOUR))
+    figure, axes = plt.subplots(figsize=(8.6, 0.5 * len(arms) + 1.0))
+    for y, arm in enumerate(arms):
+        left = 0.0
+        for key, label, colour in parts:
+            width = arm["cold_start"][key]["median"]
+            axes.barh(y, width, left=left, height=0.7, color=colour, label=label if y == 0 else "")
+            left += width
+        total = arm["cold_start"]["total"]
+        axes.errorbar(total["median"], y, xerr=error_of(total), color="#24292f", capsize=3,
+                      linewidth=1.1)
+        axes.annotate(f"{total['median']:.1f} s", (total["high"], y), xytext=(7, 0),
+                      textcoords="offset points", va="center")
+    axes.set_yticks(range(len(arms)), [arm_name(a["arm"]) for a in arms])
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(a["cold_start"]["total"]["high"] for a in arms) * 1.13)
+    axes.set_xlabel("seconds, medians of launches on fresh VMs; whisker: interval of the whole")
+    axes.legend(fontsize=8, loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1.0))
     return to_svg(figure, name)

@@ -10,10 +10,12 @@ import sys
 
 import jinja2
 
+import analysis
 import charts
+import ease
 
 
-SCHEMA = 3  # bench/runner/result_writer.h
+SCHEMA = 4  # bench/runner/result_writer.h
 
 
 class BadResult(Exception):
@@ -225,8 +227,11 @@ def outside_threat(rows):
             f"({charts.place(row['arm'], row['nodes'])}).")
 
 
-def size_words(count):
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+def quota_words(env):
+    if not env["vm_cpus"]:
+        return "no quota"
+    return (f"a quota of {env['vm_cpus']} CPU each (counted per "
+            f"{env['vm_cpu_period_us'] / 1000:.0f} ms, which adds waits to every exchange)")
 
 
 def threats(env, workload):
@@ -234,9 +239,7 @@ def threats(env, workload):
     result = list(noise_threats(env.get("noise", {"busy_cpu_share": 0})))
     if env.get("simulated_vms"):
         result.append(f"The VMs are simulated on one machine with {env['cpus']} CPUs: namespaces, "
-                      f"a quota of {env['vm_cpus']} CPU each (counted per "
-                      f"{env['vm_cpu_period_us'] / 1000:.0f} ms, which adds waits to every "
-                      "exchange), and a virtual network without a wire’s latency. Real VMs "
+                      f"{quota_words(env)}, and a virtual network without a wire’s latency. Real VMs "
                       "communicate slower.")
     else:
         result.append("No VMs were simulated: one machine without quota (" +
@@ -248,7 +251,7 @@ def threats(env, workload):
                       "them, which contains the true median with a probability of "
                       f"{percent(few['coverage'])} only. More than 95 % needs 6 pairs (--reps 6).")
     if workload["exchanged_bytes"]:
-        result.append(f"VMs exchange {size_words(workload['exchanged_bytes'])} of "
+        result.append(f"VMs exchange {analysis.size_words(workload['exchanged_bytes'])} of "
                       f"{workload['exchanged_what']} in each {workload['step_word']}: the less "
                       "there is to compute beside it, the more communication weighs. One workload "
                       "says nothing about others.")
@@ -281,8 +284,9 @@ def facts(env):
         ("Threads a rank", env.get("threads_a_rank")),
         ("Python, compiler", f"{env.get('python')}, {env.get('compiler')}"),
         ("Revision", f"{env.get('git_revision')} ({env.get('git_changed_files')} changed files)"),
-        ("VM shape", f"{env.get('vm_cpus')} CPU, period {env.get('vm_cpu_period_us')} µs"
-                     if env.get("simulated_vms") else "not simulated"),
+        ("VM shape", "not simulated" if not env.get("simulated_vms") else
+                     f"{env['vm_cpus']} CPU, period {env['vm_cpu_period_us']} µs"
+                     if env["vm_cpus"] else "no quota"),
         ("Machine busy", busy(env.get("noise"))),
         ("Load before", env.get("load_average_before")),
         ("Order seed", env.get("order_seed")),
@@ -320,6 +324,7 @@ def section(folder, env, workload, number):
             {n: {a: thin(t) for a, t in arms.items()} for n, arms in curves.items()},
             workload["curve"], workload["step_word"], prefix + "l"),
         "speed_up": charts.speed_up(rows, main_phase, prefix + "s") if shows else "",
+        "efficiency": charts.efficiency(rows, main_phase, prefix + "e") if shows else "",
         "starts": charts.grouped_bars(rows, "start", 1, "seconds until ready", prefix + "t",
                                       "daemons_start") if shows else "",
         "cpu": charts.grouped_bars(rows, "cpu_seconds", 1, "CPU seconds a repetition",
@@ -347,27 +352,34 @@ def overview(sections):
     return {"nodes": nodes, "lines": lines}
 
 
-def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: report.py RESULT_FOLDER")
-    folder = sys.argv[1]
-    try:
-        env, summary = read_json(folder, "env.json"), read_json(folder, "summary.json")
-        if summary.get("schema") != SCHEMA:
-            raise BadResult(f"{folder}: schema {summary.get('schema')}, this report knows {SCHEMA}")
-        sections = [section(folder, env, w, i) for i, w in enumerate(summary["workloads"])]
-    except BadResult as error:
-        sys.exit(f"report: {error}")
+def make(folder):
+    """Writes the page; its path."""
+    env, summary = read_json(folder, "env.json"), read_json(folder, "summary.json")
+    if summary.get("schema") != SCHEMA:
+        raise BadResult(f"{folder}: schema {summary.get('schema')}, this report knows {SCHEMA}")
+    scenarios = ease.scenarios(summary, env)
+    sections = [section(folder, env, w, i) for i, w in enumerate(summary["workloads"])]
     loader = jinja2.FileSystemLoader(os.path.dirname(os.path.abspath(__file__)))
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True,
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.globals.update(arm_name=charts.arm_name, vms=charts.vms, listing=listing)
     page = environment.get_template("report.html.jinja").render(
-        summary=summary, env=env, sections=sections, overview=overview(sections), facts=facts(env))
+        summary=summary, env=env, sections=sections, overview=overview(sections), facts=facts(env),
+        scenarios=scenarios, card=ease.card(summary["ease"]),
+        why=analysis.analyse(summary["workloads"]))
     path = os.path.join(folder, "report.html")
     with open(path, "w") as file:
         file.write(page)
-    print(f"report: {path}")
+    return path
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit("usage: report.py RESULT_FOLDER")
+    try:
+        print(f"report: {make(sys.argv[1])}")
+    except BadResult as error:
+        sys.exit(f"report: {error}")
 
 
 if __name__ == "__main__":
