@@ -28,7 +28,7 @@ std::set<std::string> UserSources(const std::string& checkout, const ArmSpec& ar
 
 // A number for a cluster of n VMs, as a sum, and why it is that.
 struct EaseFact {
-  std::string label, reason;
+  std::string label = {}, reason = {};
   int fixed = 0, per_vm = 0, per_other_vm = 0;
   int per_source_and_other_vm = 0;  // a source: a file that UserSources names
 

@@ -24,11 +24,12 @@ class Results {
 
   // One workload, one arm; no samples: the arm has no number.
   std::string Make(const std::string& name, const std::vector<double>& samples, int steps = 200,
-                   double vm_cpus = 0.6) {
+                   double vm_cpus = 0.6, const json& more = json::object()) {
     json row = {{"arm", "rayx"}, {"nodes", 2}};
     if (!samples.empty()) row["total"]["samples"] = samples;
     const json workload = {{"workload", "w"}, {"steps", steps}, {"rows", json::array({row})}};
-    const json summary = {{"schema", kResultSchemaVersion}, {"workloads", json::array({workload})}};
+    json summary = {{"schema", kResultSchemaVersion}, {"workloads", json::array({workload})}};
+    summary.update(more);
     fs::create_directories(folder_ / name);
     std::ofstream(folder_ / name / "summary.json") << summary;
     std::ofstream(folder_ / name / "env.json") << json{{"cpus", 2}, {"vm_cpus", vm_cpus}};
@@ -67,6 +68,56 @@ TEST_CASE("Compare: results that were not measured alike are refused") {
   CHECK(Compare(a, results.Make("quota", {1, 1, 1}, 200, 0.9), 0.05) == 1);
   CHECK(Compare(a, results.Make("alike", {1, 1, 1}), 0.05) == 0);
   CHECK(Compare(a, "/no/such/result", 0.05) == 1);
+}
+
+json Scenario(const std::string& ending, const std::vector<double>& disturbed = {}) {
+  json arm = {{"arm", "rayx"}, {"ending", ending}, {"other_result", ""}};
+  if (!disturbed.empty()) arm["disturbed"]["samples"] = disturbed;
+  const json scenario = {{"name", "straggler"}, {"arms", json::array({arm})}};
+  return {{"scenarios", json::array({scenario})}};
+}
+
+TEST_CASE("Compare: a scenario that ends worse, or is missing, is a regression") {
+  Results results;
+  const auto make = [&](const std::string& name, const json& more) {
+    return results.Make(name, {1, 1, 1}, 200, 0.6, more);
+  };
+  const std::string finished = make("finished", Scenario("finished")),
+                    failed = make("failed", Scenario("failed")),
+                    hung = make("hung", Scenario("hung")), none = make("none", json::object());
+  json wrong_scenario = Scenario("finished");
+  wrong_scenario["scenarios"][0]["arms"][0]["other_result"] = "inertia";
+  const std::string wrong = make("wrong", wrong_scenario);
+  CHECK(Compare(finished, failed, 0.05) == 1);
+  CHECK(Compare(failed, hung, 0.05) == 1);
+  CHECK(Compare(hung, wrong, 0.05) == 1);
+  CHECK(Compare(failed, none, 0.05) == 1);
+  CHECK(Compare(hung, failed, 0.05) == 0);
+  CHECK(Compare(failed, finished, 0.05) == 0);
+  CHECK(Compare(none, failed, 0.05) == 0);
+}
+
+TEST_CASE("Compare: a scenario that finishes later every time is a regression") {
+  Results results;
+  const auto make = [&](const std::string& name, const std::vector<double>& disturbed) {
+    return results.Make(name, {1, 1, 1}, 200, 0.6, Scenario("finished", disturbed));
+  };
+  CHECK(Compare(make("a", {2, 2.1, 2.2}), make("b", {3, 3.1, 3.2}), 0.05) == 1);
+  CHECK(Compare(make("c", {2, 2.1, 2.2}), make("d", {2.1, 2.2, 2.3}), 0.05) == 0);
+}
+
+TEST_CASE("Compare: a mistake that is no longer named is a regression; more code is none") {
+  Results results;
+  const auto make = [&](const std::string& name, const std::string& ending, int lines) {
+    const json mistake = {{"mistake", "wrong-port"}, {"arm", "rayx"}, {"ending", ending}};
+    const json line = {{"workload", "w"}, {"arm", "rayx"}, {"lines", lines}};
+    return results.Make(
+        name, {1, 1, 1}, 200, 0.6,
+        {{"ease", {{"mistakes", json::array({mistake})}, {"lines", json::array({line})}}}});
+  };
+  const std::string named = make("named", "named", 100);
+  CHECK(Compare(named, make("longer", "named", 200), 0.05) == 0);
+  CHECK(Compare(named, make("silent", "nothing", 100), 0.05) == 1);
 }
 
 }  // namespace
