@@ -268,11 +268,20 @@ FAULT_COLOUR = "#cf222e"
 QUIET_COLOUR = "#8c959f"
 
 
-def draw_progress(axes, line, colour, width, steps, label):
+def seen_until(arms):
+    """Where the axis of time ends: a hang goes on beyond what is worth showing."""
+    end = 0.0
+    for line in (line for arm in arms for line in arm["timeline"].values()):
+        hung = line["ending"] == "hung" and line["fault_at"] is not None
+        end = max(end, min(line["seconds"], line["fault_at"] + 15) if hung else line["seconds"])
+    return end * 1.02
+
+
+def draw_progress(axes, line, colour, width, until, label):
     """Steps done over time, as stairs, and a mark for how it ended."""
     x = [0.0] + [at for at, _ in line["steps"]]
     y = [0] + [done for _, done in line["steps"]]
-    end = line["seconds"]
+    end = min(line["seconds"], until)
     axes.step(x + [end], y + [y[-1]], where="post", color=colour, linewidth=width, label=label)
     mark, mark_colour = {"finished": ("o", colour), "failed": ("X", FAULT_COLOUR),
                          "hung": (">", FAULT_COLOUR)}[line["ending"]]
@@ -280,9 +289,11 @@ def draw_progress(axes, line, colour, width, steps, label):
               linestyle="none", zorder=5)
     words = {"finished": "", "failed": "error", "hung": "still silent"}[line["ending"]]
     if words:
-        axes.annotate(f"{words}, {end - (line['fault_at'] or 0):.1f} s after the fault"
-                      if line["fault_at"] is not None else words, (end, y[-1]),
-                      xytext=(-8, 9), textcoords="offset points", ha="right", fontsize=9,
+        if line["fault_at"] is not None:
+            words += f" {line['seconds'] - line['fault_at']:.1f} s after the fault"
+        left = end < until / 2
+        axes.annotate(words, (end, y[-1]), xytext=(9 if left else -9, 8),
+                      textcoords="offset points", ha="left" if left else "right", fontsize=9,
                       color=FAULT_COLOUR)
 
 
@@ -321,21 +332,23 @@ def timelines(scenario, quota, name):
     if not arms:
         return ""
     lanes = max(len(a["timeline"]["disturbed"]["cpu"]["vms"]) for a in arms) or 1
+    heights = [1.6, 0.22 * lanes, 0.75]  # steps, lanes, room for the next title
     figure, panels = plt.subplots(
-        2 * len(arms), 1, figsize=(8.6, len(arms) * (1.75 + 0.2 * lanes)), sharex=True,
-        squeeze=False,
-        gridspec_kw={"height_ratios": [1.75, 0.22 * lanes] * len(arms), "hspace": 0.28})
-    end = 0.0
+        3 * len(arms), 1, figsize=(8.6, len(arms) * sum(heights)), sharex=True, squeeze=False,
+        gridspec_kw={"height_ratios": heights * len(arms), "hspace": 0.12})
+    until = seen_until(arms)
     for i, arm in enumerate(arms):
-        steps_axes, lane_axes = panels[2 * i][0], panels[2 * i + 1][0]
+        steps_axes, lane_axes, room = (axes for axes, in panels[3 * i:3 * i + 3])
+        room.set_visible(False)
+        steps_axes.tick_params(labelbottom=False)
+        lane_axes.tick_params(labelbottom=True)
         quiet, disturbed = (arm["timeline"].get(k) for k in ("undisturbed", "disturbed"))
-        end = max(end, disturbed["seconds"], quiet["seconds"] if quiet else 0)
         names = [p["name"] for p in disturbed["phases"] + (quiet or disturbed)["phases"]]
         names = list(dict.fromkeys(names))
         if quiet:
-            draw_progress(steps_axes, quiet, QUIET_COLOUR, 1.4, scenario["steps"], "undisturbed")
+            draw_progress(steps_axes, quiet, QUIET_COLOUR, 1.4, until, "undisturbed")
         draw_progress(steps_axes, disturbed, ARM_COLOURS.get(arm["arm"], "#24292f"), 2.2,
-                      scenario["steps"], "disturbed")
+                      until, "disturbed")
         draw_phases(steps_axes, disturbed, phase_colours(names, ""))
         if not disturbed["steps"]:
             steps_axes.annotate("this program does not say when a step is done",
@@ -354,10 +367,11 @@ def timelines(scenario, quota, name):
         steps_axes.set_ylabel(f"{scenario['step_word']}s done", fontsize=9)
         steps_axes.set_title(arm_name(arm["arm"]), loc="left", fontsize=11, fontweight="bold",
                              color=ARM_COLOURS.get(arm["arm"], "#24292f"))
-        steps_axes.legend(fontsize=8, loc="upper left", ncols=2)
-    panels[-1][0].set_xlim(0, end * 1.03)
-    panels[-1][0].set_xlabel("seconds since the command; lanes: CPU in use, dark is all of a VM’s "
-                             "quota, hatched is a lost VM")
+        steps_axes.yaxis.get_major_locator().set_params(integer=True)
+        steps_axes.legend(fontsize=8, loc="lower right", ncols=2, bbox_to_anchor=(1, 0.98))
+    panels[0][0].set_xlim(0, until)
+    lane_axes.set_xlabel("seconds since the command; lanes: the darker, the more of a VM’s CPU is "
+                         "in use; hatched: lost", fontsize=9)
     return to_svg(figure, name)
 
 

@@ -261,7 +261,7 @@ class ReportTest(unittest.TestCase):
         page = self.render(WORKLOAD, scenarios=SCENARIOS)
         for words in ("error after 12.0 s", "hangs (&gt; 60 s)", "finishes, 1.50× the time",
                       "fails 12.0 s after the fault: ActorDied &lt;b&gt;",
-                      "error, 12.0 s after the fault", "still silent, 60.0 s after the fault",
+                      "error 12.0 s after the fault", "still silent 60.0 s after the fault",
                       "this program does not say when a step is done",
                       "not run: it did not start", "<b>not run</b>: it cannot spill",
                       "first step done after 4.0 s", "daemons of the cluster"):
