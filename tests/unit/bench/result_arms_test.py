@@ -66,6 +66,7 @@ class Launch:
                 raise AssertionError(f"{command} failed: {said}")
             with open(f"{folder}/events") as file:
                 events = [json.loads(line) for line in file]
+            self.steps = [e["done"] for e in events if e["event"] == "step"]
             self.phases = [e["name"] for e in events if e["event"] == "phase"]
             self.result = next(e for e in events if e["event"] == "result")
             self.series = {}
@@ -137,10 +138,12 @@ class ResultArmsTest(unittest.TestCase):
                 parquet.write_table(pa.table(columns), f"{folder}/part-{part}.parquet",
                                     row_group_size=700)
             flags = [f"--data={folder}", "--columns=f0,f1,f2", f"--clusters={CLUSTERS}",
-                     "--block-rows=512", "--seed=3"]
+                     "--block-rows=512", "--seed=3", "--step-events"]
             for name, launch in launches("kmeans", flags):
                 with self.subTest(name):
                     self.assertEqual(launch.phases, ["load", "seed", "iterate", "assign"])
+                    self.assertEqual(launch.steps,
+                                     [] if "naive" in name else list(range(1, STEPS + 1)))
                     self.assertEqual(
                         launch.result["hashes"],
                         {"assignment": hashlib.sha256(labels.astype(np.int32)).hexdigest(),
