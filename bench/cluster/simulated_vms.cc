@@ -381,7 +381,7 @@ absl::Status SimulatedVms::SetLink(int vm, bool up) {
 
 absl::Status SimulatedVms::SetLinkRate(int vm, int64_t bits_per_second) {
   if (!Alive(vm)) return absl::FailedPreconditionError("VM " + std::to_string(vm) + " is not up");
-  // A bucket of 128 KiB: what a network card hands over at once, far more than a timer's grain needs.
+  // A bucket of 128 KiB: what a network card hands over at once, more than a timer needs.
   const std::string limit = bits_per_second > 0 ? "; tc qdisc add dev eth0 root tbf rate " +
                                                       std::to_string(bits_per_second) +
                                                       "bit burst 128kb latency 50ms"

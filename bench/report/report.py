@@ -239,8 +239,8 @@ def threats(env, workload):
     result = list(noise_threats(env.get("noise", {"busy_cpu_share": 0})))
     if env.get("simulated_vms"):
         result.append(f"The VMs are simulated on one machine with {env['cpus']} CPUs: namespaces, "
-                      f"{quota_words(env)}, and a virtual network without a wire’s latency. Real VMs "
-                      "communicate slower.")
+                      f"{quota_words(env)}, and a virtual network without a wire’s latency. Real "
+                      "VMs communicate slower.")
     else:
         result.append("No VMs were simulated: one machine without quota (" +
                       env.get("not_simulated_because", "") + ").")

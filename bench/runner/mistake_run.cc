@@ -109,6 +109,7 @@ MistakeRecord MakeMistake(const MistakeSpec& spec, const WorkloadSpec& workload,
   auto session = ArmSession::Start(workload, arm, *machines, own, launch);
   absl::Status status = session.status();
   if (session.ok()) status = (*session)->Run("first", 1, std::chrono::seconds(60)).status();
+  record.cpu_seconds = machines->Read("").cpu_seconds.value_or(0);
   look(std::string(status.message()) + "\n" + Printed(own.result + "/logs"));
   if (!record.ending.empty()) return record;
   record.seconds = std::chrono::duration<double>(Clock::now() - begin).count();

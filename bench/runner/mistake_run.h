@@ -36,6 +36,7 @@ struct MistakeRecord {
   std::string ending = {};
   double seconds = 0;
   std::string text = {};
+  double cpu_seconds = 0;  // of everything that ran in its VMs
 };
 
 // The first useful line of `text`, or "".

@@ -192,6 +192,11 @@ class SuiteRun {
   std::optional<double> own_cpu_seconds() const { return own_cpu_seconds_; }
 
  private:
+  void CountCpu(std::optional<double> seconds) {
+    own_cpu_seconds_ =
+        own_cpu_seconds_ && seconds ? std::optional(*own_cpu_seconds_ + *seconds) : std::nullopt;
+  }
+
   absl::Status RunWorkload(const Chosen& chosen) {
     WorkloadRun run(
         {*chosen.workload, chosen.plan, chosen.arms, places_, options_.shape, simulate_, seed_},
@@ -201,9 +206,7 @@ class SuiteRun {
     part["shows_ratios"] = chosen.plan.shows_ratios;
     summary_["workloads"].push_back(part);
     env_["arms"][chosen.workload->name] = run.arm_facts();
-    own_cpu_seconds_ = own_cpu_seconds_ && run.own_cpu_seconds()
-                           ? std::optional(*own_cpu_seconds_ + *run.own_cpu_seconds())
-                           : std::nullopt;
+    CountCpu(run.own_cpu_seconds());
     good_ = good_ && AllGatesPassed(run.records()) && run.records().failures.empty();
     return status;
   }
@@ -219,7 +222,7 @@ class SuiteRun {
     absl::Status status = run.Run();
     summary_["scenarios"].push_back(Summarise(run.records()));
     for (const json& line : ToJsonLines(run.records())) status.Update(writer_.AppendRun(line));
-    own_cpu_seconds_.reset();  // their VMs are gone, and what they used
+    CountCpu(run.own_cpu_seconds());
     good_ = good_ && AllResultsSame(run.records()) && run.records().failures.empty();
     return status;
   }
@@ -236,6 +239,7 @@ class SuiteRun {
         const MistakeRecord record = MakeMistake(mistake, *chosen.workload, *arm, places_,
                                                  options_.shape, chosen.scenario.nodes);
         progress_.End(record.ending + ": " + record.text);
+        CountCpu(record.cpu_seconds);
         summary_["ease"]["mistakes"].push_back(ToJson(record));
         if (auto s = writer_.AppendRun(ToJson(record)); !s.ok()) return s;
       }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <ctime>
 #include <fstream>
 #include <sstream>
@@ -27,6 +28,12 @@ double Now() {
 
 std::chrono::seconds Seconds(double seconds) {
   return std::chrono::seconds(static_cast<int64_t>(std::ceil(seconds)));
+}
+
+std::string SecondsText(double seconds) {
+  char text[32];
+  snprintf(text, sizeof text, "%.2f s", seconds);
+  return text;
 }
 
 // User and system time so far; 0 for one that is gone.
@@ -145,6 +152,9 @@ ScenarioRep ScenarioRun::RunOnce(ArmSession& session, Machines& machines, int pa
     if (!disturbed || !strikes_half_way() || rep.fault_at) return;
     if (!IsHalfWay(trace, scenario.steps, Now(), undisturbed_seconds)) return;
     rep.fault_at = Now() - trace.begin;
+    if (scenario.kind == ScenarioKind::kVmLost) {
+      own_cpu_seconds_ += machines.CpuSeconds(machines.size(), "").value_or(0);
+    }
     fault = scenario.kind == ScenarioKind::kVmLost ? machines.Lose(machines.size())
                                                    : KillWorker(session, machines);
   });
@@ -177,8 +187,7 @@ ScenarioRep ScenarioRun::RunOnce(ArmSession& session, Machines& machines, int pa
   if (!fault.ok()) {
     records_.failures.emplace_back(rep.arm, std::string(fault.message()));
   }
-  progress_.End(rep.ending == Ending::kFinished ? std::to_string(rep.seconds) + " s"
-                                                : "ended: " + rep.error);
+  progress_.End(rep.ending == Ending::kFinished ? SecondsText(rep.seconds) : "no: " + rep.error);
   return rep;
 }
 
@@ -214,21 +223,28 @@ absl::Status ScenarioRun::StartCold(const ArmSpec& arm) {
     records_.starts.push_back({arm.name, (*session)->daemons_start_seconds(),
                                (*session)->start_seconds(),
                                first->Total() + first->outside_seconds});
-    progress_.End("done");
-    if (auto s = (*session)->Stop(); !s.ok()) return s;
+    progress_.End(SecondsText(records_.starts.back().first_step));
+    const absl::Status stopped = (*session)->Stop();
+    own_cpu_seconds_ += machines->Read("").cpu_seconds.value_or(0);
+    if (!stopped.ok()) return stopped;
   }
   return absl::OkStatus();
 }
 
 absl::Status ScenarioRun::RunArm(const ArmSpec& arm) {
-  if (options_.scenario.kind == ScenarioKind::kColdStart) return StartCold(arm);
+  return options_.scenario.kind == ScenarioKind::kColdStart ? StartCold(arm) : RunDisturbed(arm);
+}
+
+absl::Status ScenarioRun::RunDisturbed(const ArmSpec& arm) {
   auto machines = FreshMachines();
   if (!machines.ok()) return machines.status();
   progress_.Note(options_.scenario.name + ": starting " + arm.name);
   auto session = ArmSession::Start(options_.workload, arm, *machines, options_.places,
                                    {.step_events = true, .only_vm1_counts = true});
   if (!session.ok()) return session.status();
-  return RunPairs(arm, **session, *machines);
+  const absl::Status status = RunPairs(arm, **session, *machines);
+  own_cpu_seconds_ += machines->Read("").cpu_seconds.value_or(0);
+  return status;
 }
 
 absl::Status ScenarioRun::Run() {

@@ -34,9 +34,12 @@ class ScenarioRun {
   // Interrupted, or no VMs can be made; see failures in the records otherwise.
   absl::Status Run();
   const ScenarioRecords& records() const { return records_; }
+  // CPU seconds of everything that ran in its VMs.
+  double own_cpu_seconds() const { return own_cpu_seconds_; }
 
  private:
   absl::Status RunArm(const ArmSpec& arm);
+  absl::Status RunDisturbed(const ArmSpec& arm);
   absl::Status RunPairs(const ArmSpec& arm, ArmSession& session, Machines& machines);
   absl::Status StartCold(const ArmSpec& arm);
   absl::StatusOr<Machines> FreshMachines() const;
@@ -51,6 +54,7 @@ class ScenarioRun {
   const ScenarioRunOptions options_;
   Progress& progress_;
   ScenarioRecords records_;
+  double own_cpu_seconds_ = 0;
   Outcome expected_;  // of the arm that runs
   std::vector<std::pair<pid_t, double>> cpu_before_;
 };

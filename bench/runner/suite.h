@@ -22,8 +22,9 @@ struct SuitePlan {
   bool shows_ratios = true;
 };
 
-// smoke: gates only, of RayX, tuned native and serial at 1, 2 and 3 VMs, one pair. quick: all arms at 1, 2 and 3 VMs, 3 pairs.
-// full: more steps, 5 pairs, start-up measured by launches of its own.
+// smoke: gates only, of RayX, tuned native and serial at 1, 2 and 3 VMs, one pair.
+// quick: all arms at 1, 2 and 3 VMs, 3 pairs.
+// full:  more steps, 5 pairs, start-up measured by launches of its own.
 absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& workload);
 
 // The scenarios of a suite, as ChooseScenarios takes them: all in full, else none.

@@ -184,7 +184,8 @@ class ReportTest(unittest.TestCase):
 
     def test_several_workloads_have_an_overview_and_their_own_words(self):
         page = self.render(WORKLOAD, self.other_workload())
-        for words in ("at a glance", "A workload", "Another workload", "ms / iteration", "<th>iterate s</th>",
+        for words in ("at a glance", "A workload", "Another workload", "ms / iteration",
+                      "<th>iterate s</th>",
                       "1.23457e+06", "Do they converge alike?",
                       "43 kB of partial sums in each iteration",
                       "Time is load + iterate;",
@@ -292,7 +293,8 @@ class ReportTest(unittest.TestCase):
         for words in ("w on 3 VMs: 1.25× as long.", "0.50 s lie in train",
                       "exchanges 2.7 MB of gradients in each of 3 steps",
                       "the same or less work, so that the difference is waiting",
-                      "Native C++ with the same kernel takes 1.25 s: RayX’s runtime makes that 2.00×",
+                      "Native C++ with the same kernel takes 1.25 s: "
+                      "RayX’s runtime makes that 2.00×",
                       "w on 2 VMs"):  # a tie
             self.assertIn(words, page)
         ours["cpu_seconds"] = estimate(2.6)
