@@ -122,10 +122,9 @@ base::Status NodeShell::StartServer() {
   AddHandlers();
   pulls_ = std::make_unique<store::PullServer>(Poster());
   pulls_->AddTo(*server_);
-  part_server_ =
-      std::make_unique<PartServer>(Poster(), [this](model::JobId job, const std::string& sha256) {
-        return parts_ ? parts_->Find(job, sha256) : nullptr;
-      });
+  part_server_ = std::make_unique<PartServer>(Poster(), [this](const std::string& sha256) {
+    return parts_ ? parts_->Find(sha256) : nullptr;
+  });
   part_server_->AddTo(*server_);
   return server_->Start();
 }
@@ -331,6 +330,10 @@ void NodeShell::ApplyNodes(const google::protobuf::RepeatedPtrField<proto::NodeI
   }
   core_->OnClusterView(views, Now(), effects_);
   RunEffects();
+  if (!parts_) return;
+  std::vector<NodeNumber> alive;
+  for (const scheduling::NodeView& view : views) alive.push_back(view.number);
+  parts_->OnNodes(alive);
 }
 
 void NodeShell::OnHeadLost(const proto::ErrorInfo& error) {

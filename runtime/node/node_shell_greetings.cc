@@ -184,7 +184,7 @@ void NodeShell::WelcomeDriver(ProcessId id, const Manifest& manifest,
   driver->job = model::JobId{reply->job()};
   driver->job_namespace = reply->job_namespace();
   OpenJob(driver->job, manifest.program, driver->job_namespace);
-  parts_->Serve(driver->job, manifest.files);
+  parts_->Serve(driver->job, manifest);
   jobs_[driver->job].driver = id;
   Welcome(*driver);
 }

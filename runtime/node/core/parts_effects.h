@@ -37,12 +37,11 @@ struct PartsEffects {
     std::string key;
     proto::Program program;
   };
-  // Bring a part from the node of its driver; answer OnFetched, also after a Cancel.
+  // Bring a part from a node; answer OnFetched, also after a Cancel.
   struct Fetch {
     uint64_t id = 0;
     std::string sha256;
     uint64_t bytes = 0;
-    model::JobId job;
     model::NodeNumber node;
   };
   struct Cancel {

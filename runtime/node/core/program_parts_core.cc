@@ -35,8 +35,7 @@ void ProgramPartsCore::OnLooked(const std::string& key, const std::vector<PartLo
     if (IsMoved(program, i)) program.fetched.insert(program.wire.parts(i).sha256());
   }
   program.phase = Phase::kFetching;
-  StartFetches(program, effects);
-  if (IsAllStored(program)) Finish(key, program, effects);
+  StartFetches(it, effects);
 }
 
 bool ProgramPartsCore::IsUnderWay(const std::string& sha256) const {
@@ -47,46 +46,6 @@ bool ProgramPartsCore::IsUnderWay(const std::string& sha256) const {
 bool ProgramPartsCore::IsAllStored(const Program& program) const {
   return std::all_of(program.fetched.begin(), program.fetched.end(),
                      [&](const std::string& sha256) { return stored_.count(sha256) != 0; });
-}
-
-void ProgramPartsCore::StartFetches(const Program& program, PartsEffects& effects) {
-  const auto& [job, node] = *program.users.begin();
-  for (const proto::Part& part : program.wire.parts()) {
-    const std::string& sha256 = part.sha256();
-    if (program.fetched.count(sha256) == 0 || stored_.count(sha256) != 0 || IsUnderWay(sha256)) {
-      continue;
-    }
-    const uint64_t id = next_transfer_++;
-    transfers_.emplace(id, Transfer{sha256, part.name(), part.bytes(), node});
-    effects.fetches.push_back({id, sha256, part.bytes(), job, node});
-  }
-}
-
-void ProgramPartsCore::OnFetched(uint64_t id, ErrorCode code, const std::string& why,
-                                 PartsEffects& effects) {
-  auto it = transfers_.find(id);
-  if (it == transfers_.end()) return;  // cancelled; the shell has thrown its bytes away
-  const Transfer transfer = it->second;
-  transfers_.erase(it);
-  const bool is_here = code == ErrorCode::kNone;
-  if (is_here) stored_[transfer.sha256] = {transfer.bytes, ++uses_};
-  for (auto program = programs_.begin(); program != programs_.end();) {
-    const auto at = program++;
-    const bool waits =
-        at->second.phase == Phase::kFetching && at->second.fetched.count(transfer.sha256) != 0;
-    if (!waits) continue;
-    if (!is_here) {
-      Fail(at, code,
-           "VM " + options_.host_name + " lacks " + transfer.name + " of " +
-               at->second.wire.executable() + " and could not get it from node " +
-               ToString(transfer.node) + ", where its driver runs: " + why,
-           effects);
-    } else if (IsAllStored(at->second)) {
-      Finish(at->first, at->second, effects);
-    }
-  }
-  CancelUnwanted(effects);
-  Evict(effects);
 }
 
 void ProgramPartsCore::Finish(const std::string& key, Program& program, PartsEffects& effects) {
@@ -155,8 +114,13 @@ void ProgramPartsCore::OnJobEnded(JobId job, PartsEffects& effects) {
   Evict(effects);
 }
 
+void ProgramPartsCore::OnNodes(const std::vector<NodeNumber>& alive) {
+  alive_ = {alive.begin(), alive.end()};
+}
+
 void ProgramPartsCore::OnNodeDead(NodeNumber node, const std::string& reason,
                                   PartsEffects& effects) {
+  alive_.erase(node);
   std::vector<uint64_t> lost;
   for (const auto& [id, transfer] : transfers_) {
     if (transfer.node == node) lost.push_back(id);
@@ -185,6 +149,17 @@ void ProgramPartsCore::Evict(PartsEffects& effects) {
     stored_.erase(sha256);
     effects.removes.push_back(sha256);
   }
+}
+
+std::string ProgramPartsCore::PathOf(const std::string& sha256) const {
+  if (stored_.count(sha256) != 0) return options_.folder + "/" + sha256;
+  for (const auto& [key, program] : programs_) {
+    for (size_t i = 0; i < program.looks.size(); ++i) {
+      const bool is_it = program.wire.parts(static_cast<int>(i)).sha256() == sha256;
+      if (is_it && program.looks[i].found == PartLook::Found::kSame) return program.looks[i].path;
+    }
+  }
+  return "";
 }
 
 uint64_t ProgramPartsCore::stored_bytes() const {

@@ -7,9 +7,10 @@
 // Inputs:   On*() calls. A program has passed CheckProgram.
 // Outputs:  appended to PartsEffects.
 // Promises: each OnWant is followed by one Ready or Failed of its key, which answers all wants of
-//           it so far; a part is fetched once however many programs want it; what was found wrong
-//           is looked at anew by the next want; of each part the build of the driver is run, or
-//           none. What no running job uses goes, the oldest first, beyond `kept_bytes_max`.
+//           it so far; a part is fetched once however many programs want it, from the nodes of
+//           their drivers or, when those cannot give it, from each other node in turn; what was
+//           found wrong is looked at anew by the next want; of each part the build of the driver is
+//           run, or none. What no running job uses goes, the oldest first, beyond `kept_bytes_max`.
 // Limits:   kFetchedBytesMax a program. Not fetched: LibTorch, and libraries above
 //           kLibraryBytesMax. They are matched by build id where they have one.
 //
@@ -31,6 +32,7 @@ struct PartsOptions {
   std::string host_name;
   std::string folder;  // where fetched parts lie, by their hash
   uint64_t kept_bytes_max = uint64_t{1} << 30;
+  model::NodeNumber self;
 };
 
 class ProgramPartsCore {
@@ -57,8 +59,12 @@ class ProgramPartsCore {
   void OnLinked(const std::string& key, ErrorCode code, const std::string& why,
                 PartsEffects& effects);
   void OnJobEnded(model::JobId job, PartsEffects& effects);
+  // All that live, this one among them.
+  void OnNodes(const std::vector<model::NodeNumber>& alive);
   void OnNodeDead(model::NodeNumber node, const std::string& reason, PartsEffects& effects);
 
+  // Where the part lies on this VM, as far as is known; "": nowhere. The file may have changed.
+  std::string PathOf(const std::string& sha256) const;
   uint64_t stored_bytes() const;
   void CheckInvariants() const;
 
@@ -67,15 +73,21 @@ class ProgramPartsCore {
   struct Program {
     Phase phase = Phase::kLooking;
     proto::Program wire;
-    std::map<model::JobId, model::NodeNumber> users;  // and where the parts come from
+    std::map<model::JobId, model::NodeNumber> users;  // and their drivers' nodes
     std::vector<PartLook> looks;
     std::set<std::string> fetched;  // hashes of the parts that come out of the folder
+  };
+  struct Try {
+    model::NodeNumber node;
+    ErrorCode code = ErrorCode::kNone;
+    std::string why;
   };
   struct Transfer {
     std::string sha256;
     std::string name;  // for people
     uint64_t bytes = 0;
     model::NodeNumber node;
+    std::vector<Try> tries;  // that failed before
   };
   struct Stored {
     uint64_t bytes = 0;
@@ -91,7 +103,13 @@ class ProgramPartsCore {
   RunPlan PlanOf(const Program& program) const;
   bool IsUnderWay(const std::string& sha256) const;
   bool IsAllStored(const Program& program) const;
-  void StartFetches(const Program& program, PartsEffects& effects);
+  void StartFetches(Programs::iterator program, PartsEffects& effects);
+  // False: there is nobody left to ask.
+  bool Ask(Transfer transfer, PartsEffects& effects);
+  std::vector<model::NodeNumber> DriversNodes(const std::string& sha256) const;
+  bool IsGone(model::NodeNumber node) const;
+  void FailFetch(Programs::iterator program, const Transfer& transfer, PartsEffects& effects);
+  std::string WhyNotFetched(const Program& program, const Transfer& transfer) const;
   void Finish(const std::string& key, Program& program, PartsEffects& effects);
   void Fail(Programs::iterator program, ErrorCode code, const std::string& message,
             PartsEffects& effects);
@@ -102,6 +120,7 @@ class ProgramPartsCore {
   Programs programs_;
   std::map<uint64_t, Transfer> transfers_;
   std::map<std::string, Stored> stored_;
+  std::set<model::NodeNumber> alive_;  // empty: nobody has said yet
   uint64_t next_transfer_ = 1;
   uint64_t uses_ = 0;
 };

@@ -21,6 +21,10 @@ base::Status CannotRead(const std::string& path) {
 
 }  // namespace
 
+FileState StateOf(const struct stat& info) {
+  return {info.st_dev, info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+}
+
 base::StatusOr<base::UniqueFd> FileIdentities::Open(const std::string& path) {
   // Not blocking: the path may name a pipe.
   base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -44,8 +48,7 @@ base::StatusOr<FileFacts> FileIdentities::Of(int fd, const std::string& path) {
 base::StatusOr<std::string> FileIdentities::HashOf(int fd, const std::string& path) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) return CannotRead(path);
-  const State state{info.st_dev, info.st_ino, info.st_size, info.st_mtim.tv_sec,
-                    info.st_mtim.tv_nsec};
+  const FileState state = StateOf(info);
   if (auto it = hashes_.find(state); it != hashes_.end()) return it->second;
   Sha256 hash;
   std::vector<char> buffer(kReadBytes);

@@ -26,6 +26,10 @@ struct FileFacts {
   std::string sha256;  // "" unless it was asked for
 };
 
+// Device, inode, size, time of change.
+using FileState = std::tuple<uint64_t, uint64_t, int64_t, int64_t, int64_t>;
+FileState StateOf(const struct stat& info);
+
 class FileIdentities {
  public:
   static base::StatusOr<base::UniqueFd> Open(const std::string& path);
@@ -34,8 +38,7 @@ class FileIdentities {
   base::StatusOr<std::string> HashOf(int fd, const std::string& path);
 
  private:
-  using State = std::tuple<uint64_t, uint64_t, int64_t, int64_t, int64_t>;
-  std::map<State, std::string> hashes_;
+  std::map<FileState, std::string> hashes_;
 };
 
 }  // namespace rayx::node

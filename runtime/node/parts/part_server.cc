@@ -38,18 +38,18 @@ class PartServer::Stream final : public rpc::ServerStream<proto::PartRequest, pr
   };
 
   void OnMessage(proto::PartRequest& request) override {
-    shared_->post([shared = shared_, duty = std::make_shared<Duty>(this),
-                   job = model::JobId{request.job()}, sha256 = request.sha256()] {
-      if (!shared->find) return;
-      auto file = shared->find(job, sha256);
-      std::exchange(duty->stream, nullptr)->Begin(std::move(file));
-    });
+    shared_->post(
+        [shared = shared_, duty = std::make_shared<Duty>(this), sha256 = request.sha256()] {
+          if (!shared->find) return;
+          auto file = shared->find(sha256);
+          std::exchange(duty->stream, nullptr)->Begin(std::move(file));
+        });
   }
   void OnEnd() override { Close(absl::InvalidArgumentError("a call without a request")); }
 
   void Begin(std::shared_ptr<const PartFile> file) {
     if (file == nullptr) {
-      return Close(absl::NotFoundError("no driver of this node that runs has such a part"));
+      return Close(absl::NotFoundError("it has no such part"));
     }
     file_ = std::move(file);
     WriteNext();

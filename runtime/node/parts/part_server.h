@@ -1,19 +1,18 @@
 // runtime/node/parts/part_server.h
 //
-// Answers Node.FetchPart: streams a file of a program whose driver runs on this node.
+// Answers Node.FetchPart: streams a file of a program that this node has.
 // Owner:    the node daemon; outlives the RpcServer that it is added to.
 // Threads:  AddTo and Stop on the node loop; streams run on gRPC's threads and find their file by
 //           the loop.
-// Promises: a file is named by job and hash, never by a path: what is no part of a program of a
-//           running job of this node's drivers is NotFound. Every call ends, also when the loop has
-//           stopped.
+// Promises: a file is named by its hash, never by a path: what is no part of a program that drivers
+//           of this node run, or that this node was to run, is NotFound. Every call ends, also when
+//           the loop has stopped.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
 
-#include "model/ids.h"
 #include "node/parts/program_manifest.h"
 #include "rpc/server.h"
 
@@ -23,8 +22,7 @@ class PartServer {
  public:
   using Post = std::function<bool(std::function<void()>)>;
   // Null: there is none. Called on the loop.
-  using Find =
-      std::function<std::shared_ptr<const PartFile>(model::JobId, const std::string& sha256)>;
+  using Find = std::function<std::shared_ptr<const PartFile>(const std::string& sha256)>;
 
   PartServer(Post post, Find find);
   ~PartServer();  // Stop

@@ -1,5 +1,8 @@
 #include "node/parts/program_manifest.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -7,6 +10,7 @@
 #include "base/log.h"
 #include "node/core/program_parts_core.h"
 #include "node/parts/sha256.h"
+#include "rpc/errors.h"
 
 namespace rayx::node {
 namespace {
@@ -32,21 +36,25 @@ proto::Part PartAt(const std::string& path) {
 }
 
 // Reads one part, keeping it open where others may ask for it.
-base::Status Read(proto::Part& part, bool is_executable, PartFiles& files,
+base::Status Read(proto::Part& part, bool is_executable, Manifest& manifest,
                   FileIdentities& identities) {
   RAYX_ASSIGN_OR_RETURN(base::UniqueFd fd, FileIdentities::Open(part.path()));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return absl::NotFoundError("fstat");
   RAYX_ASSIGN_OR_RETURN(const FileFacts facts, identities.Of(fd.get(), part.path()));
   part.set_bytes(facts.bytes);
   part.set_build_id(facts.elf.build_id);
   part.set_rpath(facts.elf.rpath);
   const bool travels = ProgramPartsCore::Travels(part, is_executable);
   part.clear_sha256();
-  if (!travels && !facts.elf.build_id.empty()) return absl::OkStatus();
-  RAYX_ASSIGN_OR_RETURN(const std::string hash, identities.HashOf(fd.get(), part.path()));
-  part.set_sha256(hash);
-  if (travels) {
-    files[hash] = std::make_shared<const PartFile>(PartFile{std::move(fd), facts.bytes});
+  if (travels || facts.elf.build_id.empty()) {
+    RAYX_ASSIGN_OR_RETURN(const std::string hash, identities.HashOf(fd.get(), part.path()));
+    part.set_sha256(hash);
+    if (travels) {
+      manifest.files[hash] = std::make_shared<const PartFile>(PartFile{std::move(fd), facts.bytes});
+    }
   }
+  manifest.states.push_back(StateOf(info));
   return absl::OkStatus();
 }
 
@@ -86,13 +94,13 @@ base::StatusOr<Manifest> MakeManifest(proto::Program program, model::NodeNumber 
   const auto libraries = std::exchange(*program.mutable_parts(), {});
   Manifest manifest;
   proto::Part executable = PartAt(program.executable());
-  RAYX_RETURN_IF_ERROR(Read(executable, true, manifest.files, identities));
+  RAYX_RETURN_IF_ERROR(Read(executable, true, manifest, identities));
   *program.add_parts() = std::move(executable);
   std::set<std::string> names;
   for (const proto::Part& named : libraries) {
     proto::Part library = PartAt(named.path());
     if (!names.insert(library.name()).second) continue;  // the loader took the first one
-    if (const auto status = Read(library, false, manifest.files, identities); !status.ok()) {
+    if (const auto status = Read(library, false, manifest, identities); !status.ok()) {
       RAYX_LOG(kWarning) << "a library of " << program.executable()
                          << " cannot be read: " << base::Message(status);
       continue;
@@ -104,6 +112,28 @@ base::StatusOr<Manifest> MakeManifest(proto::Program program, model::NodeNumber 
   RAYX_RETURN_IF_ERROR(ProgramPartsCore::CheckProgram(program));
   manifest.program = std::move(program);
   return manifest;
+}
+
+base::StatusOr<std::string> ImageOf(const Manifest& manifest) {
+  std::string image;
+  for (int i = 0; i < manifest.program.parts_size(); ++i) {
+    const proto::Part& part = manifest.program.parts(i);
+    struct stat info {};
+    const bool is_there = ::stat(part.path().c_str(), &info) == 0;
+    if (is_there && StateOf(info) == manifest.states[static_cast<size_t>(i)]) continue;
+    if (ProgramPartsCore::IsExecutable(i)) {
+      image = "/proc/" + std::to_string(::getpid()) + "/fd/" +
+              std::to_string(manifest.files.at(part.sha256())->fd.get());
+      continue;
+    }
+    FileIdentities anew;
+    if (LookAt(part, part.path(), anew).found == PartLook::Found::kSame) continue;
+    return rpc::MakeError(ErrorCode::kLibraryMismatch,
+                          part.path() + " of " + manifest.program.executable() +
+                              (is_there ? " has been replaced" : " has gone") +
+                              " since the driver was started: start the driver again");
+  }
+  return image;
 }
 
 PartLook LookFor(const proto::Part& part, bool is_executable, const std::string& search_path,

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/status.h"
@@ -32,11 +33,17 @@ using PartFiles = std::map<std::string, std::shared_ptr<const PartFile>>;  // by
 struct Manifest {
   proto::Program program;
   PartFiles files;
+  std::vector<FileState> states;  // of what lay at the paths of its parts
 };
 
 // NotFound: the executable cannot be read. InvalidArgument: no driver says such things.
 base::StatusOr<Manifest> MakeManifest(proto::Program program, model::NodeNumber source,
                                       FileIdentities& identities);
+
+// What is to be started as this program on its driver's VM: "" is the file at its path; else a path
+// to the build that the driver runs, where another has taken its place. LibraryMismatch, with a
+// sentence: a library has been replaced, so that a worker would run another build of it.
+base::StatusOr<std::string> ImageOf(const Manifest& manifest);
 
 // `search_path`: folders "a:b" where a library that does not travel may lie instead.
 PartLook LookFor(const proto::Part& part, bool is_executable, const std::string& search_path,

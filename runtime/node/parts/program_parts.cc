@@ -1,5 +1,6 @@
 #include "node/parts/program_parts.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,7 +44,7 @@ ProgramParts::ProgramParts(io::Loop& loop, ProgramPartsOptions options)
       options_(std::move(options)),
       folder_(options_.session_folder + "/parts"),
       folder_status_(folder_.Prepare()),
-      core_({options_.host_name, folder_.path()}) {}
+      core_({.host_name = options_.host_name, .folder = folder_.path(), .self = options_.self}) {}
 
 ProgramParts::~ProgramParts() {
   Stop();
@@ -73,15 +74,32 @@ void ProgramParts::MakeManifest(proto::Program program,
   });
 }
 
-void ProgramParts::Serve(JobId job, PartFiles files) {
-  served_[job] = std::move(files);
+void ProgramParts::Serve(JobId job, Manifest manifest) {
+  served_[job] = std::move(manifest);
 }
 
-std::shared_ptr<const PartFile> ProgramParts::Find(JobId job, const std::string& sha256) const {
-  const auto files = served_.find(job);
-  if (files == served_.end()) return nullptr;
-  const auto file = files->second.find(sha256);
-  return file == files->second.end() ? nullptr : file->second;
+base::StatusOr<std::string> ProgramParts::ImageOf(const std::string& key) const {
+  base::StatusOr<std::string> image = std::string();
+  for (const auto& [job, manifest] : served_) {
+    if (manifest.program.key() != key) continue;
+    image = node::ImageOf(manifest);
+    if (image.ok() && image->empty()) break;  // of two drivers, one was started from these files
+  }
+  return image;
+}
+
+std::shared_ptr<const PartFile> ProgramParts::Find(const std::string& sha256) const {
+  for (const auto& [job, manifest] : served_) {
+    const auto file = manifest.files.find(sha256);
+    if (file != manifest.files.end()) return file->second;
+  }
+  const std::string path = core_.PathOf(sha256);
+  if (path.empty()) return nullptr;
+  auto fd = FileIdentities::Open(path);
+  struct stat info {};
+  if (!fd.ok() || ::fstat(fd->get(), &info) != 0) return nullptr;
+  return std::make_shared<const PartFile>(
+      PartFile{*std::move(fd), static_cast<uint64_t>(info.st_size)});
 }
 
 void ProgramParts::Want(const proto::Program& program, JobId job, Answer answer) {
@@ -94,7 +112,11 @@ void ProgramParts::Want(const proto::Program& program, JobId job, Answer answer)
 }
 
 void ProgramParts::OnJobEnded(JobId job) {
-  served_.erase(job);
+  if (served_.count(job) != 0) ended_.push_back(job);
+  if (ended_.size() > kEndedKept) {
+    served_.erase(ended_.front());
+    ended_.pop_front();
+  }
   core_.OnJobEnded(job, effects_);
   RunEffects();
 }
@@ -193,8 +215,8 @@ void ProgramParts::Fetch(const PartsEffects::Fetch& fetch) {
   std::shared_ptr<const PartFile> own;
   std::shared_ptr<grpc::Channel> channel;
   if (fetch.node == options_.self) {
-    own = Find(fetch.job, fetch.sha256);
-    if (own == nullptr) return FetchedLater(fetch.id, {ErrorCode::kLibraryMismatch, "it changed"});
+    own = Find(fetch.sha256);
+    if (own == nullptr) return FetchedLater(fetch.id, {ErrorCode::kMissingLibrary, "it is gone"});
   } else {
     channel = options_.find_channel(fetch.node);
     if (channel == nullptr) {
@@ -223,7 +245,6 @@ ProgramParts::Outcome ProgramParts::Bring(PartStream& stream,
     return file_status = writer->Write(data);
   };
   proto::PartRequest request;
-  request.set_job(fetch.job.value);
   request.set_sha256(fetch.sha256);
   const base::Status status = own != nullptr
                                   ? Copy(*own, sink)

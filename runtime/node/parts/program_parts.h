@@ -1,7 +1,7 @@
 // runtime/node/parts/program_parts.h
 //
 // The files of programs: what this VM's drivers run is listed and served to other nodes; what
-// drivers of other VMs run is looked for here and fetched from there.
+// drivers of other VMs run is looked for here and fetched from there, and served on.
 // Owner:    NodeShell.
 // Threads:  the node loop only. Files are hashed and transfers run on two threads of its own.
 // Inputs:   programs out of messages; files of this VM; ProgramPartsCore decides.
@@ -11,6 +11,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,6 +40,7 @@ struct ProgramPartsOptions {
 class ProgramParts {
  public:
   static constexpr std::chrono::seconds kStall{3};
+  static constexpr size_t kEndedKept = 64;
   using Answer = std::function<void(const proto::ErrorInfo&)>;  // code 0: it can be started
 
   ProgramParts(io::Loop& loop, ProgramPartsOptions options);
@@ -46,13 +48,19 @@ class ProgramParts {
 
   // Of a driver of this node.
   void MakeManifest(proto::Program program, std::function<void(base::StatusOr<Manifest>)> done);
-  // Other nodes may have these files until the job ends.
-  void Serve(model::JobId job, PartFiles files);
-  std::shared_ptr<const PartFile> Find(model::JobId job, const std::string& sha256) const;
+  // Other nodes may have these files until the job ends, and kEndedKept more have ended: detached
+  // actors of it may be started anew.
+  void Serve(model::JobId job, Manifest manifest);
+  // What a program of a driver of this node is started from; "" also for any other. See ImageOf of
+  // node/parts/program_manifest.h.
+  base::StatusOr<std::string> ImageOf(const std::string& key) const;
+  // Null: it is not here.
+  std::shared_ptr<const PartFile> Find(const std::string& sha256) const;
 
   // A worker of this job is to run the program, which may be of any node.
   void Want(const proto::Program& program, model::JobId job, Answer answer);
   void OnJobEnded(model::JobId job);
+  void OnNodes(const std::vector<model::NodeNumber>& alive) { core_.OnNodes(alive); }
   void OnNodeDead(model::NodeNumber node, const std::string& reason);
   void Tick();  // several times a second
   // A whole tree, which may take long.
@@ -92,7 +100,8 @@ class ProgramParts {
   PartsEffects effects_;
   bool running_effects_ = false;
   std::map<std::string, std::vector<Answer>> waiting_;
-  std::map<model::JobId, PartFiles> served_;
+  std::map<model::JobId, Manifest> served_;
+  std::deque<model::JobId> ended_;  // of served_: the oldest first
   std::map<uint64_t, Transfer> transfers_;
   FileIdentities identities_;  // on the thread of files
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

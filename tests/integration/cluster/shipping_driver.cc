@@ -1,7 +1,7 @@
-// A user's program for shipping_test.cc and planted_mistakes_test.cc, which lies on one VM alone. The
-// first argument names what to do, the second is a library that is loaded after Init ("-": none),
-// the rest are RayX's flags. Prints one line a task: "vm2 value 42 ..." or "vm2 error Type SECONDS
-// what", with the seconds from its call on.
+// A user's program for shipping_test.cc and planted_mistakes_test.cc, which lies on one VM alone.
+// The first argument names what to do, the second is a library that is loaded after Init ("-":
+// none), the rest are RayX's flags. Prints one line a task: "vm2 value 42 ..." or "vm2 error Type
+// SECONDS what", with the seconds from its call on.
 #include <dlfcn.h>
 
 #include <chrono>

@@ -1,48 +1,24 @@
 // Goal: a program and its own libraries that lie on one VM run on all; what is not shipped is
-// missed by name; another build at the same path is never run. Method: three simulated VMs, the
-// driver in a folder that VM 1 alone mounts; VM 2 has another build of its libraries there, VM 3
-// has nothing. Needs root; says "not run" with the reason otherwise.
-#include <stdlib.h>
-
+// missed by name; another build at the same path is never run; a detached actor finds its program
+// after its driver and its VM are gone. Method: three simulated VMs, the driver in a folder that
+// VM 1 alone mounts; VM 2 has another build of its libraries there, VM 3 has nothing. Needs root;
+// says "not run" with the reason otherwise.
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
 
-#include "tests/integration/cluster/three_vms.h"
+#include "tests/integration/cluster/shipped_folders.h"
 
 using namespace rayx::three_vms;
 
 namespace {
 
-constexpr char kFolder[] = "/tmp/app";  // in the VMs, where /tmp is private
-
-// Files on the machine where no VM sees them, but through its mounts.
-struct Hidden {
-  Hidden() {
-    char name[] = "/tmp/rayx-shipped-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path = name;
-    const std::string built = OwnFolder() + "/shipped";
-    fs::create_directory(path + "/one");
-    for (const char* file : {"shipping_driver", "shipping_driver_rpath", "libshipped.so"}) {
-      fs::copy(built + "/" + file, path + "/one");
-    }
-    fs::copy(built + "/libplanted.so", path + "/one");
-    fs::copy(built + "/libplanted.so", path + "/one/libtorch_planted.so");
-    fs::copy(OwnFolder() + "/../../lib/librayx.so", path + "/one");
-    fs::create_directory(path + "/two");
-    fs::copy(OwnFolder() + "/shipped_other/libshipped.so", path + "/two");
-    fs::copy(path + "/two/libshipped.so", path + "/two/libtorch_planted.so");
-  }
-  ~Hidden() { fs::remove_all(path); }
-  std::string path;
-};
-
 std::string Run(Cluster& cluster, const std::string& program, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), std::string(kFolder) + "/" + program);
+  arguments.insert(arguments.begin(), std::string(kAppFolder) + "/" + program);
   arguments.insert(arguments.end(), {"--address", cluster.address()});
-  const auto status = cluster.vms().Exec(1, arguments, {.working_folder = kFolder}, 60s);
+  const auto status = cluster.vms().Exec(1, arguments, {.working_folder = kAppFolder}, 60s);
   REQUIRE(status.ok());
   INFO(status->output << status->errors);
   CHECK(status->exit_code == 0);
@@ -54,9 +30,9 @@ std::string Run(Cluster& cluster, const std::string& program, std::vector<std::s
 
 TEST_CASE("shipping: a program and its libraries that one VM has run on three") {
   SkipUnlessVmsWork();
-  const Hidden hidden;
-  Cluster cluster({"1", "1", "1"},
-                  {{1, hidden.path + "/one", kFolder}, {2, hidden.path + "/two", kFolder}});
+  const ShippedFolders folders;
+  Cluster cluster({"1", "2", "2"},
+                  {{1, folders.one(), kAppFolder}, {2, folders.two(), kAppFolder}});
   // RUNPATH comes after LD_LIBRARY_PATH; of an RPATH only $ORIGIN is looked in, which is another
   // folder there.
   for (const char* program : {"shipping_driver", "shipping_driver_rpath"}) {
@@ -67,12 +43,12 @@ TEST_CASE("shipping: a program and its libraries that one VM has run on three") 
       CHECK(lines[i].first == host);
       // VM 2's own build would say 43. What the loader was lent is not for what user code starts.
       CHECK_THAT(lines[i].second, Catch::StartsWith("value 42 " + host + " unset "));
-      const std::string folder = host == "vm3" ? "/jobs/" : kFolder;
+      const std::string folder = host == "vm3" ? "/jobs/" : kAppFolder;
       CHECK_THAT(lines[i].second, Catch::Contains(folder));
     }
   }
   // A library that is loaded in every worker before anything runs.
-  const std::string planted = std::string(kFolder) + "/libplanted.so";
+  const std::string planted = std::string(kAppFolder) + "/libplanted.so";
   for (const auto& [host, outcome] : Lines(
            Run(cluster, "shipping_driver", {"planted", planted, "--code_search_path", planted}))) {
     INFO(host);
@@ -84,7 +60,7 @@ TEST_CASE("shipping: a program and its libraries that one VM has run on three") 
     CHECK_THAT(outcome, Catch::StartsWith("error UnknownFunction") &&
                             Catch::Contains("/tmp/app/shipping_driver"));
   }
-  const std::string torch = std::string(kFolder) + "/libtorch_planted.so";
+  const std::string torch = std::string(kAppFolder) + "/libtorch_planted.so";
   const std::string refused =
       Run(cluster, "shipping_driver", {"planted", torch, "--code_search_path", torch});
   CHECK(Value(refused, "vm1") == "value 7");
@@ -99,4 +75,17 @@ TEST_CASE("shipping: a program and its libraries that one VM has run on three") 
           "/tmp/rayx-*/*/parts/prog* 2>/dev/null)\" ] && exit 0; sleep 0.1; done; exit 1"});
   INFO(left.output);
   CHECK(left.exit_code == 0);
+
+  // A build that no VM has met, on VM 1 alone and there not for long: its detached actor is started
+  // anew on VM 3, which has to have it from the node of the driver that has ended.
+  const std::string fresh = folders.one() + "/shipping_driver_fresh";
+  fs::copy(folders.one() + "/shipping_driver", fresh);
+  std::ofstream(fresh, std::ios::app) << "another build";
+  const auto left_behind =
+      Run(cluster, "shipping_driver_fresh", {"leave", "-", "--namespace", "left"});
+  CHECK_THAT(Value(left_behind, "left"), Catch::StartsWith("value 42 vm2 "));
+  fs::remove(fresh);
+  REQUIRE(cluster.vms().Lose(2).ok());
+  const auto asked = Run(cluster, "shipping_driver", {"ask", "-", "--namespace", "left"});
+  CHECK_THAT(Value(asked, "asked"), Catch::StartsWith("value 42 vm3 "));
 }

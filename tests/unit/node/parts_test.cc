@@ -309,9 +309,9 @@ struct Serving {
           call();
           return true;
         },
-        [this](model::JobId job, const std::string& sha256) -> std::shared_ptr<const PartFile> {
+        [this](const std::string& sha256) -> std::shared_ptr<const PartFile> {
           auto it = files.find(sha256);
-          return job != model::JobId{1} || it == files.end() ? nullptr : it->second;
+          return it == files.end() ? nullptr : it->second;
         });
     parts->AddTo(*server);
     REQUIRE(server->Start().ok());
@@ -321,9 +321,8 @@ struct Serving {
     parts->Stop();
     server->Stop(std::chrono::milliseconds(200));
   }
-  base::Status Get(uint32_t job, const std::string& sha256, uint64_t bytes, std::string& data) {
+  base::Status Get(const std::string& sha256, uint64_t bytes, std::string& data) {
     proto::PartRequest request;
-    request.set_job(job);
     request.set_sha256(sha256);
     PartStream stream;
     return stream.Run(channel->grpc_channel(), request, bytes, [&](std::string_view chunk) {
@@ -342,7 +341,7 @@ struct Serving {
 
 }  // namespace
 
-TEST_CASE("PartServer: parts of running jobs are served whole, by their hash and by nothing else") {
+TEST_CASE("PartServer: parts are served whole, by their hash and by nothing else") {
   const Folder folder;
   Serving serving;
   FileIdentities identities;
@@ -358,19 +357,18 @@ TEST_CASE("PartServer: parts of running jobs are served whole, by their hash and
   fs::remove(program.executable());  // a rebuild: the descriptor is what was hashed
   folder.Write("run", "another build");
   std::string data;
-  CHECK(serving.Get(1, part.sha256(), text.size(), data).ok());
+  CHECK(serving.Get(part.sha256(), text.size(), data).ok());
   CHECK(data == text);
   data.clear();
-  CHECK(serving.Get(1, manifest->program.parts(1).sha256(), 0, data).ok());
+  CHECK(serving.Get(manifest->program.parts(1).sha256(), 0, data).ok());
   CHECK(data.empty());
   for (const std::string& asked : {std::string(), program.executable(), std::string("/etc/passwd"),
                                    std::string("../run"), std::string(64, '0')}) {
-    CHECK(absl::IsNotFound(serving.Get(1, asked, 1 << 20, data)));
+    CHECK(absl::IsNotFound(serving.Get(asked, 1 << 20, data)));
   }
-  CHECK(absl::IsNotFound(serving.Get(2, part.sha256(), text.size(), data)));
   CHECK(data.empty());
   SECTION("more than was announced is not taken") {
-    CHECK(absl::IsDataLoss(serving.Get(1, part.sha256(), 3 << 20, data)));
+    CHECK(absl::IsDataLoss(serving.Get(part.sha256(), 3 << 20, data)));
     CHECK(data.size() <= 3u << 20);
   }
   SECTION("a file that is cut short while it is served") {
@@ -378,18 +376,18 @@ TEST_CASE("PartServer: parts of running jobs are served whole, by their hash and
     auto cut = FileIdentities::Open(folder.path + "/cut");
     serving.files["cut"] =
         std::make_shared<const PartFile>(PartFile{*std::move(cut), text.size() + 1});
-    CHECK(absl::IsDataLoss(serving.Get(1, "cut", text.size() + 1, data)));
+    CHECK(absl::IsDataLoss(serving.Get("cut", text.size() + 1, data)));
   }
   SECTION("a daemon that ends answers") {
     serving.drop = true;
-    CHECK(absl::IsUnavailable(serving.Get(1, part.sha256(), text.size(), data)));
+    CHECK(absl::IsUnavailable(serving.Get(part.sha256(), text.size(), data)));
   }
   SECTION("without the token nothing is served") {
     rpc::ClusterCredentials wrong = serving.credentials;
     wrong.token = rpc::RandomHex(rpc::kTokenBytes);
     serving.channel =
         std::make_unique<rpc::RpcChannel>(serving.server->address(), rpc::Role::kNode, wrong);
-    CHECK(absl::IsUnauthenticated(serving.Get(1, part.sha256(), text.size(), data)));
+    CHECK(absl::IsUnauthenticated(serving.Get(part.sha256(), text.size(), data)));
     CHECK(data.empty());
   }
 }

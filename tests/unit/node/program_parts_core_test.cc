@@ -41,7 +41,7 @@ struct Wire {
 
 struct Parts {
   explicit Parts(uint64_t kept_bytes_max = 1 << 30)
-      : core(PartsOptions{"vm2", "/s/parts", kept_bytes_max}) {}
+      : core(PartsOptions{"vm2", "/s/parts", kept_bytes_max, NodeNumber{2}}) {}
 
   void Want(const Wire& wire, uint32_t job = 1) {
     REQUIRE(ProgramPartsCore::CheckProgram(wire.program).ok());
@@ -59,6 +59,23 @@ struct Parts {
   void Linked(char key, ErrorCode code = ErrorCode::kNone) {
     core.OnLinked(Hash(key), code, "no room", effects);
     core.CheckInvariants();
+  }
+  void Nodes(const std::vector<uint32_t>& alive) {
+    std::vector<NodeNumber> nodes;
+    for (const uint32_t node : alive) nodes.push_back(NodeNumber{node});
+    core.OnNodes(nodes);
+  }
+  // The one transfer that was asked for since.
+  PartsEffects::Fetch TakeFetch() {
+    const PartsEffects step = Take();
+    REQUIRE(step.fetches.size() == 1);
+    return step.fetches[0];
+  }
+  PartsEffects::Failed TakeFailure() {
+    const PartsEffects step = Take();
+    REQUIRE(step.failures.size() == 1);
+    CHECK(step.fetches.empty());
+    return step.failures[0];
   }
   void JobEnded(uint32_t job) {
     core.OnJobEnded(JobId{job}, effects);
@@ -132,7 +149,6 @@ TEST_CASE("ProgramPartsCore: what is missing is fetched, and linked with the res
   CHECK(step.fetches[0].sha256 == Hash('e'));
   CHECK(step.fetches[0].bytes == kMiB);
   CHECK(step.fetches[0].node == NodeNumber{7});
-  CHECK(step.fetches[0].job == JobId{5});
   parts.Fetched(step.fetches[1].id);
   CHECK(parts.Take().empty());
   parts.Fetched(step.fetches[0].id);
@@ -322,6 +338,92 @@ TEST_CASE(
   CHECK(parts.Take().looks.size() == 1);
   parts.Looked('a', {Same("/app/run"), kAbsent, kAbsent});
   CHECK(parts.Take().fetches.size() == 2);
+}
+
+TEST_CASE("ProgramPartsCore: what its driver's node cannot give is asked of the others in turn") {
+  Parts parts;
+  const Wire wire('a', 9);
+  parts.Nodes({1, 2, 5, 9});
+  parts.Want(wire);
+  parts.Looked('a', {kAbsent});
+  const auto first = parts.TakeFetch();
+  CHECK(first.node == NodeNumber{9});
+  SECTION("the last one has it") {
+    parts.Fetched(first.id, ErrorCode::kMissingLibrary, "it has no such part");
+    const auto second = parts.TakeFetch();
+    CHECK(second.node == NodeNumber{1});
+    parts.Fetched(first.id);  // a late word of the first one
+    CHECK(parts.Take().empty());
+    parts.Fetched(second.id, ErrorCode::kNodeDied, "sent nothing");
+    const auto third = parts.TakeFetch();
+    CHECK(third.node == NodeNumber{5});  // this node itself is not asked
+    parts.Fetched(third.id);
+    CHECK(parts.Take().links.size() == 1);
+    CHECK(parts.core.PathOf(Hash('e')) == "/s/parts/" + Hash('e'));
+    CHECK(parts.core.PathOf(Hash('f')).empty());
+  }
+  SECTION("its node dies meanwhile, and the others have it not") {
+    parts.core.OnNodeDead(NodeNumber{9}, "power", parts.effects);
+    parts.core.CheckInvariants();
+    const PartsEffects step = parts.Take();
+    CHECK(step.cancels.size() == 1);
+    REQUIRE(step.fetches.size() == 1);
+    parts.Fetched(step.fetches[0].id, ErrorCode::kMissingLibrary, "it has no such part");
+    parts.Fetched(parts.TakeFetch().id, ErrorCode::kMissingLibrary, "it has no such part");
+    const auto failed = parts.TakeFailure();
+    CHECK(failed.code == ErrorCode::kNodeDied);  // which the head tries again
+    CHECK_THAT(failed.message, Catch::Contains("from node n9, where its driver runs: ") &&
+                                   Catch::Contains("power") &&
+                                   Catch::Contains("nor from node n1: it has no such part") &&
+                                   Catch::Contains("nor from node n5"));
+  }
+  SECTION("this VM's own fault") {
+    parts.Fetched(first.id, ErrorCode::kOutOfDisk, "no space");
+    CHECK(parts.TakeFailure().code == ErrorCode::kOutOfDisk);
+  }
+}
+
+TEST_CASE("ProgramPartsCore: that the only holder is gone is said for good") {
+  Parts parts;
+  const Wire wire('a', 9);
+  SECTION("other nodes live") {
+    parts.Nodes({2, 4, 5, 6, 7, 8});
+    parts.Want(wire);
+    parts.Looked('a', {kAbsent});
+    for (uint32_t node = 4; node <= 8; ++node) {
+      const auto fetch = parts.TakeFetch();
+      CHECK(fetch.node == NodeNumber{node});
+      parts.Fetched(fetch.id, ErrorCode::kMissingLibrary, "it has no such part");
+    }
+    const auto failed = parts.TakeFailure();
+    CHECK(failed.code == ErrorCode::kMissingLibrary);
+    CHECK_THAT(
+        failed.message,
+        Catch::StartsWith("VM vm2 lacks run of /app/run and could not get it: node n9, where "
+                          "its driver ran, is gone; nor from node n4: it has no such part") &&
+            Catch::EndsWith("nor from 2 other nodes"));
+  }
+  SECTION("none but this") {
+    parts.Nodes({2});
+    parts.Want(wire);
+    parts.Looked('a', {kAbsent});
+    const auto failed = parts.TakeFailure();
+    CHECK(failed.code == ErrorCode::kMissingLibrary);
+    CHECK_THAT(failed.message, Catch::Contains("there is no other node"));
+  }
+  parts.Want(wire, 2);
+  CHECK(parts.Take().looks.size() == 1);
+}
+
+TEST_CASE("ProgramPartsCore: what is used where it lies can be served from there") {
+  Parts parts;
+  Wire wire('a');
+  wire.Add("libuser.so", '1', kMiB);
+  parts.Want(wire);
+  CHECK(parts.core.PathOf(Hash('1')).empty());
+  parts.Looked('a', {kAbsent, Same("/app/libuser.so")});
+  CHECK(parts.core.PathOf(Hash('1')) == "/app/libuser.so");
+  CHECK(parts.core.PathOf(Hash('e')).empty());
 }
 
 TEST_CASE(

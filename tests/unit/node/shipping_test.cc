@@ -18,6 +18,8 @@
 #include "fake_cluster.h"
 #include "fake_worker.h"
 #include "node/parts/part_server.h"
+#include "node/parts/part_stream.h"
+#include "node/parts/program_parts.h"
 #include "node/parts/sha256.h"
 #include "node/wire.h"
 #include "rpc/secret.h"
@@ -68,7 +70,7 @@ class DriverVm {
           call();
           return true;
         },
-        [this](model::JobId job, const std::string& sha256) { return Find(job, sha256); });
+        [this](const std::string&) { return Find(); });
     if (way == Way::kSilent) {
       server_->HandleStream<proto::PartRequest, proto::PartChunk>(
           rpc::kNodeFetchPart,
@@ -125,9 +127,9 @@ class DriverVm {
   int calls() const { return calls_; }
 
  private:
-  std::shared_ptr<const PartFile> Find(model::JobId job, const std::string&) {
+  std::shared_ptr<const PartFile> Find() {
     ++calls_;
-    if (way_ == Way::kHasNothing || job != model::JobId{kJob}) return nullptr;
+    if (way_ == Way::kHasNothing) return nullptr;
     auto file = FileIdentities::Open(folder_ + "/app");
     if (!file.ok()) return nullptr;
     return std::make_shared<const PartFile>(
@@ -263,7 +265,7 @@ TEST_CASE("Shipping: what cannot be had fails by name, in time, and leaves nothi
   };
   const Expected expected = GENERATE(
       Expected{DriverVm::Way::kWrongBytes, ErrorCode::kLibraryMismatch, "other bytes"},
-      Expected{DriverVm::Way::kHasNothing, ErrorCode::kMissingLibrary, "no driver of this node"},
+      Expected{DriverVm::Way::kHasNothing, ErrorCode::kMissingLibrary, "it has no such part"},
       Expected{DriverVm::Way::kSilent, ErrorCode::kNodeDied, "sent nothing for 3 s"});
   DriverVm vm(head, expected.way);
   FakeDaemon daemon(head, {.host = "vm2"});
@@ -391,6 +393,42 @@ TEST_CASE("Shipping: a driver's daemon serves the build that the driver was star
   REQUIRE(granted);
   CHECK(ProcessId{granted->lease_granted().worker()}.node() == NodeNumber{2});
   CHECK(Files(second.folder() + "/parts") == 2);  // the program, and the folder of its libraries
+}
+
+TEST_CASE("Shipping: an ended driver's program is served to detached actors that start anew") {
+  FakeHead head;
+  FakeDaemon daemon(head);
+  const std::string folder = daemon.folder() + "/app";
+  fs::create_directory(folder);
+  fs::copy_file(Self(), folder + "/run");
+  std::ofstream(folder + "/run", std::ios::app) << "a build of its own";
+  proto::ClientMessage hello = HelloOfDriver({});
+  hello.mutable_hello()->mutable_program()->set_executable(folder + "/run");
+  auto driver = daemon.Connect();
+  driver->Send(hello);
+  REQUIRE(driver->Await(Case::kWelcome));
+  const uint64_t bytes = fs::file_size(folder + "/run");
+  FileIdentities identities;
+  proto::PartRequest request;
+  request.set_sha256(*identities.HashOf(FileIdentities::Open(folder + "/run")->get(), "run"));
+  fs::remove_all(folder);  // the user tidies up
+  driver.reset();
+  REQUIRE(head.AwaitFinished(1));
+  rpc::RpcChannel channel(head.NodeAddress(daemon.node()), rpc::Role::kNode, head.credentials());
+  const auto fetch = [&] {
+    uint64_t came = 0;
+    PartStream stream;
+    const auto status =
+        stream.Run(channel.grpc_channel(), request, bytes, [&](std::string_view chunk) {
+          came += chunk.size();
+          return base::OkStatus();
+        });
+    CHECK(came == (status.ok() ? bytes : 0));
+    return status;
+  };
+  CHECK(fetch().ok());
+  for (size_t i = 0; i < ProgramParts::kEndedKept; ++i) daemon.Driver().reset();
+  CHECK(Eventually([&] { return absl::IsNotFound(fetch()); }));
 }
 
 TEST_CASE("Shipping: a driver that names nonsense as its program is refused with a sentence") {
