@@ -194,13 +194,15 @@ base::Status NodeShell::StartLocal() {
     core_->OnZygoteReady(key, can_fork, Now(), effects_);
     RunEffects();
   };
-  events.on_zygote_gone = [this](const std::string& key, const std::string& reason) {
-    core_->OnZygoteGone(key, reason, Now(), effects_);
+  events.on_zygote_gone = [this](const std::string& key, ErrorCode code,
+                                 const std::string& reason) {
+    core_->OnZygoteGone(key, reason, Now(), effects_, code);
     RunEffects();
   };
   events.on_hello = [this](StartedWorker worker) { OnWorkerHello(std::move(worker)); };
-  events.on_start_failed = [this](StartId start, const std::string& reason) {
-    core_->OnStartFailed(start, reason, Now(), effects_);
+  events.image_of = [this](const std::string& key) { return parts_->ImageOf(key); };
+  events.on_start_failed = [this](StartId start, ErrorCode code, const std::string& reason) {
+    core_->OnStartFailed(start, reason, Now(), effects_, code);
     RunEffects();
   };
   events.on_lines = [this](StartId start, bool is_stderr, std::vector<std::string> lines) {

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "rpc/errors.h"
 
 namespace rayx::node {
 namespace {
@@ -45,6 +46,12 @@ std::string Describe(const io::ExitStatus& status) {
            ")";
   }
   return "exited with code " + std::to_string(status.exit_code);
+}
+
+// Only a refusal to run what lies there has a code of its own.
+ErrorCode CodeOf(const base::Status& status) {
+  const ErrorCode code = rpc::CodeOf(status);
+  return code == ErrorCode::kLibraryMismatch ? code : ErrorCode::kWorkerDied;
 }
 
 // Sets a variable of the dynamic loader, before or after what the program has there. The worker
@@ -144,6 +151,10 @@ base::StatusOr<io::Process> WorkerStarter::SpawnProgram(const proto::Program& pr
                "",
                {program.preload_libraries().begin(), program.preload_libraries().end()}};
   if (auto it = plans_.find(program.key()); it != plans_.end()) plan = it->second;
+  if (plan.executable == program.executable() && plan.library_path.empty()) {
+    RAYX_ASSIGN_OR_RETURN(const std::string image, events_.image_of(program.key()));
+    if (!image.empty()) plan.executable = image;
+  }
   io::SpawnOptions options;
   options.executable = plan.executable;
   options.arguments = {program.executable()};
@@ -176,9 +187,9 @@ void WorkerStarter::Unwatch(WorkerLog& log) {
 }
 
 void WorkerStarter::StartZygote(const std::string& key) {
-  const auto fail = [&](const std::string& reason) {
-    loop_.Post([this, alive = alive_, key, reason] {
-      if (*alive) events_.on_zygote_gone(key, reason);
+  const auto fail = [&](const std::string& reason, ErrorCode code = ErrorCode::kWorkerDied) {
+    loop_.Post([this, alive = alive_, key, code, reason] {
+      if (*alive) events_.on_zygote_gone(key, code, reason);
     });
   };
   auto program = programs_.find(key);
@@ -189,7 +200,9 @@ void WorkerStarter::StartZygote(const std::string& key) {
   const std::string& own_folder = program->second.working_folder();
   auto process = SpawnProgram(program->second, "zygote", IsFolder(own_folder) ? own_folder : "",
                               pair->second.fd(), StartId{}, *pipes);
-  if (!process.ok()) return fail(std::string(base::Message(process.status())));
+  if (!process.ok()) {
+    return fail(std::string(base::Message(process.status())), CodeOf(process.status()));
+  }
   Zygote zygote;
   zygote.process = std::move(*process);
   zygote.socket = std::move(pair->first);
@@ -233,7 +246,7 @@ void WorkerStarter::LoseZygote(const std::string& key, const std::string& reason
   zygotes_.erase(it);
   RAYX_LOG(kWarning) << "zygote: " << why;
   loop_.Post([this, alive = alive_, key, why] {
-    if (*alive) events_.on_zygote_gone(key, why);
+    if (*alive) events_.on_zygote_gone(key, ErrorCode::kWorkerDied, why);
   });
 }
 
@@ -345,7 +358,9 @@ void WorkerStarter::Exec(StartId id, const std::string& key, model::JobId job) {
       SpawnProgram(program, "exec", FolderOf(program, job), worker_end.fd(), id, start.pipes);
   start.pipes.out_write.Reset();
   start.pipes.err_write.Reset();
-  if (!process.ok()) return FailLater(id, std::string(base::Message(process.status())));
+  if (!process.ok()) {
+    return FailLater(id, std::string(base::Message(process.status())), CodeOf(process.status()));
+  }
   SetPid(id, start, process->pid, std::move(process->pidfd));
 }
 
@@ -415,8 +430,8 @@ void WorkerStarter::WhenExited(int pidfd, std::function<void()> call) {
 }
 
 // Never from inside an effect: the core is told in a later round.
-void WorkerStarter::FailLater(StartId id, std::string reason) {
-  loop_.Post([this, alive = alive_, id, reason = std::move(reason)] {
+void WorkerStarter::FailLater(StartId id, std::string reason, ErrorCode code) {
+  loop_.Post([this, alive = alive_, id, code, reason = std::move(reason)] {
     if (!*alive) return;
     std::string why = reason;
     if (auto it = starts_.find(id); it != starts_.end()) {
@@ -432,7 +447,7 @@ void WorkerStarter::FailLater(StartId id, std::string reason) {
       }
     }
     Drop(id);
-    events_.on_start_failed(id, why);
+    events_.on_start_failed(id, code, why);
   });
 }
 

@@ -39,10 +39,14 @@ struct StartedWorker {
 
 struct WorkerStarterEvents {
   std::function<void(const std::string& program_key, bool can_fork)> on_zygote_ready;
-  std::function<void(const std::string& program_key, const std::string& reason)> on_zygote_gone;
+  std::function<void(const std::string& program_key, ErrorCode code, const std::string& reason)>
+      on_zygote_gone;
   std::function<void(StartedWorker)> on_hello;
-  std::function<void(StartId, const std::string& reason)> on_start_failed;
+  std::function<void(StartId, ErrorCode code, const std::string& reason)> on_start_failed;
   std::function<void(StartId, bool is_stderr, std::vector<std::string> lines)> on_lines;
+  // Asked before a program without a plan is started: what to start in place of the file at its
+  // path, "" for that one; or why not.
+  std::function<base::StatusOr<std::string>(const std::string& program_key)> image_of;
 };
 
 class WorkerStarter {
@@ -113,7 +117,7 @@ class WorkerStarter {
   void OnWorkerPacket(StartId id);
   // A socket's end comes a moment before the exit status does.
   void WhenExited(int pidfd, std::function<void()> call);
-  void FailLater(StartId id, std::string reason);
+  void FailLater(StartId id, std::string reason, ErrorCode code = ErrorCode::kWorkerDied);
   void FinishIfComplete(StartId id);
   void Watch(WorkerLog& log);
   void Unwatch(WorkerLog& log);

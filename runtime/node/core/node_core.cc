@@ -58,8 +58,8 @@ void NodeCore::OnZygoteReady(const std::string& program_key, bool can_fork, Time
   Settle(now, out);
 }
 void NodeCore::OnZygoteGone(const std::string& program_key, const std::string& reason,
-                            TimePoint now, NodeEffects& out) {
-  pool_.OnZygoteGone(program_key, reason, now, pool_effects_);
+                            TimePoint now, NodeEffects& out, ErrorCode code) {
+  pool_.OnZygoteGone(program_key, reason, now, pool_effects_, code);
   Settle(now, out);
 }
 void NodeCore::OnHello(StartId start, ProcessId worker, TimePoint now, NodeEffects& out) {
@@ -67,8 +67,8 @@ void NodeCore::OnHello(StartId start, ProcessId worker, TimePoint now, NodeEffec
   Settle(now, out);
 }
 void NodeCore::OnStartFailed(StartId start, const std::string& reason, TimePoint now,
-                             NodeEffects& out) {
-  pool_.OnStartFailed(start, reason, now, pool_effects_);
+                             NodeEffects& out, ErrorCode code) {
+  pool_.OnStartFailed(start, reason, now, pool_effects_, code);
   Settle(now, out);
 }
 

@@ -62,10 +62,10 @@ class NodeCore {
   void OnZygoteReady(const std::string& program_key, bool can_fork, model::TimePoint now,
                      NodeEffects& out);
   void OnZygoteGone(const std::string& program_key, const std::string& reason, model::TimePoint now,
-                    NodeEffects& out);
+                    NodeEffects& out, ErrorCode code = ErrorCode::kWorkerDied);
   void OnHello(StartId start, model::ProcessId worker, model::TimePoint now, NodeEffects& out);
   void OnStartFailed(StartId start, const std::string& reason, model::TimePoint now,
-                     NodeEffects& out);
+                     NodeEffects& out, ErrorCode code = ErrorCode::kWorkerDied);
 
   void OnStartActor(const proto::ActorSpec& spec, uint32_t incarnation,
                     const LeaseRequest& placement, model::TimePoint now, NodeEffects& out);

@@ -96,7 +96,7 @@ void WorkerPoolCore::OnZygoteReady(const std::string& program_key, bool can_fork
 }
 
 void WorkerPoolCore::OnZygoteGone(const std::string& program_key, const std::string& reason,
-                                  TimePoint now, PoolEffects& effects) {
+                                  TimePoint now, PoolEffects& effects, ErrorCode code) {
   auto it = zygotes_.find(program_key);
   if (it == zygotes_.end() || it->second.state == ZygoteState::kCannotFork) return;
   zygotes_.erase(it);
@@ -105,7 +105,7 @@ void WorkerPoolCore::OnZygoteGone(const std::string& program_key, const std::str
   for (const auto& [id, start] : starts_) {
     if (start.kind.program_key == program_key) lost.push_back(id);
   }
-  for (StartId id : lost) OnStartFailed(id, reason, now, effects);
+  for (StartId id : lost) OnStartFailed(id, reason, now, effects, code);
 }
 
 void WorkerPoolCore::OnHello(StartId start_id, ProcessId id, TimePoint now, PoolEffects& effects) {
@@ -141,18 +141,19 @@ void WorkerPoolCore::OnHello(StartId start_id, ProcessId id, TimePoint now, Pool
 
 void WorkerPoolCore::FailWant(std::deque<Want>::iterator want, PoolEffects& effects) {
   effects.failures.push_back(
-      {want->lease, ErrorCode::kWorkerDied, "no worker could be started: " + want->last_failure});
+      {want->lease, want->last_code, "no worker could be started: " + want->last_failure});
   wants_.erase(want);
 }
 
 void WorkerPoolCore::OnStartFailed(StartId id, const std::string& reason, TimePoint now,
-                                   PoolEffects& effects) {
+                                   PoolEffects& effects, ErrorCode code) {
   if (starts_.erase(id) == 0) return;
   effects.abandons.push_back({id});
   auto want =
       std::find_if(wants_.begin(), wants_.end(), [&](const Want& w) { return w.start == id; });
   if (want != wants_.end()) {
     want->start = StartId{};
+    want->last_code = code;
     want->last_failure = reason;
     if (++want->failed_starts >= kStartsMax) FailWant(want, effects);
   }

@@ -106,13 +106,13 @@ class WorkerPoolCore {
 
   void OnZygoteReady(const std::string& program_key, bool can_fork, model::TimePoint now,
                      PoolEffects& effects);
-  // It ended, or could not be started.
+  // It ended, or could not be started. `code`: of the failures that come of it.
   void OnZygoteGone(const std::string& program_key, const std::string& reason, model::TimePoint now,
-                    PoolEffects& effects);
+                    PoolEffects& effects, ErrorCode code = ErrorCode::kWorkerDied);
   void OnHello(StartId start, model::ProcessId worker, model::TimePoint now, PoolEffects& effects);
   // Before its Hello.
   void OnStartFailed(StartId start, const std::string& reason, model::TimePoint now,
-                     PoolEffects& effects);
+                     PoolEffects& effects, ErrorCode code = ErrorCode::kWorkerDied);
   void OnWorkerGone(model::ProcessId worker, model::TimePoint now, PoolEffects& effects);
   // Its lease is over.
   void OnReleased(model::ProcessId worker, bool end, const std::string& reason,
@@ -144,6 +144,7 @@ class WorkerPoolCore {
     bool for_actor = false;
     uint32_t failed_starts = 0;
     StartId start;  // under way for it
+    ErrorCode last_code = ErrorCode::kWorkerDied;
     std::string last_failure;
   };
   struct Start {

@@ -431,6 +431,56 @@ TEST_CASE("Shipping: an ended driver's program is served to detached actors that
   CHECK(Eventually([&] { return absl::IsNotFound(fetch()); }));
 }
 
+// Before its first worker is started there, too: no zygote has loaded the old build.
+TEST_CASE("Shipping: workers of the driver's own VM run the build that the driver runs") {
+  FakeHead head;
+  FakeDaemon daemon(head);
+  const std::string folder = daemon.folder() + "/app";
+  fs::create_directory(folder);
+  fs::copy_file(Self(), folder + "/run");
+  fs::copy_file(Self(), folder + "/libuser.so");
+  proto::ClientMessage hello = HelloOfDriver({});
+  hello.mutable_hello()->mutable_program()->set_executable(folder + "/run");
+  hello.mutable_hello()->mutable_program()->add_parts()->set_path(folder + "/libuser.so");
+  auto driver = daemon.Connect();
+  driver->Send(hello);
+  REQUIRE(driver->Await(Case::kWelcome));
+  const auto rebuild = [&](const std::string& file, const std::string& text) {
+    fs::remove(folder + file);
+    std::ofstream(folder + file) << text;
+  };
+  SECTION("another executable") {
+    rebuild("/run", "another build");
+    driver->Send(LeaseRequestOf(1, 1));
+    REQUIRE(driver->Await(Case::kLeaseGranted, 20000));
+    rpc::RpcChannel channel(head.NodeAddress(daemon.node()), rpc::Role::kNode, head.credentials());
+    const auto state = channel.CallAndWait(rpc::kNodeState, proto::NodeStateRequest{});
+    REQUIRE(state.ok());
+    bool runs_old_build = false;
+    for (const auto& worker : state->workers()) {
+      const auto image = fs::read_symlink("/proc/" + std::to_string(worker.pid()) + "/exe");
+      if (image == folder + "/run (deleted)") runs_old_build = true;
+    }
+    CHECK(runs_old_build);
+  }
+  SECTION("another library") {
+    rebuild("/libuser.so", "another build");
+    driver->Send(LeaseRequestOf(1, 1));
+    const auto failed = driver->Await(Case::kLeaseFailed, 20000);
+    REQUIRE(failed);
+    const proto::ErrorInfo& error = failed->lease_failed().error();
+    CHECK(error.code() == static_cast<int>(ErrorCode::kLibraryMismatch));
+    CHECK_THAT(error.message(), Catch::Contains(folder + "/libuser.so of " + folder + "/run") &&
+                                    Catch::Contains("start the driver again"));
+  }
+  SECTION("a library that is the same build again") {
+    fs::remove(folder + "/libuser.so");
+    fs::copy_file(Self(), folder + "/libuser.so");
+    driver->Send(LeaseRequestOf(1, 1));
+    CHECK(driver->Await(Case::kLeaseGranted, 20000));
+  }
+}
+
 TEST_CASE("Shipping: a driver that names nonsense as its program is refused with a sentence") {
   FakeHead head;
   FakeDaemon daemon(head);

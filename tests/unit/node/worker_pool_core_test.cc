@@ -102,6 +102,7 @@ TEST_CASE(
   CHECK(step.forks.empty());
   REQUIRE(step.failures.size() == 1);
   CHECK(step.failures[0].message == "no worker could be started: reason 3");
+  CHECK(step.failures[0].code == ErrorCode::kWorkerDied);
 }
 
 TEST_CASE("WorkerPoolCore: a zygote that never comes up fails the want in bounded tries") {
@@ -110,11 +111,12 @@ TEST_CASE("WorkerPoolCore: a zygote that never comes up fails the want in bounde
   int zygotes = 0;
   while (!step.zygotes.empty() && zygotes < 10) {
     ++zygotes;
-    f.core.OnZygoteGone("p", "exited with code 3", f.now, f.effects);
+    f.core.OnZygoteGone("p", "exited with code 3", f.now, f.effects, ErrorCode::kLibraryMismatch);
     step = f.Take();
   }
   CHECK(zygotes == 3);
   REQUIRE(step.failures.size() == 1);
+  CHECK(step.failures[0].code == ErrorCode::kLibraryMismatch);
   CHECK(step.failures[0].message.find("exited with code 3") != std::string::npos);
 }
 
