@@ -31,7 +31,7 @@
 namespace rayx::model {
 
 inline constexpr uint32_t kFrameMagic = 0x31465852;  // "RXF1"
-inline constexpr uint16_t kFrameVersion = 1;
+inline constexpr uint16_t kFrameVersion = 2;         // digest 3aded7f91d910fbb
 inline constexpr size_t kFrameHeaderBytes = 128;
 inline constexpr size_t kFrameBytesMax = 4096;
 inline constexpr size_t kRingBodyBytesMax = kFrameBytesMax - kFrameHeaderBytes;
