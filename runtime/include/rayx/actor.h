@@ -25,7 +25,7 @@
 
 namespace rayx {
 
-// F: a member function pointer's type.
+// Calls of one method of one actor. F: its member function pointer's type.
 template <class F>
 class ActorTaskCaller : public detail::CallBuilder<ActorTaskCaller<F>> {
   using Traits = detail::FunctionTraits<F>;
@@ -40,6 +40,7 @@ class ActorTaskCaller : public detail::CallBuilder<ActorTaskCaller<F>> {
     return this->With([&](auto& o) { detail::SetNumReturnsOption(o, num_returns); });
   }
 
+  // Calls the method. Each argument is a value for its parameter, or an ObjectRef to one.
   template <class... A>
   ObjectRef<Result> Remote(A&&... arguments) const {
     using Parameters = typename Traits::Parameters;
@@ -104,6 +105,7 @@ bool SameAddress() {
 }
 }  // namespace detail
 
+// Of an actor of class T, wherever it lives.
 template <class T>
 class ActorHandle {
  public:
@@ -134,7 +136,9 @@ class ActorHandle {
   // again if SetMaxRestarts leaves it a restart.
   void Kill(bool no_restart = true) const { detail::Runtime().KillActor(Use(), no_restart); }
 
+  // Whether it names an actor; dead ones count.
   explicit operator bool() const noexcept { return actor_.creator != 0; }
+  // As `rayx list actors` and ActorDescription::id show it.
   std::string ID() const { return detail::ActorName(actor_); }
   const detail::RawActor& raw() const noexcept { return actor_; }
   friend bool operator==(const ActorHandle& a, const ActorHandle& b) {
@@ -161,7 +165,7 @@ class ActorHandle {
   detail::RawActor actor_;
 };
 
-// F: a factory's function pointer type.
+// The making of an actor. F: its factory's function pointer type.
 template <class F>
 class ActorCreator : public detail::CallBuilder<ActorCreator<F>> {
   using Traits = detail::FunctionTraits<F>;
@@ -169,6 +173,7 @@ class ActorCreator : public detail::CallBuilder<ActorCreator<F>> {
   using Builder = detail::CallBuilder<ActorCreator<F>>;
 
  public:
+  // Of rayx::Actor.
   explicit ActorCreator(std::uint64_t factory) : factory_(factory) {}
 
   using Builder::SetName;
@@ -197,6 +202,8 @@ class ActorCreator : public detail::CallBuilder<ActorCreator<F>> {
     return this->With([&](auto& o) { o.detached = detached; });
   }
 
+  // Makes the actor, with the factory's arguments. Throws InvalidOption for a detached one without
+  // a name; what goes wrong later surfaces at the Get of a call.
   template <class... A>
   ActorHandle<T> Remote(A&&... arguments) const {
     using Parameters = typename Traits::Parameters;

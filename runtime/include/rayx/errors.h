@@ -25,17 +25,21 @@
 
 namespace rayx {
 
+// What every error of RayX can say.
 class RAYX_PUBLIC Error {
  public:
   virtual ~Error();
+  // kTaskError for what a task threw; else it names the class.
   ErrorCode code() const noexcept { return record_->code; }
   // The whole story in one sentence: what failed, where, why.
   const std::string& message() const noexcept { return record_->message; }
+  // message(), or for a TaskError what the task's exception said.
   virtual const char* what() const noexcept = 0;
-  // Where it happened; 0 and "" when that is unknown or here.
+  // Where it happened; 0 and "" when that is unknown or here:
   std::uint32_t node() const noexcept { return record_->node; }
   int pid() const noexcept { return record_->pid; }
   const std::string& host() const noexcept { return record_->host; }
+
   // The attempt of the task that failed, from 1; 0 when no task is concerned.
   std::uint32_t attempt() const noexcept { return record_->attempt; }
   const detail::ErrorRecord& record() const noexcept { return *record_; }
@@ -53,6 +57,7 @@ class RAYX_PUBLIC Error {
 class RAYX_PUBLIC Failure : public std::runtime_error, public Error {
  public:
   ~Failure() override;
+  // message().
   const char* what() const noexcept override { return std::runtime_error::what(); }
 
  protected:
@@ -101,6 +106,7 @@ class RAYX_PUBLIC TaskErrorAs : public E,
  public:
   explicit TaskErrorAs(detail::ErrorRecord record)
       : E(detail::MakeException<E>(record.what)), TaskError(std::move(record)) {}
+  // What the exception said where it was thrown.
   const char* what() const noexcept override { return record().what.c_str(); }
 };
 
@@ -119,8 +125,10 @@ class RAYX_PUBLIC WorkerDied : public Failure {
 class RAYX_PUBLIC ActorDied : public Failure {
  public:
   explicit ActorDied(detail::ErrorRecord record);
+  // Of a cause that is no process's death.
   explicit ActorDied(std::string message) : Failure(ErrorCode::kActorDied, std::move(message)) {}
   ~ActorDied() override;
+  // Of its process, as for WorkerDied, when that is what died:
   int signal() const noexcept { return record().signal; }
   int exit_code() const noexcept { return record().exit_code; }
   const std::vector<std::string>& log_lines() const noexcept { return record().log_lines; }

@@ -23,6 +23,7 @@ inline void Init(const Options& options, int argc, char** argv) {
   Init(argc, argv, options);
 }
 
+// Between Init and Shutdown; always in a worker.
 RAYX_PUBLIC bool IsInitialized();
 
 // Ends the connection: waiting calls throw, references turn useless, actors of this job end except

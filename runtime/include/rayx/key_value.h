@@ -16,11 +16,14 @@
 
 namespace rayx {
 
+// Each throws HeadUnavailable when the head does not answer.
 class RAYX_PUBLIC KeyValue {
  public:
+  // Also over a value that is there.
   static void Put(const std::string& key, const std::string& value);
   // False, and nothing changed, when the key is there.
   static bool PutIfAbsent(const std::string& key, const std::string& value);
+  // Nothing when the key is not there.
   static std::optional<std::string> Get(const std::string& key);
   // Until all keys are there; false at the timeout (negative: none).
   static bool Wait(const std::vector<std::string>& keys, int timeout_ms = -1);
@@ -28,6 +31,7 @@ class RAYX_PUBLIC KeyValue {
   // Adds to a decimal number (absent: 0) and gives the sum. Throws InvalidOption when it is no
   // number.
   static std::int64_t Add(const std::string& key, std::int64_t amount);
+  // Of the job's keys.
   static std::size_t Count();
 };
 

@@ -25,6 +25,7 @@
 
 namespace rayx {
 
+// To an object of type T, which may not be there yet.
 template <class T>
 class ObjectRef {
  public:
@@ -36,7 +37,8 @@ class ObjectRef {
   ObjectRef() = default;
   explicit ObjectRef(detail::RefHold hold) : hold_(std::move(hold)) {}
 
-  // Waits for the value. Throws its error, or Timeout.
+  // Waits for the value. Throws its error, or Timeout. The pointer has to outlive what is read
+  // through it: `for (auto& x : *ref.Get())` reads what has been freed.
   Value Get(int timeout_ms = -1) const {
     detail::Fetched value;
     detail::Runtime().Get(&hold_.Use(), 1, detail::Milliseconds(timeout_ms), &value);
@@ -45,7 +47,9 @@ class ObjectRef {
     }
   }
 
+  // Whether it refers to anything.
   explicit operator bool() const noexcept { return !hold_.empty(); }
+  // As `rayx list objects` shows it.
   std::string ID() const { return hold_.Name(); }
   const detail::RefHold& hold() const noexcept { return hold_; }
 
@@ -62,6 +66,7 @@ class ObjectRef {
   detail::RefHold hold_;
 };
 
+// What of the references was there when Wait returned.
 template <class T>
 struct WaitResult {
   std::list<ObjectRef<T>> ready;
@@ -75,6 +80,7 @@ ObjectRef<T> Put(const T& value) {
   return ObjectRef<T>(detail::RefHold(detail::Runtime().Put(packed)));
 }
 
+// ref.Get(timeout_ms).
 template <class T>
 typename ObjectRef<T>::Value Get(const ObjectRef<T>& ref, int timeout_ms = -1) {
   return ref.Get(timeout_ms);
@@ -117,7 +123,7 @@ WaitResult<T> WaitFor(const Range& refs, int num_objects, int timeout_ms) {
 }  // namespace detail
 
 // Waits until num_objects of refs are there (values or errors) or the time is over; never throws an
-// object's error. Both lists keep the order of refs.
+// object's error. Both lists keep the order of refs:
 template <class T>
 WaitResult<T> Wait(const std::vector<ObjectRef<T>>& refs, int num_objects, int timeout_ms) {
   return detail::WaitFor<T>(refs, num_objects, timeout_ms);

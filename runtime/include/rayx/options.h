@@ -18,11 +18,13 @@
 
 namespace rayx {
 
+// A value; Init copies it.
 struct Options {
   // "ip:port" of a cluster's head; "auto": this user's running session; "": an embedded cluster of
   // one VM, which ends with this program.     --address, --ray_address; RAYX_ADDRESS
   std::string address;
-  // No cluster: tasks run at Remote(), actors on threads of their own.   --local; RAYX_LOCAL_MODE=1
+  // No cluster: tasks run at Remote(), actors on threads of their own. Resources and labels are
+  // accepted and ignored.   --local; RAYX_LOCAL_MODE=1
   bool local_mode = false;
 
   // The embedded cluster only. Negative: what the VM has.     --num_cpus, --num_gpus

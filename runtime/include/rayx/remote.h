@@ -59,6 +59,7 @@ bool RegisterAllRemote(std::string_view source_file) {
 #define RAYX_REMOTE_CONCAT_INNER(a, b) a##b
 #define RAYX_REMOTE_CONCAT(a, b) RAYX_REMOTE_CONCAT_INNER(a, b)
 
+// RAYX_REMOTE(f, &C::m, C::Create); at namespace scope, in the source file that defines them.
 #define RAYX_REMOTE(...)                                                             \
   [[maybe_unused]] static const bool RAYX_REMOTE_CONCAT(rayx_remote_, __COUNTER__) = \
       ::rayx::detail::RegisterAllRemote<__VA_ARGS__>(__FILE__)

@@ -22,13 +22,14 @@
 
 namespace rayx {
 
-// F: a function pointer's type.
+// Calls of one function that runs elsewhere. F: its pointer's type.
 template <class F>
 class TaskCaller : public detail::CallBuilder<TaskCaller<F>> {
   using Traits = detail::FunctionTraits<F>;
   using Result = typename Traits::Result;
 
  public:
+  // Of rayx::Task.
   explicit TaskCaller(std::uint64_t function) : function_(function) {}
 
   // How often the task may be started again after its worker or VM died; -1: for ever. Default 3.

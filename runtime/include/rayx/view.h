@@ -45,6 +45,7 @@ struct ViewTraits<std::string> {
 
 }  // namespace detail
 
+// An object in place. T: std::string, or std::vector of plain numbers or structs of numbers.
 template <class T>
 class View {
  public:
@@ -55,9 +56,11 @@ class View {
   using Element = typename detail::ViewTraits<T>::Element;
 
   View() = default;
+  // `pin` keeps the elements in place.
   View(std::shared_ptr<const void> pin, const Element* data, std::size_t size)
       : pin_(std::move(pin)), data_(data), size_(size) {}
 
+  // As those of std::span:
   const Element* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
@@ -66,11 +69,13 @@ class View {
   const Element& operator[](std::size_t i) const noexcept { return data_[i]; }
 
 #if __cplusplus >= 202002L
+  // Of a named view only.
   operator std::span<const Element>() const& noexcept {
     return {data_, size_};
   }  // NOLINT
   operator std::span<const Element>() const&& = delete;
 #endif
+  // A View of a std::string is a std::string_view; a temporary one is not.
   template <class Text, class = std::enable_if_t<std::is_same_v<Text, std::string_view> &&
                                                  std::is_same_v<T, std::string>>>
   operator Text() const& noexcept {  // NOLINT: implicit, as std::string converts

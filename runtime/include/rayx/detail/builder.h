@@ -20,6 +20,7 @@ namespace rayx {
 // Which node a task or actor is put on.
 class SchedulingStrategy {
  public:
+  // Which of the three it is.
   enum class Kind { kHybrid, kSpread, kNodeAffinity };
   // Packs nodes to half of their CPUs, then spreads. The default.
   static SchedulingStrategy Hybrid() { return {}; }
@@ -30,6 +31,7 @@ class SchedulingStrategy {
     return {Kind::kNodeAffinity, node, soft};
   }
 
+  // What it was made with:
   Kind kind() const { return kind_; }
   std::uint32_t node() const { return node_; }
   bool soft() const { return soft_; }
@@ -56,6 +58,7 @@ RAYX_PUBLIC void SetNumReturnsOption(CallOptions& options, int num_returns);
 RAYX_PUBLIC void CheckActorOptions(const CallOptions& options);
 RAYX_PUBLIC const CallOptions& DefaultCallOptions();
 
+// What a task and an actor can be told alike.
 template <class Self>
 class CallBuilder {
  public:
@@ -67,6 +70,7 @@ class CallBuilder {
   Self& SetResource(const std::string& name, double value) {
     return With([&](auto& o) { SetResourceOption(o, name, value); });
   }
+  // All at once; what was set before no longer counts.
   Self& SetResources(const std::unordered_map<std::string, double>& resources) {
     return With([&](auto& o) {
       o.resources.clear();
@@ -78,6 +82,7 @@ class CallBuilder {
   Self& SetLabels(std::map<std::string, std::string> labels) {
     return With([&](auto& o) { SetLabelsOption(o, std::move(labels)); });
   }
+  // Without a word: SchedulingStrategy::Hybrid().
   Self& SetSchedulingStrategy(const SchedulingStrategy& strategy) {
     return With([&](auto& o) { SetStrategyOption(o, strategy); });
   }

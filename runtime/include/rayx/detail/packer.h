@@ -35,6 +35,7 @@ inline constexpr std::int8_t kBufferExtension = 3;  // fixext 4: number of the o
 
 }  // namespace detail
 
+// What a Serializer<T>::Pack writes to.
 class Packer {
  public:
   explicit Packer(detail::Packed& out) : out_(out) {}
@@ -49,6 +50,7 @@ class Packer {
     --depth_;
   }
 
+  // One msgpack value each, in its shortest form:
   void Nil() { Byte(0xc0); }
   void Bool(bool value) { Byte(value ? 0xc3 : 0xc2); }
   void Unsigned(std::uint64_t value) {
@@ -89,16 +91,21 @@ class Packer {
     std::memcpy(&bits, &value, sizeof(bits));
     Tagged(0xcb, bits);
   }
+
+  // So many values follow; of a map twice as many, keys and values in turn:
   void ArrayHeader(std::size_t size);
   void MapHeader(std::size_t size);
-  // Copied into the structure when shorter than kOutOfBandBytesMin; else named by address: the
-  // bytes must stay until the packed value was encoded (the end of Remote, Put, or the result's
-  // emission).
+
+  // Copied into the structure when shorter than kOutOfBandBytesMin; else named by address. So the
+  // bytes must stay until the packed value was encoded, at the end of Remote, Put, or the result's
+  // emission:
   void String(std::string_view text);
   void Buffer(const void* data, std::size_t bytes);
+
   // Keeps what a serializer made for the travel (a contiguous copy) alive until then.
   void Keep(std::shared_ptr<const void> owner) { out_.keeps.push_back(std::move(owner)); }
 
+  // Of an ObjectRef; the runtime keeps its object alive on the way.
   void Reference(const detail::RawRef& ref);
   void Extension(std::int8_t type, const void* data, std::size_t bytes);  // 4 or 16 bytes
   // Bytes that are msgpack already.

@@ -95,6 +95,7 @@ struct RawActor {
   std::uint64_t sequence = 0;
 };
 
+// A VM of the cluster, now or once.
 struct NodeDescription {
   std::uint32_t number = 0;
   std::string host_name;
@@ -105,8 +106,10 @@ struct NodeDescription {
   std::map<std::string, std::string> labels;
 };
 
+// kPending: has not begun yet. kRestarting: after a death, with SetMaxRestarts.
 enum class ActorState { kPending, kAlive, kRestarting, kDead };
 
+// An actor of any job.
 struct ActorDescription {
   std::string id;  // ActorHandle::ID()
   std::string name;
@@ -121,6 +124,7 @@ struct ActorDescription {
   bool detached = false;
 };
 
+// A program that has called Init, or what its detached actors live in.
 struct JobDescription {
   std::uint32_t number = 0;
   std::string program;

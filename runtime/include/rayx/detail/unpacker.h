@@ -28,6 +28,7 @@ struct BufferView {
   bool out_of_band = false;  // 64-byte aligned then, unless the value travelled inside a frame
 };
 
+// What a Serializer<T>::Unpack reads from. Each call takes one value, or throws SerializationError.
 class RAYX_PUBLIC Unpacker {
  public:
   // `reference`: what the bytes were fetched through (owner 0: nothing, as for arguments).
@@ -35,6 +36,7 @@ class RAYX_PUBLIC Unpacker {
   Unpacker(const Unpacker&) = delete;
   Unpacker& operator=(const Unpacker&) = delete;
 
+  // A value of any type that travels.
   template <class T>
   T Unpack() {
     if (++depth_ > detail::kNestingMax) detail::ThrowTooDeep();
@@ -44,18 +46,21 @@ class RAYX_PUBLIC Unpacker {
   }
 
   bool TryNil();  // consumes a nil
+  // The value, of that type and no other:
   void Nil();
   bool Bool();
-  // Any msgpack integer within the limits.
+
+  // Any msgpack integer within the limits:
   std::uint64_t Unsigned(std::uint64_t max);
   std::int64_t Signed(std::int64_t min, std::int64_t max);
-  double Double();  // integers too
-  std::size_t ArrayHeader();
-  void ArrayHeader(std::size_t expected);
-  std::size_t MapHeader();
-  std::string_view String();
-  BufferView Buffer();
-  detail::RawRef Reference();  // takes one hold unless it names nothing
+
+  double Double();                         // integers too
+  std::size_t ArrayHeader();               // of so many values, which follow
+  void ArrayHeader(std::size_t expected);  // throws for any other number
+  std::size_t MapHeader();                 // of so many pairs, which follow
+  std::string_view String();               // where it lies: see Pin()
+  BufferView Buffer();                     // as String(), any bytes
+  detail::RawRef Reference();              // takes one hold unless it names nothing
   // An extension of 16 bytes that holds two numbers.
   std::pair<std::uint64_t, std::uint64_t> Pair(std::int8_t type);
   // One whole msgpack value, checked to be complete and not too deep, as it stands.
@@ -65,9 +70,11 @@ class RAYX_PUBLIC Unpacker {
 
   // What keeps the bytes in place after the call; null: nothing does, copy what you need.
   std::shared_ptr<const void> Pin();
+  // Whether the bytes lie in the object store, where a write ends the process.
   bool read_only_pages() const { return value_.read_only_pages; }
   // How many elements of `element_bytes` to make room for at once, when `count` were announced.
   static std::size_t Reserve(std::size_t count, std::size_t element_bytes);
+  // Throws SerializationError: `expected` was, something else came.
   [[noreturn]] void Fail(const char* expected) const;
 
  private:

@@ -19,6 +19,7 @@
 
 namespace rayx::torch {
 
+// Parameters and buffers of the model, the optimiser's state, and the step.
 std::string SaveCheckpoint(const Model& model, const ::torch::optim::Optimizer& optimizer,
                            std::int64_t step);
 
@@ -26,7 +27,9 @@ std::string SaveCheckpoint(const Model& model, const ::torch::optim::Optimizer& 
 std::int64_t LoadCheckpoint(const std::string& bytes, const Model& model,
                             ::torch::optim::Optimizer* optimizer = nullptr);
 
+// Replaces the file in one step; its folder has to be there.
 void WriteCheckpointFile(const std::string& path, const std::string& bytes);
+// The whole file; LoadCheckpoint says whether it is a checkpoint.
 std::string ReadCheckpointFile(const std::string& path);
 
 }  // namespace rayx::torch

@@ -20,6 +20,7 @@
 
 namespace rayx::torch {
 
+// A module and how to run it.
 class Model {
  public:
   // From a module holder (Sequential, Linear, your TORCH_MODULE).
@@ -35,7 +36,9 @@ class Model {
           return module->forward(input);
         }) {}
 
+  // Of a batch: [rows, ...] to what the module makes of it.
   at::Tensor Forward(const at::Tensor& features) const { return forward_(features); }
+  // The module itself, shared with whoever made it.
   ::torch::nn::Module& module() const { return *module_; }
 
  private:

@@ -39,6 +39,7 @@ namespace rayx::torch {
 // no further use. Remotely thrown, it arrives as itself.
 class GroupBroken : public std::runtime_error {
  public:
+  // `message`: how it showed.
   explicit GroupBroken(const std::string& message) : std::runtime_error(message) {}
 };
 
@@ -54,6 +55,7 @@ inline constexpr std::chrono::milliseconds kGroupTimeout{15000};
 // A group that nobody has joined yet. The timeout is that of joining and of each collective.
 GroupSpec NewGroup(int size, std::chrono::milliseconds timeout = kGroupTimeout);
 
+// A rank's end of the group.
 class ProcessGroup {
  public:
   // Returns when all ranks have joined.
@@ -62,6 +64,7 @@ class ProcessGroup {
   ProcessGroup(const ProcessGroup&) = delete;
   ProcessGroup& operator=(const ProcessGroup&) = delete;
 
+  // As given, from 0 to size() - 1:
   int rank() const { return rank_; }
   int size() const { return spec_.size; }
 
@@ -72,12 +75,14 @@ class ProcessGroup {
   void Broadcast(at::Tensor& tensor, int root);
   // Every rank's tensor, by rank.
   std::vector<at::Tensor> AllGather(const at::Tensor& tensor);
+  // Returns when every rank has called it.
   void Barrier();
 
   // For everything else: <torch/csrc/distributed/c10d/ProcessGroup.hpp>. Throws GroupBroken after
   // Leave.
   const c10::intrusive_ptr<c10d::ProcessGroup>& c10d() const;
 
+  // Closes the connections; a second call does nothing.
   void Leave() noexcept;
 
   // Call with what a use of c10d() threw: throws GroupBroken when it means that the group is

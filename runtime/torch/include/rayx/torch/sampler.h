@@ -22,6 +22,7 @@ namespace rayx::torch {
 // A permutation of 0..rows-1 (int64), the one that Python makes from a generator with this seed.
 at::Tensor RandomOrder(std::int64_t rows, std::uint64_t seed);
 
+// Rows begin to begin + count - 1.
 struct RowRange {
   std::int64_t begin = 0;
   std::int64_t count = 0;
@@ -41,6 +42,7 @@ class BatchPlan {
   static BatchPlan OwnRows(const std::vector<std::int64_t>& rows_of_rank,
                            std::int64_t global_batch);
 
+  // Of one epoch.
   std::int64_t steps() const { return steps_; }
   // Rows of the global batch of `step` (0 <= step < steps()).
   std::int64_t BatchRows(std::int64_t step) const;

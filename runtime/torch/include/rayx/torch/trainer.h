@@ -31,6 +31,7 @@
 
 namespace rayx::torch {
 
+// What to train for how long, on how many workers.
 struct TrainerOptions {
   int workers = 1;
   double cpus_per_worker = 1;  // also the number of threads, at least one, that LibTorch uses in it
@@ -66,6 +67,7 @@ struct Progress {
   double accuracy = 0;          // on the evaluation rows
 };
 
+// What a training has come to.
 struct TrainResult {
   std::int64_t steps = 0;
   std::vector<double> losses;                   // [step]: the mean over the global batch
@@ -143,10 +145,12 @@ class TrainerBase {
                   const ObjectRef<TensorBlock>& evaluation = {}, const OnProgress& progress = {},
                   std::int64_t max_steps = 0);
 
-  // The same in steps: Train may be called again and trains anew from the seed.
+  // Fit in steps: makes the workers, and returns when all have joined.
   void Start();
+  // Hands each worker its rows; both may be called again with others.
   void Load(const std::vector<ObjectRef<TensorBlock>>& data,
             const ObjectRef<TensorBlock>& evaluation = {});
+  // May be called again, and trains anew from the seed.
   TrainResult Train(const OnProgress& progress = {}, std::int64_t max_steps = 0);
   // Ends the workers.
   void Stop() noexcept;
@@ -165,6 +169,7 @@ class TrainerBase {
 template <auto MakeModel, auto Loss = &CrossEntropy, auto MakeOptimizer = &Sgd>
 class DataParallelTrainer : public TrainerBase {
  public:
+  // Throws InvalidOption, which names the option.
   explicit DataParallelTrainer(const TrainerOptions& options)
       : TrainerBase(options, rayx::Actor<&detail::MakeWorkerOf<MakeModel, Loss, MakeOptimizer>>()) {
   }
