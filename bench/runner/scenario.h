@@ -29,14 +29,14 @@ enum class ScenarioKind {
 };
 
 struct ScenarioSpec {
-  std::string name, title;
-  std::string what;  // one sentence
+  std::string name = {}, title = {};
+  std::string what = {};  // one sentence
   ScenarioKind kind = ScenarioKind::kImpossible;
   std::string workload = {};
   int nodes = 3;
   int64_t steps = 0;
-  int pairs =
-      1;  // undisturbed and disturbed, one after the other; 1 where nothing is left after it
+  // Undisturbed and disturbed, one after the other; 1 where nothing is left after it.
+  int pairs = 1;
   std::string not_run_because = {};
 };
 

@@ -97,7 +97,7 @@ bool AwaitGone(pid_t pid) {
   const auto deadline = clock.Now() + std::chrono::seconds(10);
   while (clock.Now() < deadline) {
     std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-    // Reaped between open and read, its file says ESRCH: getline fails, a bare iterator would throw.
+    // Reaped between open and read, its file says ESRCH: getline fails, an iterator would throw.
     std::string text;
     std::getline(stat, text);
     if (text.empty() || text.find(") Z ") != std::string::npos) return true;
