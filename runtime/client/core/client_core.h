@@ -53,6 +53,11 @@ inline constexpr uint32_t kFailedStartsMax = 5;
 inline constexpr model::Duration kRevokeAgain = std::chrono::milliseconds(100);
 // before the next try
 inline constexpr model::Duration kUndeliverableWait = std::chrono::milliseconds(10);
+// A task whose arguments lie on another node than the leases at hand waits for one there as long as
+// the arguments would take to come, at this speed, and no longer than this.
+inline constexpr double kTransferBytesPerUs = 1000;
+inline constexpr model::Duration kDataWaitMax = std::chrono::milliseconds(200);
+inline constexpr size_t kLookAheadMax = 64;  // tasks that are compared with a lease's node
 // A view that still names a process which could not be reached is believed again after this.
 inline constexpr model::Duration kBelieveViewAfter = std::chrono::seconds(1);
 
@@ -115,6 +120,7 @@ struct TaskClass {
   std::vector<uint32_t> leases;
   std::set<uint64_t> requests;   // outstanding
   double mean_run_us = -1;       // of the tasks seen so far; negative: none yet
+  bool waits_for_data = false;   // leases have room, but not where the tasks' arguments lie
   bool worker_limit = false;     // the daemon will start no more workers for now
   uint32_t failed_starts = 0;    // of workers, in a row
   model::TimePoint ask_again{};  // then
@@ -294,6 +300,16 @@ class ClientCore {
   uint32_t PickLease(const TaskClass& task_class, const std::vector<uint32_t>& full,
                      model::TimePoint now) const;
   bool SendOn(uint32_t lease_index, uint32_t slot, model::TimePoint now);
+  // Bytes of the task's stored arguments and where they lie, most first.
+  std::vector<std::pair<uint64_t, model::NodeNumber>> DataOf(const TaskRecord& record) const;
+  void FindData(TaskRecord& record, model::TimePoint now) const;
+  bool MayGoTo(const TaskRecord& record, model::NodeNumber node, model::TimePoint now) const {
+    return !record.data_node || record.data_node == node || now >= record.anywhere_at;
+  }
+  // The index in the queue of the first task that may go to a lease with room; kNoTask: all wait
+  // for leases nearer to their data.
+  static constexpr size_t kNoTask = SIZE_MAX;
+  size_t PickTask(const TaskClass& task_class, const HeldLease& lease, model::TimePoint now) const;
   size_t Depth(const TaskClass& task_class) const;
   size_t LeasesWanted(const TaskClass& task_class, model::TimePoint now) const;
   void AskForLeases(uint32_t class_index);
@@ -381,6 +397,7 @@ class ClientCore {
 
 #include "client/core/client_core_actors.inl.h"
 #include "client/core/client_core_borrowing.inl.h"
+#include "client/core/client_core_locality.inl.h"
 #include "client/core/client_core_objects.inl.h"
 #include "client/core/client_core_results.inl.h"
 #include "client/core/client_core_tasks.inl.h"

@@ -81,6 +81,7 @@ void ClientCore<Sink>::Ready(uint32_t slot, model::TimePoint now) {
       break;
     default: {
       TaskClass& task_class = classes_[entry.task->class_index];
+      FindData(*entry.task, now);
       task_class.queued.push_back(slot);
       Pump(task_class, now);
     }
@@ -115,12 +116,14 @@ size_t ClientCore<Sink>::Depth(const TaskClass& task_class) const {
   return std::clamp<size_t>(static_cast<size_t>(depth), 1, kPipelineMax);
 }
 
-// The least loaded lease with room; one whose worker has been at a frame for long gets no more.
-// `full`: leases that refused a frame just now.
+// The least loaded lease with room, of equals one where the first task's arguments lie; one whose
+// worker has been at a frame for long gets no more. `full`: leases that refused a frame just now,
+// or that no task is to go to.
 template <class Sink>
 uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, const std::vector<uint32_t>& full,
                                      model::TimePoint now) const {
   const size_t depth = Depth(task_class);
+  const model::NodeNumber data_node = slab_.At(task_class.queued.front()).task->data_node;
   uint32_t best = kNoSlot;
   for (uint32_t index : task_class.leases) {
     const HeldLease& lease = leases_[index];
@@ -129,7 +132,11 @@ uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, const std::vec
     if (!HasRoom(lease.worker, lease.in_flight, task_class.queued.front())) continue;
     if (std::find(full.begin(), full.end(), index) != full.end()) continue;
     if (load > 0 && now - lease.progress > options_.stuck_after) continue;
-    if (best == kNoSlot || load < leases_[best].in_flight.size()) best = index;
+    if (best == kNoSlot || load < leases_[best].in_flight.size() ||
+        (load == leases_[best].in_flight.size() && lease.worker.node() == data_node &&
+         leases_[best].worker.node() != data_node)) {
+      best = index;
+    }
   }
   return best;
 }
@@ -154,17 +161,22 @@ bool ClientCore<Sink>::SendOn(uint32_t lease_index, uint32_t slot, model::TimePo
 template <class Sink>
 void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
   std::vector<uint32_t> full;
+  task_class.waits_for_data = false;
   while (!task_class.queued.empty()) {
-    const uint32_t slot = task_class.queued.front();
-    if (slab_.At(slot).task->not_before > now) {
+    const uint32_t first = task_class.queued.front();
+    if (slab_.At(first).task->not_before > now) {
       task_class.queued.pop_front();
-      delayed_.push_back(slot);
+      delayed_.push_back(first);
       continue;
     }
     const uint32_t lease = PickLease(task_class, full, now);
     if (lease == kNoSlot) break;
-    if (SendOn(lease, slot, now)) {
-      task_class.queued.pop_front();
+    const size_t index = PickTask(task_class, leases_[lease], now);
+    if (index == kNoTask) {
+      task_class.waits_for_data = true;
+      full.push_back(lease);
+    } else if (SendOn(lease, task_class.queued[index], now)) {
+      task_class.queued.erase(task_class.queued.begin() + static_cast<std::ptrdiff_t>(index));
     } else {
       full.push_back(lease);
     }
@@ -205,18 +217,18 @@ size_t ClientCore<Sink>::LeasesWanted(const TaskClass& task_class, model::TimePo
 template <class Sink>
 void ClientCore<Sink>::AskForLeases(uint32_t class_index) {
   TaskClass& task_class = classes_[class_index];
-  const size_t wanted = LeasesWanted(task_class, now_);
+  const size_t wanted =
+      std::max<size_t>(LeasesWanted(task_class, now_), task_class.waits_for_data ? 1 : 0);
   while (task_class.requests.size() < wanted) {
+    // Each request for a task of its own, to the nodes where most of its arguments lie.
+    const size_t index = std::min(task_class.requests.size(), task_class.queued.size() - 1);
+    std::vector<uint32_t> nodes;
+    for (const auto& [bytes, node] : DataOf(*slab_.At(task_class.queued[index]).task)) {
+      nodes.push_back(node.value);
+    }
     const uint64_t request = ++next_request_;
     task_class.requests.insert(request);
     class_by_request_.emplace(request, class_index);
-    // Where the first waiting task's largest stored arguments lie.
-    std::vector<uint32_t> nodes;
-    for (const TaskArgument& argument : slab_.At(task_class.queued.front()).task->arguments) {
-      if (argument.slot == kNoSlot) continue;
-      const Entry& object = slab_.At(argument.slot);
-      if (object.kind == ValueKind::kStored) nodes.push_back(object.stored->node.value);
-    }
     sink_.RequestLease(request, task_class.description, nodes);
   }
 }
@@ -253,6 +265,10 @@ void ClientCore<Sink>::OnLeaseGranted(uint64_t request, model::LeaseId id, model
   lease.idle_since = now;
   task_class.leases.push_back(index);
   ++leases_live_;
+  // The daemon knew where the arguments lie, and that there is no room.
+  if (!task_class.queued.empty() && PickTask(task_class, lease, now) == kNoTask) {
+    slab_.At(task_class.queued.front()).task->anywhere_at = now;
+  }
   Pump(task_class, now);
 }
 

@@ -85,6 +85,10 @@ struct TaskRecord {
   uint32_t lease_index = kNoSlot;  // kSent, kTask
   uint32_t actor_index = kNoSlot;  // kActorCall, kActorCreate
   model::TimePoint not_before{};   // a retry's back-off
+  // Of a kTask: where most bytes of its stored arguments lie (0: nowhere); until `anywhere_at` it
+  // is sent to no other node.
+  model::NodeNumber data_node;
+  model::TimePoint anywhere_at{};
   model::TimePoint submitted{};
 };
 
