@@ -261,7 +261,15 @@ PinLedger::Pin PinLedger::TryPin(uint32_t entry, uint32_t generation) {
   if (free_slots_.empty() && !TakeAnotherBlock()) return {PinResult::kNoSlot, 0};
   const uint32_t slot = free_slots_.back();
   RealOs os;
-  const PinResult result = PinProtocol::Pin(SlotAt(slot), at->word, entry, generation, os);
+  PinResult result = PinProtocol::Pin(SlotAt(slot), at->word, entry, generation, os);
+  // The daemon may hold a copy that it is making: it frees it on the thread that it pins it on, so
+  // that nothing comes between.
+  if (result == PinResult::kGone && process_.is_daemon() &&
+      at->word.load(std::memory_order_acquire) ==
+          PinProtocol::Word(generation, ExtentState::kWriting)) {
+    SlotAt(slot).store(PinProtocol::Name(entry, generation), std::memory_order_release);
+    result = PinResult::kPinned;
+  }
   if (result == PinResult::kPinned) {
     free_slots_.pop_back();
     ++pins_;

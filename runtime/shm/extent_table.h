@@ -145,7 +145,8 @@ class PinLedger {
     PinResult result = PinResult::kGone;
     uint32_t slot = 0;  // for Unpin, when kPinned
   };
-  // An object may be pinned several times; each pin takes a slot.
+  // An object may be pinned several times; each pin takes a slot. The daemon's ledger also pins
+  // what is being written.
   Pin TryPin(uint32_t entry, uint32_t generation);
   void Unpin(uint32_t slot);
   size_t pins() const;

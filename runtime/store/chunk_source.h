@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "model/frame.h"
 #include "store/core/pull_core.h"
@@ -23,6 +24,8 @@ class ChunkSink {
   // Where the chunk at `offset` in the object goes: as many bytes as were asked about. Empty: not a
   // chunk that was asked for; the source stops and says kBroken.
   virtual std::span<std::byte> Place(uint64_t offset, uint64_t bytes) = 0;
+  // Nodes that have or make copies of the object, before its first chunk. Perhaps never.
+  virtual void OnCopies(const std::vector<model::NodeNumber>& nodes) = 0;
   // All bytes of the chunk that Place was asked about last are there.
   virtual void OnPlaced() = 0;
   // Exactly once, and after it nothing more, whatever happened.
@@ -36,9 +39,11 @@ class ChunkSource {
   // from any thread, any number of times; OnDone follows
   using CancelFetch = std::function<void()>;
   // Streams [range.offset, range.end()) of the object at `source` in order: chunks of kChunkBytes,
-  // each beginning at a multiple of it, the object's last one shorter. Bounded in time.
-  virtual CancelFetch Fetch(const model::StoredLocation& source, ByteRange range,
-                            std::shared_ptr<ChunkSink> sink) = 0;
+  // each beginning at a multiple of it, the object's last one shorter. Bounded in time. `from`:
+  // the node of `source`, or one that has or makes a copy: it sends the first chunks in a row that
+  // it has, and says kDone.
+  virtual CancelFetch Fetch(model::NodeNumber from, const model::StoredLocation& source,
+                            ByteRange range, std::shared_ptr<ChunkSink> sink) = 0;
 };
 
 }  // namespace rayx::store

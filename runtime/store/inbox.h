@@ -30,13 +30,18 @@ struct ChunkArrived {
   uint32_t attempt = 0;
   uint64_t offset = 0;
 };
+struct CopiesTold {
+  uint64_t transfer = 0;
+  uint32_t attempt = 0;
+  std::vector<model::NodeNumber> nodes;
+};
 struct FetchEnded {
   uint64_t transfer = 0;
   uint32_t attempt = 0;
   FetchOutcome outcome = FetchOutcome::kBroken;
   std::string why;
 };
-using StoreEvent = std::variant<PagesGiven, ChunkArrived, FetchEnded>;
+using StoreEvent = std::variant<PagesGiven, ChunkArrived, CopiesTold, FetchEnded>;
 
 class Inbox {
  public:

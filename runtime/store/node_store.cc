@@ -21,6 +21,12 @@ StoreOptions CoreOptions(const NodeStoreOptions& options) {
   return core;
 }
 
+PullOptions CopyOptions(const NodeStoreOptions& options) {
+  PullOptions pull = options.pull;
+  pull.self = options.node;
+  return pull;
+}
+
 EntryName NameOf(const model::StoredLocation& location) {
   return {location.job, location.entry, location.generation};
 }
@@ -60,7 +66,7 @@ NodeStore::NodeStore(NodeStoreOptions options, const io::Clock& clock, ChunkSour
       source_(source),
       self_(model::ProcessId::Make(options_.node, 0)),
       core_(CoreOptions(options_)),
-      pulls_(options_.pull),
+      pulls_(CopyOptions(options_)),
       own_(self_),
       alive_(std::make_shared<NodeStore*>(this)),
       inbox_(std::make_shared<Inbox>([post = options_.post, alive = alive_] {
@@ -80,7 +86,9 @@ void NodeStore::Stop() {
   inbox_->Close();
   memory_.Stop();
   for (auto& [transfer, copying] : copying_) {
-    if (copying.cancel) copying.cancel();
+    for (auto& [attempt, cancel] : copying.cancels) {
+      if (cancel) cancel();
+    }
   }
   copying_.clear();
   for (auto* callbacks : {&grants_waited_for_, &copies_waited_for_}) {
@@ -223,15 +231,50 @@ void NodeStore::CancelPull(model::ProcessId process, uint64_t request) {
 }
 
 base::StatusOr<ServedObject> NodeStore::Serve(const model::StoredLocation& location,
-                                              model::NodeNumber asker) {
+                                              ByteRange range, model::NodeNumber asker) {
   if (is_stopped_) return Stopped();
+  if (location.node != options_.node) return ServeCopy(location, range);
+  const EntryName name = NameOf(location);
   // Entered before the pin: a free from here on is told to the asker.
-  if (location.node != options_.node || !core_.OnServe(NameOf(location), location.object, asker)) {
+  if (!core_.OnServe(name, location.object, asker)) {
     return absl::NotFoundError(
         base::ToAbsl("object " + ToString(location.object) + " is not on this node any more"));
   }
+  // This process alone could pin what is not finished yet.
+  const auto extent = jobs_.at(name.job).area->Read(name.entry);
+  if (!extent.ok() || extent->state != shm::ExtentState::kSealed) {
+    return absl::NotFoundError(
+        base::ToAbsl("object " + ToString(location.object) + " is not finished"));
+  }
   RAYX_ASSIGN_OR_RETURN(auto pinned, own_.Pin(location));
-  return ServedObject(std::move(pinned));
+  const uint64_t size = pinned.bytes().size();
+  if (range.offset > size || range.bytes > size - range.offset) {
+    return absl::InvalidArgumentError("a range that is not inside the object");
+  }
+  std::vector<model::NodeNumber> copies;
+  for (const model::NodeNumber node : core_.Find(name)->pulled_by) {
+    if (node != asker) copies.push_back(node);
+  }
+  // Some of many: others for each asker.
+  if (copies.size() > kCopiesToldMax) {
+    const auto next = std::upper_bound(copies.begin(), copies.end(), asker);
+    std::rotate(copies.begin(), next, copies.end());
+    copies.resize(kCopiesToldMax);
+  }
+  return ServedObject(std::move(pinned), range, std::move(copies));
+}
+
+// The asker hears from the object's own node when it is freed, as this node does.
+base::StatusOr<ServedObject> NodeStore::ServeCopy(const model::StoredLocation& source,
+                                                  ByteRange range) {
+  const auto held = pulls_.Find(SourceKey::Of(source), range);
+  if (!held || held->copy.size != source.size) {
+    return absl::NotFoundError(base::ToAbsl("no part of object " + ToString(source.object) +
+                                            " that was asked for is on this node"));
+  }
+  // Perhaps not sealed yet: what is pinned stays, and its chunks that have come do not change.
+  RAYX_ASSIGN_OR_RETURN(auto pinned, own_.Pin(held->copy));
+  return ServedObject(std::move(pinned), held->range, {});
 }
 
 void NodeStore::Tick() {

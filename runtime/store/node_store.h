@@ -51,19 +51,28 @@ struct NodeStoreOptions {
   std::function<void(const model::StoredLocation&)> on_orphan;
 };
 
+inline constexpr size_t kCopiesToldMax = 16;
+
 // 30 % of the memory of this machine, or of its cgroup, in whole pages.
 uint64_t DefaultStoreBytes();
 
 // A pinned object while it is sent. Read and the destructor from any thread.
 class ServedObject {
  public:
-  explicit ServedObject(shm::PinnedObject object) : object_(std::move(object)) {}
+  ServedObject(shm::PinnedObject object, ByteRange range, std::vector<model::NodeNumber> copies)
+      : object_(std::move(object)), range_(range), copies_(std::move(copies)) {}
   uint64_t size() const { return object_.bytes().size(); }
+  // What of it is to be sent: all that was asked for, or what a copy has of it.
+  ByteRange range() const { return range_; }
+  // Other nodes that have or make copies. At most kCopiesToldMax.
+  const std::vector<model::NodeNumber>& copies() const { return copies_; }
   // OutOfRange: not inside the object.
   base::StatusOr<std::span<const std::byte>> Read(uint64_t offset, uint64_t bytes) const;
 
  private:
   shm::PinnedObject object_;
+  ByteRange range_;
+  std::vector<model::NodeNumber> copies_;
 };
 
 struct ObjectView {
@@ -119,8 +128,10 @@ class NodeStore {
             LocationCallback callback);
   // The callback is not called any more.
   void CancelPull(model::ProcessId process, uint64_t request);
-  // For the node `asker`, which from now on is told when the object is freed.
-  base::StatusOr<ServedObject> Serve(const model::StoredLocation& location,
+  // A part of an object, for the node `asker`. Of an object of this node, and then the asker is
+  // told from now on when it is freed; or of one that this node has a copy of, or is making one:
+  // the first chunks in a row that have come. Errors: InvalidArgument: not inside the object.
+  base::StatusOr<ServedObject> Serve(const model::StoredLocation& location, ByteRange range,
                                      model::NodeNumber asker);
 
   // About every 50 ms: looks for ended pins, answers what waited too long, retries fetches.
@@ -144,10 +155,10 @@ class NodeStore {
     std::unique_ptr<shm::ExtentGranter> granter;
     std::map<model::ProcessId, uint32_t> ledgers;
   };
-  // A copy being made. The extent is shared with the fetch that writes to it.
+  // A copy being made. The extent is shared with the fetches that write to it.
   struct Copying {
     std::shared_ptr<shm::WritableObject> object;
-    ChunkSource::CancelFetch cancel;
+    std::map<uint32_t, ChunkSource::CancelFetch> cancels;  // of those that run, by attempt
   };
 
   base::StatusOr<Job> MakeJob(model::JobId job_id);
@@ -157,6 +168,7 @@ class NodeStore {
   void WriteEntry(const GrantEffect& grant);
   RetireOutcome Retire(const RetireEffect& retire);
   void StartFetch(const PullEffects::Fetch& fetch);
+  base::StatusOr<ServedObject> ServeCopy(const model::StoredLocation& source, ByteRange range);
   void Answer(std::map<RequestKey, LocationCallback>& callbacks, RequestKey key,
               base::StatusOr<model::StoredLocation> result);
   void DrainInbox();

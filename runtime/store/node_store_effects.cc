@@ -30,6 +30,9 @@ class ExtentSink final : public ChunkSink {
     return bytes_.subspan(offset, bytes);
   }
 
+  void OnCopies(const std::vector<model::NodeNumber>& nodes) override {
+    inbox_->Push(CopiesTold{transfer_, attempt_, nodes});
+  }
   void OnPlaced() override { inbox_->Push(ChunkArrived{transfer_, attempt_, placing_}); }
 
   void OnDone(FetchOutcome outcome, std::string_view why) override {
@@ -153,7 +156,9 @@ void NodeStore::RunPullEffects() {
   for (const auto& fetch : pull_step_.fetches) StartFetch(fetch);
   for (const auto& [transfer, attempt] : pull_step_.cancels) {
     const auto at = copying_.find(transfer);
-    if (at != copying_.end() && at->second.cancel) at->second.cancel();
+    if (at == copying_.end()) continue;
+    const auto cancel = at->second.cancels.find(attempt);
+    if (cancel != at->second.cancels.end() && cancel->second) cancel->second();
   }
   for (const auto& [transfer, copy] : pull_step_.seals) {
     const auto at = copying_.find(transfer);
@@ -175,7 +180,6 @@ void NodeStore::RunPullEffects() {
 
 void NodeStore::StartFetch(const PullEffects::Fetch& fetch) {
   Copying& copying = copying_[fetch.transfer];
-  copying.cancel = nullptr;
   base::Status status;
   if (source_ == nullptr) {
     status = absl::UnavailableError("this node has no way to reach others");
@@ -189,8 +193,8 @@ void NodeStore::StartFetch(const PullEffects::Fetch& fetch) {
                             std::string(base::Message(status))});
     return;
   }
-  copying.cancel =
-      source_->Fetch(fetch.source, fetch.range,
+  copying.cancels[fetch.attempt] =
+      source_->Fetch(fetch.from, fetch.source, fetch.range,
                      std::make_shared<ExtentSink>(inbox_, copying.object, fetch.transfer,
                                                   fetch.attempt, fetch.range));
 }
@@ -212,7 +216,11 @@ void NodeStore::DrainInbox() {
       core_.OnPrepared(given->name, given->status, now, store_effects_);
     } else if (const auto* chunk = std::get_if<ChunkArrived>(&event)) {
       pulls_.OnChunk(chunk->transfer, chunk->attempt, chunk->offset, now);
+    } else if (const auto* told = std::get_if<CopiesTold>(&event)) {
+      pulls_.OnCopies(told->transfer, told->attempt, told->nodes, now, pull_effects_);
     } else if (const auto* ended = std::get_if<FetchEnded>(&event)) {
+      const auto copying = copying_.find(ended->transfer);
+      if (copying != copying_.end()) copying->second.cancels.erase(ended->attempt);
       pulls_.OnFetchDone(ended->transfer, ended->attempt, ended->outcome, ended->why, now,
                          pull_effects_);
     }

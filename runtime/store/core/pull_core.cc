@@ -11,10 +11,6 @@ using model::TimePoint;
 
 namespace {
 
-size_t ChunkCount(uint64_t bytes) {
-  return static_cast<size_t>(bytes / kChunkBytes + (bytes % kChunkBytes != 0));
-}
-
 base::Status Lost(const model::StoredLocation& source, std::string_view why) {
   return absl::NotFoundError(base::ToAbsl("object " + ToString(source.object) + " on node " +
                                           ToString(source.node) + " is lost: " + std::string(why)));
@@ -52,6 +48,10 @@ void PullCore::OnPull(RequestKey waiter, const model::StoredLocation& source, Ti
     RAYX_MARK("store: pull joins a transfer that has failed");
     effects.answers.push_back({waiter, transfer.doom});
   } else {
+    if (transfer.phase == Phase::kEnding) {
+      RAYX_MARK("store: pull joins a transfer that was about to end");
+      transfer.phase = Phase::kFetching;  // goes on when its cancelled fetches have ended
+    }
     transfer.waiters.push_back(waiter);
     by_waiter_.emplace(waiter, at->second);
   }
@@ -87,12 +87,19 @@ void PullCore::OnProcessGone(model::ProcessId process, TimePoint now, PullEffect
 
 void PullCore::OnNodeGone(model::NodeNumber node, TimePoint now, PullEffects& effects) {
   for (auto at = transfers_.begin(); at != transfers_.end();) {
-    const auto& [id, transfer] = *at++;
+    auto& [id, transfer] = *at++;
     const bool owner_gone = transfer.source.object.owner.node() == node;
     const bool source_gone = transfer.source.node == node && transfer.phase != Phase::kHere;
     if (owner_gone || source_gone) {
       Fail(id, Lost(transfer.source, "node " + ToString(node) + " is gone"), effects);
+      continue;
     }
+    // One that sends no copy any more. What it was to bring comes back when its fetch ends.
+    for (Source& source : transfer.sources) {
+      if (source.node == node) source.failures = options_.copy_failures_max;
+    }
+    std::erase_if(transfer.sources,
+                  [node](const Source& gone) { return gone.node == node && gone.attempt == 0; });
   }
   Admit(now, effects);
 }
@@ -117,94 +124,137 @@ void PullCore::OnAllocated(uint64_t id, const base::StatusOr<model::StoredLocati
                            TimePoint now, PullEffects& effects) {
   Transfer& transfer = transfers_.at(id);
   RAYX_CHECK(transfer.phase == Phase::kAllocating, "an extent unasked for");
+  transfer.phase = Phase::kFetching;
   if (!copy.ok()) {
-    transfer.phase = Phase::kBackoff;  // there is nothing to give back
-    transfer.copy = {};
-    Fail(id, copy.status(), effects);
+    Fail(id, copy.status(), effects);  // there is nothing to give back
   } else {
     transfer.copy = *copy;
-    transfer.phase = Phase::kBackoff;
-    const size_t chunks = ChunkCount(transfer.source.size);
-    transfer.arrived.assign(chunks, false);
-    transfer.missing = chunks;
+    transfer.plan = ChunkPlan(transfer.source.size);
+    transfer.sources.emplace_back().node = transfer.source.node;
     transfer.last_progress = now;
     if (transfer.waiters.empty()) {
       End(id, effects);
     } else {
-      StartFetch(id, transfer, now, effects);
+      StartFetches(id, transfer, now, effects);
     }
   }
   Admit(now, effects);
 }
 
+PullCore::Source* PullCore::FindSource(Transfer& transfer, uint32_t attempt) {
+  const auto at = std::find_if(transfer.sources.begin(), transfer.sources.end(),
+                               [&](const Source& source) { return source.attempt == attempt; });
+  return attempt == 0 || at == transfer.sources.end() ? nullptr : &*at;
+}
+
+size_t PullCore::Transfer::fetches() const {
+  return static_cast<size_t>(std::count_if(sources.begin(), sources.end(),
+                                           [](const Source& s) { return s.attempt != 0; }));
+}
+
 void PullCore::OnChunk(uint64_t id, uint32_t attempt, uint64_t offset, TimePoint now) {
   const auto at = transfers_.find(id);
-  if (at == transfers_.end() || at->second.attempt != attempt) return;
+  if (at == transfers_.end()) return;
   Transfer& transfer = at->second;
-  const uint64_t chunk = offset / kChunkBytes;
-  if (offset % kChunkBytes != 0 || chunk >= transfer.arrived.size()) return;
-  transfer.last_activity = now;
-  if (transfer.arrived[chunk]) return;
-  transfer.arrived[chunk] = true;
-  --transfer.missing;
+  Source* source = FindSource(transfer, attempt);
+  if (source == nullptr) return;
+  const bool is_its = offset >= source->range.offset && offset < source->range.end();
+  if (!is_its || offset % kChunkBytes != 0) return;
+  source->last_activity = now;
+  if (!transfer.plan.Arrive(offset)) return;
+  source->has_progressed = true;
+  source->failures = 0;
   transfer.last_progress = now;
-  transfer.has_progressed = true;
-  transfer.failures = 0;
+}
+
+void PullCore::OnCopies(uint64_t id, uint32_t attempt, const std::vector<model::NodeNumber>& nodes,
+                        TimePoint now, PullEffects& effects) {
+  const auto at = transfers_.find(id);
+  if (at == transfers_.end() || at->second.phase != Phase::kFetching) return;
+  Transfer& transfer = at->second;
+  const Source* told_by = FindSource(transfer, attempt);
+  if (told_by == nullptr || told_by != &transfer.sources.front()) return;
+  // Those that come after this node, then from the lowest again: not all ask the same ones.
+  std::vector<model::NodeNumber> others = nodes;
+  std::sort(others.begin(), others.end());
+  std::rotate(others.begin(), std::upper_bound(others.begin(), others.end(), options_.self),
+              others.end());
+  for (const model::NodeNumber node : others) {
+    if (transfer.sources.size() >= options_.sources_max) break;
+    const auto known = std::find_if(transfer.sources.begin(), transfer.sources.end(),
+                                    [node](const Source& source) { return source.node == node; });
+    if (node == options_.self || !node || known != transfer.sources.end()) continue;
+    RAYX_MARK("store: a copy serves as a source");
+    transfer.sources.emplace_back().node = node;
+  }
+  StartFetches(id, transfer, now, effects);
 }
 
 void PullCore::OnFetchDone(uint64_t id, uint32_t attempt, FetchOutcome outcome,
                            std::string_view why, TimePoint now, PullEffects& effects) {
   const auto at = transfers_.find(id);
-  if (at == transfers_.end() || at->second.attempt != attempt) return;
+  if (at == transfers_.end()) return;
   Transfer& transfer = at->second;
-  if (transfer.phase != Phase::kFetching && transfer.phase != Phase::kCancelling) return;
-  transfer.phase = Phase::kBackoff;  // from here on nobody writes to the extent
-  if (transfer.waiters.empty()) {
+  Source* source = FindSource(transfer, attempt);
+  if (source == nullptr) return;
+  source->attempt = 0;  // from here on it does not write to the extent
+  source->is_cancelled = false;
+  transfer.plan.GiveBack(source->range);
+  const bool is_origin = source == &transfer.sources.front();
+  if (transfer.phase == Phase::kEnding || transfer.waiters.empty()) {
     End(id, effects);
-  } else if (outcome == FetchOutcome::kLost) {
+  } else if (transfer.plan.to_come() == 0) {
+    if (transfer.fetches() == 0) Complete(id, transfer, effects);
+  } else if (outcome == FetchOutcome::kLost && is_origin) {
     Fail(id, Lost(transfer.source, why), effects);
-  } else if (transfer.missing == 0) {
-    Complete(id, transfer, effects);
-  } else if (outcome == FetchOutcome::kDone && transfer.has_progressed) {
-    StartFetch(id, transfer, now, effects);  // another stretch that an earlier fetch had left out
+  } else if (outcome == FetchOutcome::kDone && source->has_progressed) {
+    StartFetches(id, transfer, now, effects);
   } else {
-    Retry(id, transfer, outcome == FetchOutcome::kDone ? "it sent no data" : why, now, effects);
+    Retry(id, transfer, *source, outcome == FetchOutcome::kDone ? "it sent no data" : why, now,
+          effects);
   }
   Admit(now, effects);
 }
 
-void PullCore::Retry(uint64_t id, Transfer& transfer, std::string_view why, TimePoint now,
-                     PullEffects& effects) {
-  transfer.last_error = why;
+void PullCore::Retry(uint64_t id, Transfer& transfer, Source& source, std::string_view why,
+                     TimePoint now, PullEffects& effects) {
+  const bool is_origin = &source == &transfer.sources.front();
+  if (is_origin) transfer.last_error = why;
   if (now - transfer.last_progress >= options_.progress_lost_max) {
     Fail(id, Lost(transfer.source, why), effects);
     return;
   }
   model::Duration wait = options_.backoff_first;
-  for (uint32_t i = 0; i < transfer.failures && wait < options_.backoff_max; ++i) wait *= 2;
-  ++transfer.failures;
-  transfer.retry_at = now + std::min(wait, options_.backoff_max);
+  for (uint32_t i = 0; i < source.failures && wait < options_.backoff_max; ++i) wait *= 2;
+  ++source.failures;
+  source.retry_at = now + std::min(wait, options_.backoff_max);
+  if (!is_origin && source.failures > options_.copy_failures_max) Forget(transfer, source);
+  StartFetches(id, transfer, now, effects);  // what it was to bring, from others
+}
+
+void PullCore::Forget(Transfer& transfer, const Source& source) {
+  transfer.sources.erase(transfer.sources.begin() + (&source - transfer.sources.data()));
 }
 
 void PullCore::OnTick(TimePoint now, PullEffects& effects) {
   for (auto at = transfers_.begin(); at != transfers_.end();) {
     auto& [id, transfer] = *at++;
-    const bool is_fetching = transfer.phase == Phase::kFetching;
-    if (!is_fetching && transfer.phase != Phase::kBackoff && transfer.phase != Phase::kCancelling) {
-      continue;
-    }
+    if (transfer.phase != Phase::kFetching && transfer.phase != Phase::kEnding) continue;
     if (!transfer.waiters.empty() && now - transfer.last_progress >= options_.progress_lost_max) {
       Fail(id,
            Lost(transfer.source,
                 transfer.last_error.empty() ? "it sends no data" : transfer.last_error),
            effects);
-    } else if (is_fetching && now - transfer.last_activity >= options_.stall) {
-      RAYX_MARK("store: stalled fetch begun again");
-      effects.cancels.push_back({id, transfer.attempt});
-      transfer.phase = Phase::kCancelling;
-    } else if (transfer.phase == Phase::kBackoff && now >= transfer.retry_at) {
-      StartFetch(id, transfer, now, effects);
+      continue;
     }
+    for (Source& source : transfer.sources) {
+      const bool is_stalled = source.attempt != 0 && now - source.last_activity >= options_.stall;
+      if (!is_stalled || source.is_cancelled) continue;
+      RAYX_MARK("store: stalled fetch begun again");
+      effects.cancels.push_back({id, source.attempt});
+      source.is_cancelled = true;
+    }
+    if (transfer.phase == Phase::kFetching) StartFetches(id, transfer, now, effects);
   }
   Admit(now, effects);
 }
@@ -223,25 +273,52 @@ void PullCore::Admit(TimePoint, PullEffects& effects) {
   }
 }
 
-void PullCore::StartFetch(uint64_t id, Transfer& transfer, TimePoint now, PullEffects& effects) {
-  const auto first = std::find(transfer.arrived.begin(), transfer.arrived.end(), false);
-  const auto last = std::find(first, transfer.arrived.end(), true);
-  const uint64_t begin = static_cast<uint64_t>(first - transfer.arrived.begin()) * kChunkBytes;
-  const uint64_t end = std::min(
-      static_cast<uint64_t>(last - transfer.arrived.begin()) * kChunkBytes, transfer.source.size);
-  transfer.phase = Phase::kFetching;
-  ++transfer.attempt;
-  transfer.last_activity = now;
-  transfer.has_progressed = false;
-  effects.fetches.push_back(
-      {id, transfer.attempt, transfer.source, transfer.copy, ByteRange{begin, end - begin}});
+uint64_t PullCore::FirstChunk(const Transfer& transfer, model::NodeNumber node) const {
+  const uint64_t stretches = transfer.plan.chunks() / options_.stretch_shared;
+  if (stretches == 0) return 0;
+  // Neighbours far apart, by the golden ratio: whoever comes, the beginnings stay well spread.
+  constexpr uint64_t kGolden = 0x9e3779b9;  // of 2^32
+  return ((node.value * kGolden & UINT32_MAX) * stretches >> 32) * options_.stretch_shared;
+}
+
+void PullCore::StartFetches(uint64_t id, Transfer& transfer, TimePoint now, PullEffects& effects) {
+  const bool is_alone = transfer.sources.size() == 1 && transfer.attempts > 0;
+  for (Source& source : transfer.sources) {
+    if (source.attempt != 0 || now < source.retry_at) continue;
+    // The object's own node has everything: of it what nobody else is likely to have.
+    const bool is_origin = &source == &transfer.sources.front();
+    const auto range =
+        transfer.plan.Take(FirstChunk(transfer, is_origin ? options_.self : source.node),
+                           is_alone ? options_.stretch_alone : options_.stretch_shared);
+    if (!range) return;
+    source.attempt = ++transfer.attempts;
+    source.range = *range;
+    source.last_activity = now;
+    source.has_progressed = false;
+    effects.fetches.push_back(
+        {id, source.attempt, source.node, transfer.source, transfer.copy, *range});
+  }
+}
+
+std::optional<HeldCopy> PullCore::Find(const SourceKey& source, ByteRange range) const {
+  const auto at = by_source_.find(source);
+  if (at == by_source_.end()) return std::nullopt;
+  const Transfer& transfer = transfers_.at(at->second);
+  if (transfer.phase == Phase::kFetching && transfer.doom.ok()) {
+    const ByteRange here = transfer.plan.FirstHere(range);
+    if (here.bytes > 0) return HeldCopy{transfer.copy, here};
+  } else if (transfer.phase == Phase::kHere && range.offset < transfer.source.size) {
+    const uint64_t bytes = std::min(range.bytes, transfer.source.size - range.offset);
+    if (bytes > 0) return HeldCopy{transfer.copy, {range.offset, bytes}};
+  }
+  return std::nullopt;
 }
 
 void PullCore::Complete(uint64_t id, Transfer& transfer, PullEffects& effects) {
   transfer.phase = Phase::kHere;
   bytes_in_flight_ -= transfer.source.size;
-  transfer.arrived.clear();
-  transfer.arrived.shrink_to_fit();
+  transfer.plan = ChunkPlan();
+  transfer.sources.clear();
   effects.seals.push_back({id, transfer.copy});
   for (const RequestKey& waiter : transfer.waiters) {
     by_waiter_.erase(waiter);
@@ -265,6 +342,14 @@ void PullCore::Fail(uint64_t id, const base::Status& why, PullEffects& effects) 
   }
 }
 
+void PullCore::CancelFetches(uint64_t id, Transfer& transfer, PullEffects& effects) {
+  for (Source& source : transfer.sources) {
+    if (source.attempt == 0 || source.is_cancelled) continue;
+    effects.cancels.push_back({id, source.attempt});
+    source.is_cancelled = true;
+  }
+}
+
 bool PullCore::End(uint64_t id, PullEffects& effects) {
   Transfer& transfer = transfers_.at(id);
   switch (transfer.phase) {
@@ -272,16 +357,15 @@ bool PullCore::End(uint64_t id, PullEffects& effects) {
       std::erase(queue_, id);
       Erase(id);
       return true;
-    case Phase::kBackoff:
+    case Phase::kFetching:
+    case Phase::kEnding:
+      transfer.phase = Phase::kEnding;
+      CancelFetches(id, transfer, effects);
+      if (transfer.fetches() != 0) return false;  // ends when the last one does
       if (transfer.copy.size > 0) effects.discards.push_back({id, transfer.copy});
       Erase(id);
       return true;
-    case Phase::kFetching:
-      effects.cancels.push_back({id, transfer.attempt});
-      transfer.phase = Phase::kCancelling;
-      return false;
     case Phase::kAllocating:  // ends when the extent is granted or refused
-    case Phase::kCancelling:  // ends when the fetch does
     case Phase::kHere:
       return false;
   }
@@ -298,6 +382,25 @@ void PullCore::Erase(uint64_t id) {
   transfers_.erase(at);
 }
 
+void PullCore::CheckFetches(const Transfer& transfer) const {
+  RAYX_CHECK(transfer.copy.size == transfer.source.size);
+  RAYX_CHECK(!transfer.sources.empty() && transfer.sources.size() <= options_.sources_max);
+  RAYX_CHECK(transfer.sources.front().node == transfer.source.node);
+  RAYX_CHECK(transfer.phase != Phase::kEnding || transfer.fetches() > 0, "an end overlooked");
+  uint64_t on_their_way = 0;
+  for (const Source& source : transfer.sources) {
+    if (source.attempt == 0) continue;
+    on_their_way += transfer.plan.OnTheirWay(source.range);
+    for (const Source& other : transfer.sources) {
+      const bool is_apart = other.attempt == 0 || &other == &source ||
+                            other.range.end() <= source.range.offset ||
+                            source.range.end() <= other.range.offset;
+      RAYX_CHECK(is_apart, "two fetches write to one place");
+    }
+  }
+  RAYX_CHECK(on_their_way == transfer.plan.OnTheirWay({0, transfer.source.size}));
+}
+
 void PullCore::CheckInvariants() const {
   uint64_t in_flight = 0;
   size_t waiters = 0;
@@ -310,16 +413,12 @@ void PullCore::CheckInvariants() const {
     if (phase != Phase::kQueued && phase != Phase::kHere) in_flight += transfer.source.size;
     waiters += transfer.waiters.size();
     for (const RequestKey& waiter : transfer.waiters) RAYX_CHECK(by_waiter_.at(waiter) == id);
-    const bool may_be_unwanted = phase == Phase::kAllocating || phase == Phase::kCancelling;
+    const bool may_be_unwanted = phase == Phase::kAllocating || phase == Phase::kEnding;
     RAYX_CHECK(phase == Phase::kHere || may_be_unwanted || !transfer.waiters.empty(),
                "a transfer that nobody waits for");
     RAYX_CHECK(phase != Phase::kHere || transfer.waiters.empty());
     RAYX_CHECK(transfer.doom.ok() || (may_be_unwanted && transfer.waiters.empty()));
-    if (phase == Phase::kFetching || phase == Phase::kBackoff || phase == Phase::kCancelling) {
-      RAYX_CHECK(transfer.copy.size == transfer.source.size);
-      RAYX_CHECK(transfer.missing == static_cast<uint64_t>(std::count(
-                                         transfer.arrived.begin(), transfer.arrived.end(), false)));
-    }
+    if (phase == Phase::kFetching || phase == Phase::kEnding) CheckFetches(transfer);
   }
   RAYX_CHECK(in_flight == bytes_in_flight_ && waiters == by_waiter_.size());
   RAYX_CHECK(queued == queue_.size() && by_source_.size() == transfers_.size());

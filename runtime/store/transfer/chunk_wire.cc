@@ -7,6 +7,9 @@
 
 #include <utility>
 
+#include "base/check.h"
+#include "store/node_store.h"
+
 namespace rayx::store {
 namespace {
 
@@ -17,10 +20,13 @@ using google::protobuf::io::CodedOutputStream;
 constexpr uint32_t kErrorTag = 1 << 3 | WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
 constexpr uint32_t kOffsetTag = 2 << 3 | WireFormatLite::WIRETYPE_VARINT;
 constexpr uint32_t kDataTag = 3 << 3 | WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
+constexpr uint32_t kCopiesTag = 4 << 3 | WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
 static_assert(proto::PullChunk::kErrorFieldNumber == 1 &&
-              proto::PullChunk::kOffsetFieldNumber == 2 && proto::PullChunk::kDataFieldNumber == 3);
+              proto::PullChunk::kOffsetFieldNumber == 2 &&
+              proto::PullChunk::kDataFieldNumber == 3 && proto::PullChunk::kCopiesFieldNumber == 4);
 
 constexpr int kErrorBytesMax = 64 * 1024;
+constexpr int kCopiesBytesMax = 1024;
 
 base::Status Invalid(const char* what) {
   return absl::InvalidArgumentError(std::string("a chunk of an object: ") + what);
@@ -35,10 +41,37 @@ bool ReadError(CodedInputStream& in, proto::ErrorInfo& error) {
   return ok;
 }
 
+bool ReadCopies(CodedInputStream& in, std::vector<model::NodeNumber>& copies) {
+  uint32_t bytes = 0;
+  if (!in.ReadVarint32(&bytes) || bytes > kCopiesBytesMax) return false;
+  const auto limit = in.PushLimit(static_cast<int>(bytes));
+  while (in.BytesUntilLimit() > 0) {
+    uint32_t node = 0;
+    if (!in.ReadVarint32(&node)) return false;
+    copies.push_back(model::NodeNumber{node});
+  }
+  in.PopLimit(limit);
+  return true;
+}
+
 }  // namespace
 
 grpc::ByteBuffer EncodeChunk(uint64_t offset, std::span<const std::byte> data,
-                             std::shared_ptr<const void> keeper) {
+                             std::shared_ptr<const void> keeper,
+                             const std::vector<model::NodeNumber>& copies) {
+  uint8_t tail[16 + 5 * kCopiesToldMax];
+  uint8_t* tail_end = tail;
+  if (!copies.empty()) {
+    RAYX_CHECK(copies.size() <= kCopiesToldMax);
+    size_t bytes = 0;
+    for (const model::NodeNumber node : copies)
+      bytes += CodedOutputStream::VarintSize32(node.value);
+    tail_end = CodedOutputStream::WriteTagToArray(kCopiesTag, tail_end);
+    tail_end = CodedOutputStream::WriteVarint32ToArray(static_cast<uint32_t>(bytes), tail_end);
+    for (const model::NodeNumber node : copies) {
+      tail_end = CodedOutputStream::WriteVarint32ToArray(node.value, tail_end);
+    }
+  }
   uint8_t head[32];
   uint8_t* end = head;
   if (offset != 0) {
@@ -53,8 +86,9 @@ grpc::ByteBuffer EncodeChunk(uint64_t offset, std::span<const std::byte> data,
       grpc::Slice(
           const_cast<std::byte*>(data.data()), data.size(),
           [](void* held) { delete static_cast<std::shared_ptr<const void>*>(held); },
-          new std::shared_ptr<const void>(std::move(keeper)))};
-  return grpc::ByteBuffer(slices, 2);
+          new std::shared_ptr<const void>(std::move(keeper))),
+      grpc::Slice(tail, static_cast<size_t>(tail_end - tail))};
+  return grpc::ByteBuffer(slices, tail_end == tail ? 2 : 3);
 }
 
 base::StatusOr<ChunkHead> DecodeChunk(
@@ -70,6 +104,8 @@ base::StatusOr<ChunkHead> DecodeChunk(
       if (!ReadError(in, head.error.emplace())) return Invalid("no error message");
     } else if (tag == kOffsetTag) {
       if (!in.ReadVarint64(&head.offset)) return Invalid("no offset");
+    } else if (tag == kCopiesTag) {
+      if (!ReadCopies(in, head.copies)) return Invalid("no list of copies");
     } else if (tag == kDataTag) {
       uint32_t bytes = 0;
       if (!in.ReadVarint32(&bytes) || bytes > message_bytes) return Invalid("no data");

@@ -16,19 +16,24 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/status.h"
+#include "model/ids.h"
 #include "proto/node.pb.h"
 
 namespace rayx::store {
 
-// The message {offset, data}. `data` is not copied: `keeper` is let go when gRPC needs it no more.
+// The message {offset, data, copies}. `data` is not copied: `keeper` is let go when gRPC needs it
+// no more. At most kCopiesToldMax copies.
 grpc::ByteBuffer EncodeChunk(uint64_t offset, std::span<const std::byte> data,
-                             std::shared_ptr<const void> keeper);
+                             std::shared_ptr<const void> keeper,
+                             const std::vector<model::NodeNumber>& copies = {});
 
 struct ChunkHead {
   uint64_t offset = 0;
   uint64_t bytes = 0;                     // that were copied
+  std::vector<model::NodeNumber> copies;  // that the sender knows of
   std::optional<proto::ErrorInfo> error;  // instead of data
 };
 // `place` says where `bytes` at `offset` go, or returns an empty span to refuse them. Errors:

@@ -79,8 +79,9 @@ class GrpcChunkSource::Call final
       const bool is_lost = chunk->error->code() == static_cast<int32_t>(ErrorCode::kObjectLost);
       outcome_ = is_lost ? FetchOutcome::kLost : FetchOutcome::kBroken;
       why_ = chunk->error->message();
-    } else if (chunk->bytes > 0) {
-      sink_->OnPlaced();
+    } else {
+      if (!chunk->copies.empty()) sink_->OnCopies(chunk->copies);
+      if (chunk->bytes > 0) sink_->OnPlaced();
     }
     if (outcome_ != FetchOutcome::kDone) return context_->TryCancel();
     StartRead(&incoming_);
@@ -123,11 +124,12 @@ GrpcChunkSource::~GrpcChunkSource() {
   running_->changed.wait(lock, [this] { return running_->contexts.empty(); });
 }
 
-ChunkSource::CancelFetch GrpcChunkSource::Fetch(const model::StoredLocation& source,
+ChunkSource::CancelFetch GrpcChunkSource::Fetch(model::NodeNumber from,
+                                                const model::StoredLocation& source,
                                                 ByteRange range, std::shared_ptr<ChunkSink> sink) {
-  auto channel = find_channel_(source.node);
+  auto channel = find_channel_(from);
   if (channel == nullptr) {
-    sink->OnDone(FetchOutcome::kBroken, "node " + ToString(source.node) + " is not known here");
+    sink->OnDone(FetchOutcome::kBroken, "node " + ToString(from) + " is not known here");
     return [] {};
   }
   proto::PullRequest request;

@@ -35,7 +35,7 @@ class GrpcChunkSource final : public ChunkSource {
   // This node, told to the source so that it can say when it frees the object.
   void SetSelf(model::NodeNumber self) { self_ = self; }
 
-  CancelFetch Fetch(const model::StoredLocation& source, ByteRange range,
+  CancelFetch Fetch(model::NodeNumber from, const model::StoredLocation& source, ByteRange range,
                     std::shared_ptr<ChunkSink> sink) override;
 
  private:

@@ -31,14 +31,12 @@ class PullServer::Stream final : public rpc::ServerStream<proto::PullRequest, pr
 
   // On the loop. The call waits for one of these two.
   void Begin(ServedObject object) {
-    const uint64_t size = object.size();
-    if (range_.offset > size || range_.bytes > size - range_.offset) {
-      return Close(absl::InvalidArgumentError("a range that is not inside the object"));
-    }
+    range_ = object.range();
     object_ = std::make_shared<const ServedObject>(std::move(object));
     WriteNext();
   }
   void Refuse(const base::Status& why) {
+    if (why.code() == base::StatusCode::kInvalidArgument) return Close(why);
     const ErrorCode code = ErrorCodeOf(why);
     if (code != ErrorCode::kObjectLost) return Close(why);
     proto::PullChunk chunk;
@@ -67,10 +65,10 @@ class PullServer::Stream final : public rpc::ServerStream<proto::PullRequest, pr
             ? kChunkBytes
             : std::clamp<uint64_t>(request.chunk_bytes(), kChunkBytesMin, kChunkBytesMax);
     shared_->post([shared = shared_, duty = std::make_shared<Duty>(this),
-                   source = scheduling::FromWire(request.source()),
+                   source = scheduling::FromWire(request.source()), range = range_,
                    asker = model::NodeNumber{request.node()}] {
       if (shared->store == nullptr) return;
-      auto object = shared->store->Serve(source, asker);
+      auto object = shared->store->Serve(source, range, asker);
       if (object.ok()) {
         duty->Take()->Begin(*std::move(object));
       } else {
@@ -90,7 +88,9 @@ class PullServer::Stream final : public rpc::ServerStream<proto::PullRequest, pr
     if (range_.bytes == 0) return Close(base::OkStatus());
     const uint64_t bytes = std::min(range_.bytes, chunk_bytes_ - range_.offset % chunk_bytes_);
     const auto data = object_->Read(range_.offset, bytes);
-    outgoing_ = EncodeChunk(range_.offset, *data, object_);
+    outgoing_ = EncodeChunk(
+        range_.offset, *data, object_,
+        std::exchange(tells_copies_, false) ? object_->copies() : std::vector<model::NodeNumber>());
     range_ = {range_.offset + bytes, range_.bytes - bytes};
     StartWrite(&outgoing_);
   }
@@ -98,6 +98,7 @@ class PullServer::Stream final : public rpc::ServerStream<proto::PullRequest, pr
   const std::shared_ptr<Shared> shared_;
   ByteRange range_;  // still to be sent
   uint64_t chunk_bytes_ = kChunkBytes;
+  bool tells_copies_ = true;  // with the first chunk
   std::shared_ptr<const ServedObject> object_;
 };
 

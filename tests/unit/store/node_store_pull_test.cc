@@ -27,12 +27,12 @@ class LoopbackSource final : public ChunkSource {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  CancelFetch Fetch(const StoredLocation& source, ByteRange range,
+  CancelFetch Fetch(NodeNumber, const StoredLocation& source, ByteRange range,
                     std::shared_ptr<ChunkSink> sink) override {
     ++fetches;
     const Act act = acts.empty() ? Act::kStream : acts.front();
     if (!acts.empty()) acts.pop_front();
-    auto served = from->Serve(source, NodeNumber{2});
+    auto served = from->Serve(source, range, NodeNumber{2});
     auto cancelled = std::make_shared<std::atomic<bool>>(false);
     if (!served.ok()) {
       sink->OnDone(FetchOutcome::kLost, base::Message(served.status()));
@@ -242,7 +242,7 @@ TEST_CASE("NodeStore pull: a copy too large for this node is a full store, not a
 TEST_CASE("NodeStore pull: an object being served stays until the last reader, whoever frees it") {
   TwoNodes nodes;
   const StoredLocation at = nodes.Put(1, 2 * kMiB);
-  auto served = nodes.first.store.Serve(at, NodeNumber{2});
+  auto served = nodes.first.store.Serve(at, {0, at.size}, NodeNumber{2});
   REQUIRE(served.ok());
   nodes.first.store.Free(at, kOwner);
   CHECK(nodes.first.store.used_bytes() == 2 * kMiB);
@@ -251,6 +251,53 @@ TEST_CASE("NodeStore pull: an object being served stays until the last reader, w
   served = absl::UnknownError("");
   nodes.first.store.Tick();
   CHECK(nodes.first.store.used_bytes() == 0);
+}
+
+TEST_CASE("NodeStore pull: who fetches is told of the copies; a copy serves what has come of it") {
+  TwoNodes nodes;
+  const StoredLocation at = nodes.Put(1, 4 * kMiB);
+  const ByteRange whole{0, at.size};
+  CHECK(nodes.first.store.Serve(at, whole, NodeNumber{3})->copies().empty());
+  CHECK_FALSE(nodes.second.store.Serve(at, whole, NodeNumber{3}).ok());  // has nothing of it
+  nodes.source.acts = {Act::kBreakAfterTwo};
+  std::optional<Result> result;
+  nodes.second.store.Pull(kReader, 1, at, [&](Result answer) { result = answer; });
+  REQUIRE(nodes.second.loop.RunUntil([&] { return nodes.source.fetches == 1; }));
+  REQUIRE(nodes.source.WaitUntilEnded(1));
+  nodes.second.loop.RunPosted();
+
+  CHECK(nodes.first.store.Serve(at, whole, NodeNumber{3})->copies() ==
+        std::vector<NodeNumber>{NodeNumber{2}});
+  auto part = nodes.second.store.Serve(at, whole, NodeNumber{3});
+  REQUIRE(part.ok());
+  CHECK(part->range() == ByteRange{0, 2 * kMiB});
+  CHECK(HasPattern(*part->Read(0, 2 * kMiB), 1));
+  CHECK_FALSE(nodes.second.store.Serve(at, {2 * kMiB, kMiB}, NodeNumber{3}).ok());
+  StoredLocation other = at;
+  other.generation += 1;
+  CHECK_FALSE(nodes.second.store.Serve(other, whole, NodeNumber{3}).ok());
+
+  SECTION("the copy is completed while its part is sent, then serves all") {
+    nodes.second.clock.Advance(1s);
+    nodes.second.store.Tick();
+    REQUIRE(nodes.second.loop.RunUntil([&] { return result.has_value(); }));
+    CHECK(HasPattern(*part->Read(0, 2 * kMiB), 1));
+    CHECK(nodes.second.store.Serve(at, whole, NodeNumber{3})->range() == whole);
+    nodes.second.store.FreeCopy(at);
+  }
+  SECTION("the object is freed while the part is sent: its memory stays until then") {
+    nodes.second.store.FreeCopy(at);
+    REQUIRE(result.has_value());
+    CHECK_FALSE(result->ok());
+    CHECK_FALSE(nodes.second.store.Serve(at, whole, NodeNumber{3}).ok());
+  }
+  nodes.second.store.Tick();
+  CHECK(nodes.second.store.used_bytes() == 4 * kMiB);
+  CHECK(HasPattern(*part->Read(0, 2 * kMiB), 1));
+  part = absl::UnknownError("");
+  nodes.second.store.Tick();
+  CHECK(nodes.second.store.used_bytes() == 0);
+  nodes.second.store.CheckInvariants();
 }
 
 }  // namespace

@@ -131,7 +131,7 @@ TEST_CASE("NodeStore: stale and forged locations are answered, whatever they say
   for (const StoredLocation& location : bad) {
     CHECK(alice.Pin(location).status().code() == StatusCode::kNotFound);
     CHECK_FALSE(alice.MapWritable(location).ok());
-    const auto served = rig.store.Serve(location, NodeNumber{2});
+    const auto served = rig.store.Serve(location, {0, kMiB}, NodeNumber{2});
     CHECK(ErrorCodeOf(served.status()) == ErrorCode::kObjectLost);
   }
   for (const StoredLocation& location : {bad[0], bad[1], bad[2], bad[3], bad[6]}) {
@@ -140,8 +140,12 @@ TEST_CASE("NodeStore: stale and forged locations are answered, whatever they say
   }
   CHECK(alice.Pin(good).ok());
   CHECK_FALSE(alice.MapWritable(good).ok());  // sealed
-  const auto served = rig.store.Serve(good, NodeNumber{2});
+  const auto served = rig.store.Serve(good, {0, kMiB}, NodeNumber{2});
   REQUIRE(served.ok());
+  for (const ByteRange& beyond : {ByteRange{1, kMiB}, ByteRange{UINT64_MAX, 2}}) {
+    CHECK(rig.store.Serve(good, beyond, NodeNumber{2}).status().code() ==
+          StatusCode::kInvalidArgument);
+  }
   CHECK(served->Read(0, kMiB).ok());
   CHECK(served->Read(kMiB, 0).ok());
   CHECK(served->Read(1, kMiB).status().code() == StatusCode::kOutOfRange);

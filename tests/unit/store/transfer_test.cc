@@ -8,6 +8,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <map>
 
 #include "base/prng.h"
 #include "proto/node.grpc.pb.h"
@@ -64,6 +65,10 @@ TEST_CASE("Chunk wire: the bytes are those of the generated code, and the memory
     message.set_offset(offset);
     message.set_data(data.data(), data.size());
     CHECK(encoded == message.SerializeAsString());
+    for (const uint32_t node : {1u, 300u, UINT32_MAX}) message.add_copies(node);
+    const std::vector<NodeNumber> copies{NodeNumber{1}, NodeNumber{300}, NodeNumber{UINT32_MAX}};
+    CHECK(Flat(EncodeChunk(offset, data, nullptr, copies)) == message.SerializeAsString());
+    encoded = message.SerializeAsString();
 
     for (const size_t piece : {size_t{1}, size_t{7}, size_t{8192}, encoded.size()}) {
       std::vector<std::byte> copy(data.size());
@@ -75,6 +80,7 @@ TEST_CASE("Chunk wire: the bytes are those of the generated code, and the memory
       CHECK(head->offset == offset);
       CHECK(head->bytes == data.size());
       CHECK(copy == data);
+      CHECK(head->copies == copies);
     }
   }
 }
@@ -96,6 +102,7 @@ TEST_CASE("Chunk wire: hostile bytes are refused and write nothing outside the p
   proto::PullChunk message;
   message.set_offset(4096);
   message.set_data(std::string(300, 'd'));
+  message.add_copies(7);
   const std::string good = message.SerializeAsString();
   base::RandomStream random(7, 0, 0);
   std::vector<std::byte> memory(300 + 64);
@@ -105,7 +112,7 @@ TEST_CASE("Chunk wire: hostile bytes are refused and write nothing outside the p
   for (size_t length = 0; length < good.size(); ++length) {
     auto buffer = InPieces(std::string_view(good).substr(0, length), 16);
     const auto head = DecodeChunk(buffer, place);
-    CHECK((!head.ok() || head->bytes == 0));
+    CHECK((!head.ok() || head->bytes == 0 || head->copies.empty()));
   }
   for (int i = 0; i < 20'000; ++i) {
     std::string bad = good;
@@ -211,6 +218,58 @@ TEST_CASE("Transfer: an object arrives over gRPC as it was written") {
   }
   nodes.second.store.Tick();
   CHECK(nodes.second.store.used_bytes() == 0);
+}
+
+TEST_CASE("Transfer: a third node takes parts from the second, which has a copy") {
+  TwoNodes nodes;
+  // The second node serves, too.
+  rpc::ServerOptions options;
+  options.credentials.token = nodes.token;
+  rpc::RpcServer server(options);
+  PullServer pulls(nodes.second.store, nodes.second.loop.Post());
+  pulls.AddTo(server);
+  REQUIRE(server.Start().ok());
+  rpc::ClusterCredentials credentials;
+  credentials.token = nodes.token;
+  rpc::RpcChannel channel(server.address(), rpc::Role::kNode, credentials);
+  std::map<NodeNumber, int> asked;
+  GrpcChunkSource source([&](NodeNumber node) {
+    ++asked[node];
+    return node == NodeNumber{2} ? channel.grpc_channel() : nodes.ChannelTo(node);
+  });
+  source.SetSelf(NodeNumber{3});
+  StoreRig third(64 * kMiB, 3, &source);
+  const ProcessId process = ProcessId::Make(NodeNumber{3}, 1);
+  shm::ClientSegments reader(process);
+  REQUIRE(third.store.OpenJob(kJob).ok());
+  REQUIRE(third.Attach(reader).ok());
+
+  const StoredLocation at = nodes.Put(1, 40 * kMiB + 5);
+  REQUIRE(nodes.second.Pull(kReader, at).ok());
+  std::optional<Result> copy;
+  third.store.Pull(process, 1, at, [&](Result answer) { copy.emplace(std::move(answer)); });
+  // Two loops, one thread.
+  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  while (!copy && std::chrono::steady_clock::now() < deadline) {
+    third.loop.RunPosted();
+    nodes.second.loop.RunPosted();
+  }
+  REQUIRE(copy.has_value());
+  REQUIRE(copy->ok());
+  {
+    const auto pinned = reader.Pin(**copy);
+    REQUIRE(pinned.ok());
+    CHECK(HasPattern(pinned->bytes(), 1));
+  }
+  CHECK(asked[NodeNumber{1}] > 0);
+  CHECK(asked[NodeNumber{2}] > 0);
+  nodes.first.store.Free(at, kOwner);  // both are told
+  REQUIRE(nodes.first.forwarded.size() == 2);
+  third.store.FreeCopy(at);
+  CHECK(IsEmptySoon(third));
+  nodes.second.store.FreeCopy(at);
+  CHECK(IsEmptySoon(nodes.second));
+  pulls.Stop();
 }
 
 TEST_CASE("Transfer: what the source does not have is lost, at once") {
