@@ -156,7 +156,9 @@ ErrorRecord CaptureException(const std::exception_ptr& error) {
   } catch (const char* text) {
     return TaskErrorRecord(&typeid(const char*), text == nullptr ? "" : text);
   } catch (...) {
-    return TaskErrorRecord(abi::__cxa_current_exception_type(), "");
+    ErrorRecord record = TaskErrorRecord(abi::__cxa_current_exception_type(), "");
+    record.what = "an object of type " + record.type_name + " was thrown";
+    return record;
   }
 }
 

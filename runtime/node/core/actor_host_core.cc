@@ -129,6 +129,9 @@ void ActorHostCore::OnWorkerGone(ProcessId worker, const proto::ErrorInfo& cause
   auto it = actors_.find(known->second);
   proto::ErrorInfo of_actor = cause;
   of_actor.set_code(static_cast<int32_t>(ErrorCode::kActorDied));
+  if (it->second.phase == Phase::kCreating) {
+    of_actor.set_message("its constructor did not return: " + cause.message());
+  }
   Die(it, std::move(of_actor), effects);
 }
 

@@ -6,6 +6,12 @@
 namespace rayx::store {
 
 base::Status StoreCore::FullStatus(const AllocateRequest& request, std::string_view after) const {
+  if (request.bytes > options_.budget_bytes) {
+    return absl::ResourceExhaustedError(
+        base::ToAbsl("object " + ToString(request.object) + " needs " + SizeText(request.bytes) +
+                     ", more than the whole object store of this node has (" +
+                     SizeText(options_.budget_bytes) + ", rayx start --object-store-memory)"));
+  }
   size_t objects = 0;
   for (const auto& [id, job] : jobs_) objects += job.live;
   std::string text = "the object store of this node is full: object " + ToString(request.object) +

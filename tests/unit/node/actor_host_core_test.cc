@@ -107,6 +107,15 @@ TEST_CASE("ActorHostCore: a dead worker is reported with its cause, as the actor
   CHECK(f.Start(2).requests.size() == 1);
 }
 
+TEST_CASE("ActorHostCore: a worker that dies in a constructor is told as that") {
+  Fixture f;
+  f.Create();
+  f.core.OnWorkerGone(kWorker, Error(ErrorCode::kWorkerDied, "killed by signal 11"), f.effects);
+  const auto step = f.Take();
+  REQUIRE(step.reports.size() == 1);
+  CHECK(step.reports[0].cause.message() == "its constructor did not return: killed by signal 11");
+}
+
 TEST_CASE("ActorHostCore: stopped in each phase") {
   Fixture f;
   const ActorLife life{kActor, 1};

@@ -249,6 +249,9 @@ TEST_CASE("StoreCore: what can never fit is refused at once") {
   World world(Options(4));
   const RequestKey large = world.Allocate(kAlice, 5);
   CHECK(world.refusals.at(large).code() == base::StatusCode::kResourceExhausted);
+  CHECK(base::Message(world.refusals.at(large))
+            .find("needs 20.0 KiB, more than the whole object store of this node has (16.0 KiB") !=
+        std::string_view::npos);
   StoreEffects effects;
   world.core.OnAllocate({{kAlice, 90}, {kAlice, 90}, kJob, UINT64_MAX, false}, world.now, effects);
   world.core.OnAllocate({{kAlice, 91}, {kAlice, 91}, kJob, 0, false}, world.now, effects);
