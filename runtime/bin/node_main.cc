@@ -32,6 +32,7 @@ base::StatusOr<node::NodeOptions> Join(const DaemonOptions& daemon) {
   options.resources = plan.resources;
   options.labels = plan.labels;
   options.store_bytes = plan.store_bytes;
+  options.log_limits = {plan.logs.file_bytes, plan.logs.files, plan.logs.total_bytes};
   options.beside_head = plan.with_head;
   return options;
 }

@@ -17,6 +17,7 @@
 #include "io/address.h"
 #include "model/resources.h"
 #include "model/time.h"
+#include "node/log_folder.h"
 #include "rpc/credentials.h"
 #include "scheduling/cluster_view.h"
 
@@ -38,6 +39,7 @@ struct NodeOptions {
   model::ResourceSet resources;
   scheduling::Labels labels;
   uint64_t store_bytes = 0;
+  LogLimits log_limits;
   bool beside_head = false;  // started by `start --head`
   // Called once, on the main thread, when drivers can connect. Not called when the start fails.
   std::function<void(const NodeReady&)> on_ready;

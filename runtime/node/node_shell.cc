@@ -208,7 +208,8 @@ base::Status NodeShell::StartLocal() {
   events.on_lines = [this](StartId start, bool is_stderr, std::vector<std::string> lines) {
     OnWorkerLines(start, is_stderr, std::move(lines));
   };
-  starter_ = std::make_unique<WorkerStarter>(*loop_, options_.session_folder, std::move(events));
+  starter_ = std::make_unique<WorkerStarter>(*loop_, options_.session_folder, options_.log_limits,
+                                             std::move(events));
   MakeStore();
   MakeParts();
   RAYX_ASSIGN_OR_RETURN(listener_,

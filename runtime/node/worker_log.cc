@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <utility>
 
 namespace rayx::node {
@@ -21,8 +20,8 @@ void SetNonBlocking(int fd) {
 }  // namespace
 
 WorkerLog::WorkerLog(base::UniqueFd out, base::UniqueFd err, std::string file,
-                     LinesCallback on_lines)
-    : file_(std::move(file)), on_lines_(std::move(on_lines)) {
+                     base::RotationLimits limits, LinesCallback on_lines)
+    : file_(std::move(file), limits), on_lines_(std::move(on_lines)) {
   streams_[0].fd = std::move(out);
   streams_[1].fd = std::move(err);
   for (const Stream& stream : streams_) SetNonBlocking(stream.fd.get());
@@ -107,9 +106,13 @@ void WorkerLog::SayNotShown() {
 }
 
 std::string WorkerLog::WhereFiled() const {
-  if (!file_fd_) return "they are in no file";
-  const std::string files = rotated_ ? file_ + ".1 and " + file_ : file_;
-  return filed_all_ ? "all are in " + files : "a part of the output is in " + files;
+  if (!file_.is_open()) return "they are in no file";
+  const std::string& path = file_.path();
+  const uint32_t old = file_.old_files();
+  std::string files = path;
+  if (old > 0) files = path + ".1 and " + path;
+  if (old > 1) files = path + "." + std::to_string(old) + " to .1 and " + path;
+  return file_.is_complete() ? "all are in " + files : "a part of the output is in " + files;
 }
 
 void WorkerLog::Deliver(bool is_stderr, std::vector<std::string> lines, model::TimePoint now) {
@@ -122,7 +125,7 @@ void WorkerLog::Deliver(bool is_stderr, std::vector<std::string> lines, model::T
     text += line;
     text += '\n';
   }
-  WriteFile(text);
+  file_.Write(text);  // a full disk loses log lines, nothing else
   Tick(now);
   const size_t room = kLinesPerSecondMax - std::min(lines_in_window_, kLinesPerSecondMax);
   if (lines.size() > room) {
@@ -131,27 +134,6 @@ void WorkerLog::Deliver(bool is_stderr, std::vector<std::string> lines, model::T
   }
   lines_in_window_ += static_cast<uint32_t>(lines.size());
   if (!lines.empty()) on_lines_(is_stderr, std::move(lines));
-}
-
-void WorkerLog::WriteFile(const std::string& text) {
-  if (file_.empty()) return;
-  if (file_fd_ && file_bytes_ + text.size() > kFileBytesMax) {
-    file_fd_.Reset();
-    std::rename(file_.c_str(), (file_ + ".1").c_str());
-    file_bytes_ = 0;
-    if (std::exchange(rotated_, true)) filed_all_ = false;  // the older one is gone
-  }
-  if (!file_fd_) {
-    file_fd_.Reset(::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    if (!file_fd_) {
-      filed_all_ = false;
-      return;
-    }
-  }
-  // A full disk loses log lines, nothing else.
-  const ssize_t written = ::write(file_fd_.get(), text.data(), text.size());
-  if (written > 0) file_bytes_ += static_cast<uint64_t>(written);
-  if (written != static_cast<ssize_t>(text.size())) filed_all_ = false;
 }
 
 std::vector<std::string> WorkerLog::LastLines() const {

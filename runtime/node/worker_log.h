@@ -5,10 +5,10 @@
 // Threads:  the node loop only.
 // Inputs:   bytes of user programs: any.
 // Promises: memory is bounded whatever is written; a line longer than kLineBytesMax is cut into
-//           several; the last lines before a death are kept; the file is rotated.
-// Limits:   kFileBytesMax a file, one old one; kLinesPerSecondMax are passed on, the rest is
-//           counted and said, within a second or so and at the end at the latest, with the files
-//           that have it and whether they have all.
+//           several; the last lines before a death are kept; the file is bounded and tells what it
+//           lost (base/rotated_file.h).
+// Limits:   kLinesPerSecondMax are passed on, the rest is counted and said, within a second or so
+//           and at the end at the latest, with the files that have it and whether they have all.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/rotated_file.h"
 #include "model/time.h"
 
 namespace rayx::node {
@@ -26,14 +27,15 @@ class WorkerLog {
  public:
   static constexpr size_t kLineBytesMax = 8 * 1024;
   static constexpr size_t kLastLinesMax = 20;
-  static constexpr uint64_t kFileBytesMax = 16 << 20;
   static constexpr uint32_t kLinesPerSecondMax = 1000;
 
   using LinesCallback = std::function<void(bool is_stderr, std::vector<std::string> lines)>;
 
   // Read ends; they become non-blocking. `file` may be "" (no file).
-  WorkerLog(base::UniqueFd out, base::UniqueFd err, std::string file, LinesCallback on_lines);
+  WorkerLog(base::UniqueFd out, base::UniqueFd err, std::string file, base::RotationLimits limits,
+            LinesCallback on_lines);
 
+  const std::string& path() const { return file_.path(); }
   int fd(bool is_stderr) const { return streams_[is_stderr ? 1 : 0].fd.get(); }
   // Reads what is there, at most a fixed amount. False at end-of-file, once: stop watching it.
   bool ReadSome(bool is_stderr, model::TimePoint now);
@@ -59,15 +61,10 @@ class WorkerLog {
   void TakePresent(bool is_stderr, std::vector<std::string>& lines);
   void SayNotShown();
   std::string WhereFiled() const;
-  void WriteFile(const std::string& text);
 
   Stream streams_[2];
-  const std::string file_;
+  base::RotatedFile file_;
   const LinesCallback on_lines_;
-  base::UniqueFd file_fd_;
-  uint64_t file_bytes_ = 0;
-  bool rotated_ = false;
-  bool filed_all_ = true;  // nothing was written over or refused by the disk
   model::TimePoint window_{};
   uint32_t lines_in_window_ = 0;
 };

@@ -16,6 +16,7 @@ namespace rayx::node {
 namespace {
 
 constexpr auto kExitGrace = std::chrono::milliseconds(500);
+constexpr auto kSweepEvery = std::chrono::seconds(5);
 constexpr int kWorkerFd = 3;  // the descriptor that a child inherits
 
 // One that a worker can be in.
@@ -103,8 +104,12 @@ base::StatusOr<WorkerStarter::Pipes> WorkerStarter::Pipes::Make() {
   return pipes;
 }
 
-WorkerStarter::WorkerStarter(io::Loop& loop, std::string session_folder, WorkerStarterEvents events)
-    : loop_(loop), session_folder_(std::move(session_folder)), events_(std::move(events)) {}
+WorkerStarter::WorkerStarter(io::Loop& loop, std::string session_folder,
+                             const LogLimits& log_limits, WorkerStarterEvents events)
+    : loop_(loop),
+      session_folder_(std::move(session_folder)),
+      log_limits_(log_limits),
+      events_(std::move(events)) {}
 
 WorkerStarter::~WorkerStarter() {
   Stop();
@@ -122,8 +127,23 @@ void WorkerStarter::AddProgram(const proto::Program& program) {
   programs_.try_emplace(program.key(), program);
 }
 
-std::string WorkerStarter::LogPath(const char* kind, int pid) const {
-  return session_folder_ + "/logs/" + kind + "-" + std::to_string(pid) + ".log";
+std::unique_ptr<WorkerLog> WorkerStarter::MakeLog(const char* kind, int pid, Pipes& pipes,
+                                                  WorkerLog::LinesCallback on_lines) const {
+  return std::make_unique<WorkerLog>(
+      std::move(pipes.out_read), std::move(pipes.err_read),
+      session_folder_ + "/logs/" + kind + "-" + std::to_string(pid) + ".log",
+      base::RotationLimits{log_limits_.file_bytes_max, log_limits_.files_max - 1},
+      std::move(on_lines));
+}
+
+void WorkerStarter::Sweep() {
+  std::set<std::string> written;
+  const auto add = [&written](const WorkerLog& log) {
+    written.insert(log.path().substr(log.path().rfind('/') + 1));
+  };
+  for (const auto& [start, log] : logs_) add(*log);
+  for (const auto& [key, zygote] : zygotes_) add(*zygote.log);
+  SweepLogs(session_folder_ + "/logs", written, log_limits_);
 }
 
 void WorkerStarter::SetPlan(const std::string& key, RunPlan plan) {
@@ -207,9 +227,7 @@ void WorkerStarter::StartZygote(const std::string& key) {
   zygote.process = std::move(*process);
   zygote.socket = std::move(pair->first);
   const auto non_blocking = zygote.socket.SetNonBlocking();
-  zygote.log = std::make_unique<WorkerLog>(std::move(pipes->out_read), std::move(pipes->err_read),
-                                           LogPath("zygote", zygote.process.pid),
-                                           [](bool, std::vector<std::string>) {});
+  zygote.log = MakeLog("zygote", zygote.process.pid, *pipes, [](bool, std::vector<std::string>) {});
   const int fd = zygote.socket.fd();
   auto [it, added] = zygotes_.emplace(key, std::move(zygote));
   Watch(*it->second.log);
@@ -367,11 +385,10 @@ void WorkerStarter::Exec(StartId id, const std::string& key, model::JobId job) {
 void WorkerStarter::SetPid(StartId id, Start& start, int32_t pid, base::UniqueFd pidfd) {
   start.pid = pid;
   start.pidfd = std::move(pidfd);
-  auto log = std::make_unique<WorkerLog>(
-      std::move(start.pipes.out_read), std::move(start.pipes.err_read), LogPath("worker", pid),
-      [this, id](bool is_stderr, std::vector<std::string> lines) {
-        events_.on_lines(id, is_stderr, std::move(lines));
-      });
+  auto log = MakeLog("worker", pid, start.pipes,
+                     [this, id](bool is_stderr, std::vector<std::string> lines) {
+                       events_.on_lines(id, is_stderr, std::move(lines));
+                     });
   Watch(*log);
   logs_[id] = std::move(log);
   pids_[id] = pid;
@@ -492,6 +509,9 @@ void WorkerStarter::Tick() {
   const model::TimePoint now = loop_.Now();
   for (const auto& [start, log] : logs_) log->Tick(now);
   for (const auto& [key, zygote] : zygotes_) zygote.log->Tick(now);
+  if (now < next_sweep_) return;
+  next_sweep_ = now + kSweepEvery;
+  Sweep();
 }
 
 const proto::Program* WorkerStarter::Program(const std::string& key) const {

@@ -21,6 +21,7 @@
 #include "node/core/parts_effects.h"
 #include "node/core/worker_pool_core.h"
 #include "node/local_process.h"
+#include "node/log_folder.h"
 #include "node/worker_log.h"
 #include "proto/local.pb.h"
 
@@ -51,7 +52,8 @@ struct WorkerStarterEvents {
 
 class WorkerStarter {
  public:
-  WorkerStarter(io::Loop& loop, std::string session_folder, WorkerStarterEvents events);
+  WorkerStarter(io::Loop& loop, std::string session_folder, const LogLimits& log_limits,
+                WorkerStarterEvents events);
   ~WorkerStarter();
 
   // What workers of this key run. A key once added stays the same program.
@@ -74,7 +76,8 @@ class WorkerStarter {
   void CatchUpOutput(StartId start);  // passes on what it has written by now
   void FinishOutput(StartId start);   // the process has exited: passes on what it wrote last
   void FinishLog(StartId start);
-  void Tick();  // of the logs: several times a second
+  // Of the logs: several times a second.
+  void Tick();
   size_t zygotes() const { return zygotes_.size(); }
   // Kills what is under way. No callback comes afterwards.
   void Stop();
@@ -106,7 +109,9 @@ class WorkerStarter {
                                            const Pipes& pipes);
   // "" when the job's own folder cannot be made, with a warning.
   std::string FolderOf(const proto::Program& program, model::JobId job) const;
-  std::string LogPath(const char* kind, int pid) const;
+  std::unique_ptr<WorkerLog> MakeLog(const char* kind, int pid, Pipes& pipes,
+                                     WorkerLog::LinesCallback on_lines) const;
+  void Sweep();
   void OnZygotePacket(const std::string& program_key);
   bool IsKnown(int32_t pid) const;
   void OnForked(const std::string& program_key, const proto::Forked& forked);
@@ -125,7 +130,9 @@ class WorkerStarter {
 
   io::Loop& loop_;
   const std::string session_folder_;
+  const LogLimits log_limits_;
   const WorkerStarterEvents events_;
+  model::TimePoint next_sweep_{};
   std::map<std::string, proto::Program> programs_;
   std::map<std::string, RunPlan> plans_;
   std::map<std::string, Zygote> zygotes_;

@@ -14,6 +14,8 @@
 namespace rayx::node {
 namespace {
 
+constexpr uint64_t kFileBytesMax = 2 << 20;
+
 struct Fixture {
   Fixture() {
     int out[2];
@@ -25,6 +27,7 @@ struct Fixture {
     REQUIRE(::mkdtemp(folder) != nullptr);
     file = std::string(folder) + "/worker.log";
     log = std::make_unique<WorkerLog>(base::UniqueFd(out[0]), base::UniqueFd(err[0]), file,
+                                      base::RotationLimits{kFileBytesMax, 1},
                                       [this](bool is_stderr, std::vector<std::string> some) {
                                         auto& to = is_stderr ? errors : lines;
                                         to.insert(to.end(), some.begin(), some.end());
@@ -113,8 +116,8 @@ TEST_CASE("WorkerLog: what a flood hid is said a second later, and at the end at
 
 TEST_CASE("WorkerLog: the note of a flood says which files have it, and whether all of it") {
   Fixture f;
-  const std::string line(WorkerLog::kLineBytesMax - 1, 'x');
-  const uint64_t lines_a_file = WorkerLog::kFileBytesMax / WorkerLog::kLineBytesMax;
+  const std::string line(1023, 'x');
+  const uint64_t lines_a_file = kFileBytesMax / 1024;
   const auto print = [&](uint64_t lines) {
     for (uint64_t i = 0; i < lines; ++i) f.Print(line + "\n");
     f.now += std::chrono::seconds(1);
