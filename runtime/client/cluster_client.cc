@@ -53,26 +53,26 @@ ExecutionContext*& ClusterClient::CurrentContext() {
 base::StatusOr<std::unique_ptr<ClusterClient>> ClusterClient::Create(DaemonLink link,
                                                                      WelcomePacket welcome,
                                                                      bool is_worker,
-                                                                     bool print_worker_output,
+                                                                     WorkerOutput output,
                                                                      std::shared_ptr<void> keep) {
-  std::unique_ptr<ClusterClient> client(new ClusterClient(
-      std::move(link), std::move(welcome), is_worker, print_worker_output, std::move(keep)));
+  std::unique_ptr<ClusterClient> client(
+      new ClusterClient(std::move(link), std::move(welcome), is_worker, output, std::move(keep)));
   RAYX_RETURN_IF_ERROR(client->Start());
   return client;
 }
 
 ClusterClient::ClusterClient(DaemonLink link, WelcomePacket welcome, bool is_worker,
-                             bool print_worker_output, std::shared_ptr<void> keep)
+                             WorkerOutput output, std::shared_ptr<void> keep)
     : welcome_(std::move(welcome)),
       self_{welcome_.welcome.process()},
       job_{welcome_.welcome.job()},
       is_worker_(is_worker),
-      print_worker_output_(print_worker_output),
       keep_(std::move(keep)),
       daemon_(std::move(link)),
       links_(self_),
       core_({.self = self_, .job = job_, .serves_calls = is_worker}, *this),
-      segments_(self_) {}
+      segments_(self_),
+      output_(STDOUT_FILENO, STDERR_FILENO, output) {}
 
 base::Status ClusterClient::Start() {
   auto& fds = const_cast<WelcomePacket&>(welcome_).fds;

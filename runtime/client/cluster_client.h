@@ -56,8 +56,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   // client (the embedded cluster that it is connected to).
   static base::StatusOr<std::unique_ptr<ClusterClient>> Create(DaemonLink link,
                                                                WelcomePacket welcome,
-                                                               bool is_worker,
-                                                               bool print_worker_output,
+                                                               bool is_worker, WorkerOutput output,
                                                                std::shared_ptr<void> keep);
   ~ClusterClient() override;
 
@@ -158,7 +157,7 @@ class ClusterClient final : public detail::RuntimeInterface {
     bool creation = false;
   };
 
-  ClusterClient(DaemonLink link, WelcomePacket welcome, bool is_worker, bool print_worker_output,
+  ClusterClient(DaemonLink link, WelcomePacket welcome, bool is_worker, WorkerOutput output,
                 std::shared_ptr<void> keep);
   base::Status Start();
 
@@ -217,7 +216,6 @@ class ClusterClient final : public detail::RuntimeInterface {
   const model::ProcessId self_;
   const model::JobId job_;
   const bool is_worker_;
-  const bool print_worker_output_;
   std::shared_ptr<void> keep_;
   const io::PosixClock clock_;
 
@@ -254,7 +252,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   size_t blocked_threads_ = 0;
   bool told_blocked_ = false;
   uint32_t self_waits_ = 0;  // see BeginSelfWait
-  OutputPrinter output_{STDOUT_FILENO, STDERR_FILENO};
+  OutputPrinter output_;
   std::thread attendant_;
 };
 

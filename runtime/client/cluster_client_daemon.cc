@@ -361,12 +361,12 @@ void ClusterClient::LoseCluster(const std::string& error) {
 }
 
 void ClusterClient::PrintLogLines(const proto::LogLines& lines) {
-  if (!print_worker_output_) return;
-  const std::string prefix =
-      "(" + lines.title() + ", pid=" + std::to_string(lines.pid()) + ", " + lines.host() + ") ";
-  std::string text;
-  for (const std::string& line : lines.lines()) text += prefix + line + "\n";
-  output_.Push(lines.is_stderr(), std::move(text), static_cast<size_t>(lines.lines_size()));
+  if (output_.is_hidden()) return;
+  const model::ProcessId process{lines.process()};
+  const std::string prefix = "(" + lines.title() + " pid=" + std::to_string(lines.pid()) +
+                             ", node " + ToString(process.node()) + ") ";
+  output_.Push({process.value, prefix}, lines.is_stderr(),
+               {lines.lines().begin(), lines.lines().end()});
 }
 
 }  // namespace rayx::client

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "client/cluster_client.h"
@@ -10,6 +11,7 @@
 #include "client/own_program.h"
 #include "io/session_folder.h"
 #include "model/versions.h"
+#include "rayx/errors.h"
 #include "shm/memory_file.h"
 
 namespace rayx::client {
@@ -39,9 +41,20 @@ Place FindCluster(const Options& options) {
   return {session->socket_path(), session->head_address, nullptr};
 }
 
+WorkerOutput WantedOutput(const Options& options) {
+  if (!options.print_worker_output) return WorkerOutput::kHidden;
+  const char* variable = std::getenv("RAYX_DEDUPLICATE_OUTPUT");
+  const std::string value = variable == nullptr ? "" : variable;
+  if (value.empty() || value == "1" || value == "true") return WorkerOutput::kRepeatsCounted;
+  if (value == "0" || value == "false") return WorkerOutput::kEveryLine;
+  throw InvalidOption("RAYX_DEDUPLICATE_OUTPUT: '" + value +
+                      "' is wrong; expected 0, 1, true or false.");
+}
+
 }  // namespace
 
 std::unique_ptr<detail::RuntimeInterface> ConnectCluster(const Options& options) {
+  const WorkerOutput output = WantedOutput(options);
   const Place place = FindCluster(options);
   auto socket = io::PacketSocket::Connect(place.socket_path);
   if (!socket.ok())
@@ -60,7 +73,7 @@ std::unique_ptr<detail::RuntimeInterface> ConnectCluster(const Options& options)
   if (!welcome.ok())
     Throw(ErrorCode::kHeadUnavailable, "Init: the node daemon of this VM", welcome.status());
   auto client = ClusterClient::Create(std::move(link), *std::move(welcome), /*is_worker=*/false,
-                                      options.print_worker_output, place.keep);
+                                      output, place.keep);
   if (!client.ok()) Throw(ErrorCode::kHeadUnavailable, "Init", client.status());
   return *std::move(client);
 }

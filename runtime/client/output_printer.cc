@@ -14,25 +14,47 @@ namespace {
 constexpr int kLookMs = 50;           // for a Stop, while an output takes nothing
 constexpr size_t kWriteBytes = 4096;  // what a pipe takes whole once poll says that it is writable
 
+model::TimePoint Now() {
+  return model::TimePoint(std::chrono::steady_clock::now().time_since_epoch());
+}
+
 }  // namespace
 
-void OutputPrinter::Push(bool is_stderr, std::string text, size_t lines) {
+void OutputPrinter::Push(const OutputSource& from, bool is_stderr,
+                         const std::vector<std::string>& lines) {
+  if (is_hidden()) return;
   const std::lock_guard lock(mutex_);
   if (stopping_) return;
-  if (bytes_ + text.size() > kOutputBytesMax) {
-    dropped_lines_ += lines;
-    return;
+  std::vector<ShownText> shown;
+  if (wanted_ == WorkerOutput::kRepeatsCounted) {
+    const model::TimePoint now = Now();
+    for (const std::string& line : lines) digest_.OnLine(from, is_stderr, line, now, shown);
+  } else {
+    shown.push_back({is_stderr, "", 0});
+    for (const std::string& line : lines) shown[0].text += from.prefix + line + "\n";
+    shown[0].lines = lines.size();
   }
-  if (dropped_lines_ > 0) {
-    const std::string note = "(rayx) " + std::to_string(std::exchange(dropped_lines_, 0)) +
-                             " lines of workers' output were dropped: nobody read it fast enough\n";
-    bytes_ += note.size();
-    waiting_.push_back({true, note});
-  }
-  bytes_ += text.size();
-  waiting_.push_back({is_stderr, std::move(text)});
+  Queue(std::move(shown));
   if (!thread_.joinable()) thread_ = std::thread([this] { Loop(); });
   changed_.notify_one();
+}
+
+void OutputPrinter::Queue(std::vector<ShownText> pieces) {
+  for (ShownText& piece : pieces) {
+    if (bytes_ + piece.text.size() > kOutputBytesMax) {
+      dropped_lines_ += piece.lines;
+      continue;
+    }
+    if (dropped_lines_ > 0) {
+      const std::string note =
+          "(rayx) " + std::to_string(std::exchange(dropped_lines_, 0)) +
+          " lines of workers' output were dropped: nobody read it fast enough\n";
+      bytes_ += note.size();
+      waiting_.push_back({true, note});
+    }
+    bytes_ += piece.text.size();
+    waiting_.push_back(std::move(piece));
+  }
 }
 
 void OutputPrinter::Stop() {
@@ -45,13 +67,32 @@ void OutputPrinter::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+bool OutputPrinter::WaitForMore(std::unique_lock<std::mutex>& lock) {
+  while (waiting_.empty()) {
+    std::vector<ShownText> told;
+    if (stopping_) {
+      digest_.OnEnd(told);
+      Queue(std::move(told));
+      return !waiting_.empty();
+    }
+    digest_.OnTick(Now(), told);
+    Queue(std::move(told));
+    if (!waiting_.empty()) break;
+    const model::TimePoint due = digest_.next_due();
+    if (due == model::kNever) {
+      changed_.wait(lock);
+    } else {
+      changed_.wait_for(lock, due - Now());
+    }
+  }
+  return true;
+}
+
 void OutputPrinter::Loop() {
   ::prctl(PR_SET_NAME, "rayx-output");
   std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-    if (waiting_.empty()) return;
-    const Piece piece = std::move(waiting_.front());
+  while (WaitForMore(lock)) {
+    const ShownText piece = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
     const bool written = Write(fds_[piece.is_stderr ? 1 : 0], piece.text);

@@ -107,7 +107,7 @@ int ThreadCount() {
     Fail(refused.code() != 0 ? refused.message() : std::string(base::Message(welcome.status())));
   }
   auto client = ClusterClient::Create(std::move(link), *std::move(welcome), /*is_worker=*/true,
-                                      /*print_worker_output=*/true, nullptr);
+                                      WorkerOutput::kHidden, nullptr);
   if (!client.ok()) Fail(std::string(base::Message(client.status())));
   // Never destroyed: the process ends by _exit, and user threads may still use it.
   ClusterClient* runtime = client->get();

@@ -91,4 +91,18 @@ TEST_CASE("EmbeddedCluster: an option that rayx start does not take is InvalidOp
   }
 }
 
+TEST_CASE("EmbeddedCluster: a variable with a wrong value is InvalidOption and is named") {
+  for (const auto& [name, value] :
+       {std::pair("RAYX_BIN", "/no/rayx"), std::pair("RAYX_DEDUPLICATE_OUTPUT", "maybe")}) {
+    ::setenv(name, value, 1);
+    try {
+      ConnectCluster(Options());
+      FAIL("the start was to fail");
+    } catch (const InvalidOption& error) {
+      CHECK_THAT(error.what(), Contains(name) && Contains(value));
+    }
+    ::unsetenv(name);
+  }
+}
+
 }  // namespace rayx::client

@@ -44,9 +44,9 @@ TEST_CASE(
     std::string expected;
     for (int i = 0; i < 1000; ++i) {
       expected += std::to_string(i) + "\n";
-      printer.Push(false, std::to_string(i) + "\n", 1);
+      printer.Push({1, ""}, false, {std::to_string(i)});
     }
-    printer.Push(true, "wrong\n", 1);
+    printer.Push({1, ""}, true, {"wrong"});
     CHECK(out.ReadUntil("999\n"));
     CHECK(out.seen == expected);
   }
@@ -59,26 +59,43 @@ TEST_CASE(
   OutputPrinter printer(out.write.get(), err.write.get());
   const std::string piece(1 << 20, 'x');
   for (int i = 0; i < 32; ++i)
-    printer.Push(false, piece, 10);  // returns, though the pipe holds 64 KiB
+    printer.Push({1, ""}, false, {piece});  // returns, though the pipe holds 64 KiB
   std::thread reader([&] { out.ReadUntil("the end"); });
   // As soon as there is room again it says what was lost.
   while (true) {
-    printer.Push(true, "later\n", 1);
+    printer.Push({1, ""}, true, {"later"});
     pollfd readable{err.read.get(), POLLIN, 0};
     if (::poll(&readable, 1, 10) > 0) break;
   }
   CHECK(err.ReadUntil("later\n"));
   CHECK(err.seen.find("lines of workers' output were dropped") != std::string::npos);
-  printer.Push(false, "the end", 1);
+  printer.Push({1, ""}, false, {"the end"});
   reader.join();
 }
 
 TEST_CASE("OutputPrinter: Stop gives up on an output that takes nothing") {
   Pipe out, err;
   OutputPrinter printer(out.write.get(), err.write.get());
-  printer.Push(false, std::string(1 << 20, 'x'), 1);
+  printer.Push({1, ""}, false, {std::string(1 << 20, 'x')});
   printer.Stop();  // would wait for ever
-  printer.Push(false, "ignored", 1);
+  printer.Push({1, ""}, false, {"ignored"});
+}
+
+TEST_CASE("OutputPrinter: what workers print alike is counted at the end, or shown if so wanted") {
+  for (const auto wanted : {WorkerOutput::kRepeatsCounted, WorkerOutput::kEveryLine}) {
+    Pipe out, err;
+    {
+      OutputPrinter printer(out.write.get(), err.write.get(), wanted);
+      for (uint64_t worker : {1, 2, 3}) {
+        printer.Push({worker, "(w" + std::to_string(worker) + ") "}, false, {"ready"});
+      }
+    }
+    out.write.Reset();
+    out.ReadUntil("never said");
+    CHECK(out.seen == (wanted == WorkerOutput::kEveryLine
+                           ? "(w1) ready\n(w2) ready\n(w3) ready\n"
+                           : "(w1) ready\n(w1) ready [2 more times from other workers]\n"));
+  }
 }
 
 }  // namespace
