@@ -292,9 +292,10 @@ def draw_progress(axes, line, colour, width, until, label):
         if line["fault_at"] is not None:
             words += f" {line['seconds'] - line['fault_at']:.1f} s after the fault"
         left = end < until / 2
-        axes.annotate(words, (end, y[-1]), xytext=(9 if left else -9, 8),
+        axes.annotate(words, (end, y[-1]), xytext=(10, -12) if left else (-9, 8), zorder=6,
                       textcoords="offset points", ha="left" if left else "right", fontsize=9,
-                      color=FAULT_COLOUR)
+                      color=FAULT_COLOUR,
+                      bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1})
 
 
 def draw_lanes(axes, line, quota):

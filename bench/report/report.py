@@ -234,8 +234,8 @@ def quota_words(env):
             f"{env['vm_cpu_period_us'] / 1000:.0f} ms, which adds waits to every exchange)")
 
 
-def threats(env, workload):
-    """What a reader should hold against these numbers, from what was measured."""
+def machine_threats(env):
+    """What a reader should hold against any number of this run."""
     result = list(noise_threats(env.get("noise", {"busy_cpu_share": 0})))
     if env.get("simulated_vms"):
         result.append(f"The VMs are simulated on one machine with {env['cpus']} CPUs: namespaces, "
@@ -244,6 +244,12 @@ def threats(env, workload):
     else:
         result.append("No VMs were simulated: one machine without quota (" +
                       env.get("not_simulated_because", "") + ").")
+    return result
+
+
+def threats(env, workload):
+    """What a reader should hold against these numbers, from what was measured."""
+    result = machine_threats(env)
     ratios = [r for r in workload["ratios"] if r["pairs"]]
     few = min(ratios, key=lambda r: r["pairs"]) if ratios and workload["shows_ratios"] else None
     if few is not None and few["coverage"] < 0.95:
@@ -365,7 +371,7 @@ def make(folder):
     environment.globals.update(arm_name=charts.arm_name, vms=charts.vms, listing=listing)
     page = environment.get_template("report.html.jinja").render(
         summary=summary, env=env, sections=sections, overview=overview(sections), facts=facts(env),
-        scenarios=scenarios, card=ease.card(summary["ease"]),
+        scenarios=scenarios, machine_threats=machine_threats(env), card=ease.card(summary["ease"]),
         why=analysis.analyse(summary["workloads"]))
     path = os.path.join(folder, "report.html")
     with open(path, "w") as file:
