@@ -112,7 +112,8 @@ class Planted(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("GATE FAILED", done.stdout)
         self.assertIn("not every gate passed", done.stderr)
-        self.assertRegex(done.stdout, r"serial +1 VM   all gates passed")
+        self.assertRegex(done.stdout, r"rayx +1 VM   GATE FAILED")
+        self.assertNotRegex(done.stdout, r"serial +1 VM   GATE FAILED")
         return folders.failed_gates()
 
     def test_a_wrong_row(self):
