@@ -58,7 +58,8 @@ struct SessionInfo {
 
 // The base folder's path. Only reads the environment.
 std::string SessionBase();
-// Makes it, 0700, or checks that only we may write it; InvalidArgument if RAYX_SESSION_DIR names it.
+// Makes it, 0700, or checks that only we may write it. InvalidArgument if RAYX_SESSION_DIR names
+// it.
 base::Status PrepareSessionBase(const std::string& base);
 
 base::Status WriteSession(const SessionInfo& session);
