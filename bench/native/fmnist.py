@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 import arm
+import training
 
 FEATURE_BLOCK_ROWS = 5000
 TRAIN_ROWS, TEST_ROWS, PIXELS = 60000, 10000, 784
@@ -104,24 +105,8 @@ def make_model(seed):
         torch.nn.Linear(512, 10))
 
 
-def permutation(sampler_seed, epoch):
-    generator = torch.Generator()
-    generator.manual_seed(sampler_seed + epoch)
-    return torch.randperm(TRAIN_ROWS, generator=generator)
-
-
-def batches(options, rank, world, steps):
-    """For each step: the row numbers of this rank's part, and the size of the whole batch. The last
-    batch of an epoch is what is left."""
-    per_epoch = -(-TRAIN_ROWS // options.batch)
-    for step in range(steps):
-        epoch, in_epoch = divmod(step, per_epoch)
-        if in_epoch == 0:
-            order = permutation(options.sampler_seed, epoch)
-        at = in_epoch * options.batch
-        rows = min(options.batch, TRAIN_ROWS - at)
-        begin, end = arm.share(rows, rank, world)
-        yield order[at + begin:at + end], rows
+def batches(options, ranks, steps):
+    return training.batches(TRAIN_ROWS, options.batch, options.sampler_seed, ranks, steps)
 
 
 def dataset_sha256(folder):
@@ -144,18 +129,6 @@ def features_sha256(train, test):
 def outcome(folder, train, test, parameters, losses, accuracy):
     return arm.Outcome(
         hashes={"dataset": dataset_sha256(folder), "features": features_sha256(train, test),
-                "weights": weights_sha256(parameters)},
-        values={"weights_abs_sum": weights_abs_sum(parameters), "accuracy": accuracy},
+                "weights": training.weights_sha256(parameters)},
+        values={"weights_abs_sum": training.weights_abs_sum(parameters), "accuracy": accuracy},
         series={"loss": losses.tolist()})
-
-
-def weights_sha256(parameters):
-    digest = hashlib.sha256()
-    for parameter in parameters:
-        digest.update(parameter.detach().contiguous().numpy().data)
-    return digest.hexdigest()
-
-
-def weights_abs_sum(parameters):
-    """Sum of the absolute weights in double: for comparisons with a tolerance."""
-    return sum(p.detach().double().abs().sum().item() for p in parameters)

@@ -4,27 +4,11 @@ everything, rank 0 evaluates. Same data, model, permutation, batches, optimiser 
 other arms.
 """
 
-import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import TensorDataset
 
 import arm
 import fmnist
-
-
-class GlobalBatches:
-    """This rank's part of each global batch, so that all arms see the same rows in each step."""
-
-    def __init__(self, options, ranks, steps):
-        self.batches = [(rows.tolist(), whole) for rows, whole in fmnist.batches(
-            options, ranks.rank, ranks.world, steps)]
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __iter__(self):
-        return (rows for rows, _ in self.batches)
+import training
 
 
 class Naive(fmnist.Options):
@@ -47,32 +31,15 @@ class Naive(fmnist.Options):
             (self.test_images.float() / 255.0 - mean) / deviation, self.test_labels)
 
     def train(self):
-        world = self.ranks.world
         self.model = fmnist.make_model(self.options.seed)
-        model = DistributedDataParallel(self.model) if world > 1 else self.model
-        sampler = GlobalBatches(self.options, self.ranks, self.steps)
-        loader = DataLoader(self.train_set, batch_sampler=sampler)
-        # DDP averages over the ranks: summed here and scaled, so that ranks with an uneven part of
-        # the batch count by rows.
-        criterion = nn.CrossEntropyLoss(reduction="sum")
-        optimizer = torch.optim.SGD(model.parameters(), lr=self.options.lr)
-        losses = []
-        for (features, labels), (_, whole) in zip(loader, sampler.batches):
-            optimizer.zero_grad()
-            loss = criterion(model(features), labels) * (world / whole)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item() / world)
-        self.losses = self.ranks.sum(torch.tensor(losses, dtype=torch.float32))
+        self.losses = training.train_ddp(
+            self.model, self.train_set, fmnist.batches(self.options, self.ranks, self.steps),
+            self.options.lr, self.ranks)
 
     def evaluate(self):
         correct = 0
         if self.ranks.rank == 0:
-            self.model.eval()
-            with torch.no_grad():
-                for features, labels in DataLoader(self.test_set, batch_size=64):
-                    predicted = self.model(features).argmax(dim=1)
-                    correct += (predicted == labels).sum().item()
+            correct = training.count_correct_by_loader(self.model, self.test_set)
         self.accuracy = correct / fmnist.TEST_ROWS
 
     def outcome(self):

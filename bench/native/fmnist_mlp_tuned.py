@@ -19,11 +19,10 @@ quota, interleaved, at 1, 2 and 3 ranks, with the same bits as result.
 """
 
 import torch
-import torch.distributed as dist
-import torch.nn.functional as functional
 
 import arm
 import fmnist
+import training
 
 
 class Tuned(fmnist.Options):
@@ -55,53 +54,24 @@ class Tuned(fmnist.Options):
         self.train_features = standardised(self.train_images)
         self.test_features = standardised(self.test_images)
 
-    def _flatten(self):
-        """Makes the parameters views into one tensor, which is returned."""
-        self.parameters = list(self.model.parameters())
-        flat = torch.cat([p.detach().reshape(-1) for p in self.parameters])
-        parts = flat.split([p.numel() for p in self.parameters])
-        for parameter, part in zip(self.parameters, parts):
-            parameter.data = part.view_as(parameter)
-        return flat
-
     def train(self):
-        world = self.ranks.world
         self.model = fmnist.make_model(self.options.seed)
-        weights = self._flatten()
-        gradient = torch.empty_like(weights)
-        losses = torch.empty(self.steps)
-        batches = fmnist.batches(self.options, self.ranks.rank, world, self.steps)
-        for step, (rows, batch) in enumerate(batches):
-            output = self.model(self.train_features.index_select(0, rows))
-            loss = functional.cross_entropy(
-                output, self.train_labels.index_select(0, rows), reduction="sum") / batch
-            gradients = torch.autograd.grad(loss, self.parameters)
-            losses[step] = loss.detach()
-            if world > 1:
-                torch.cat([g.reshape(-1) for g in gradients], out=gradient)
-                dist.all_reduce(gradient)
-                weights.add_(gradient, alpha=-self.options.lr)
-            else:
-                with torch.no_grad():
-                    torch._foreach_add_(self.parameters, gradients, alpha=-self.options.lr)
-            self.step_done(step + 1)
-        self.losses = self.ranks.sum(losses)
+        self.losses = training.train_flat(
+            self.model, self.train_features, self.train_labels,
+            fmnist.batches(self.options, self.ranks, self.steps), self.options.lr, self.ranks,
+            self.step_done)
 
     def evaluate(self):
         begin, end = self.ranks.share_of(fmnist.TEST_ROWS)
-        correct = torch.zeros(1, dtype=torch.int64)
-        with torch.inference_mode():
-            for at in range(begin, end, 1000):
-                stop = min(at + 1000, end)
-                predicted = self.model(self.test_features[at:stop]).argmax(1)
-                correct += (predicted == self.test_labels[at:stop]).sum()
-        self.accuracy = self.ranks.sum(correct).item() / fmnist.TEST_ROWS
+        correct = training.count_correct(self.model, self.test_features[begin:end],
+                                         self.test_labels[begin:end])
+        self.accuracy = self.ranks.sum(torch.tensor([correct])).item() / fmnist.TEST_ROWS
 
     def outcome(self):
         if self.ranks.rank != 0:
             return None
         return fmnist.outcome(self.options.data, self.train_features, self.test_features,
-                              self.parameters, self.losses, self.accuracy)
+                              list(self.model.parameters()), self.losses, self.accuracy)
 
 
 if __name__ == "__main__":
