@@ -42,26 +42,51 @@ class Table:
             self._parts.append((path, file, begins))
             self.rows = begins[-1]
 
-    def column(self, name, begin, end, dtype):
-        """Rows [begin, end) as one contiguous tensor of `dtype`, which must be the column's."""
-        pieces = []
+    def _read(self, names, begin, end):
+        """For each part in which rows [begin, end) lie: its path, the row groups with them, and
+        where in those they are."""
         for path, file, begins in self._parts:
             groups = [g for g in range(len(begins) - 1)
                       if begins[g] < end and begins[g + 1] > begin]
             if not groups:
                 continue
             try:
-                values = file.read_row_groups(groups, columns=[name], use_threads=False)[name]
-            except (OSError, KeyError, pa.ArrowException) as error:
-                raise BadData(f"{path}: {name}: {error}") from error
+                values = file.read_row_groups(groups, columns=names, use_threads=False)
+            except (OSError, pa.ArrowException) as error:
+                raise BadData(f"{path}: {error}") from error
+            for name in names:
+                if name not in values.column_names:
+                    raise BadData(f"{path}: there is no column {name}")
+            first = begins[groups[0]]
+            yield path, values, slice(max(0, begin - first), end - first)
+
+    def column(self, name, begin, end, dtype):
+        """Rows [begin, end) as one contiguous tensor of `dtype`, which must be the column's."""
+        pieces = []
+        for path, table, rows in self._read([name], begin, end):
+            values = table[name]
             if values.null_count or values.type.to_pandas_dtype() != dtype:
                 raise BadData(f"{path}: {name} is of type {values.type}, or has empty cells")
-            first = begins[groups[0]]
-            pieces.append(values.to_numpy()[max(0, begin - first):end - first])
+            pieces.append(values.to_numpy()[rows])
         whole = np.concatenate(pieces) if pieces else np.empty(0, dtype)
         if len(whole) != end - begin:
             raise BadData(f"{self._parts[0][0]}: has fewer rows than it says")
         return torch.from_numpy(np.ascontiguousarray(whole))
+
+    def doubles_with_gaps(self, names, begin, end):
+        """Rows [begin, end) of columns of doubles, [columns, rows]; NaN where a cell is empty."""
+        out = np.empty((len(names), end - begin))
+        at = 0
+        for path, table, rows in self._read(names, begin, end):
+            for number, name in enumerate(names):
+                if table[name].type != pa.float64():
+                    raise BadData(f"{path}: {name} is of type {table[name].type}")
+                values = table[name].to_numpy()[rows]
+                out[number, at:at + len(values)] = values
+            at += len(values)
+        if at != end - begin:
+            raise BadData(f"{self._parts[0][0]}: has fewer rows than it says")
+        return torch.from_numpy(out)
 
     def sha256(self, names, dtype):
         """Of the columns' values, one column after the other, as they lie in memory."""

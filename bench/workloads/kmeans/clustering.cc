@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <stdexcept>
 
+#include "bench/workloads/arm/uniform_number.h"
 #include "bench/workloads/table/parquet_rows.h"
 
 namespace rayx::bench {

@@ -36,14 +36,6 @@ using Tile = std::array<double, kTileRows>;
 
 }  // namespace
 
-double UniformNumber(uint64_t seed, uint64_t counter) {
-  uint64_t z = seed + (counter + 1) * 0x9e3779b97f4a7c15;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  z ^= z >> 31;
-  return static_cast<double>(z >> 11) * 0x1p-53;
-}
-
 RAYX_BENCH_WIDE
 double LowerNearest(const Block& block, const Points& centre, std::vector<double>& nearest) {
   Tile distances;

@@ -24,10 +24,6 @@ struct Block {
 // A point, or several one after the other: [k][columns].
 using Points = std::vector<double>;
 
-// Number `counter` of the sequence of `seed`: uniform in [0, 1), by SplitMix64 (Steele, Lea, Flood
-// 2014), so that any of them can be computed alone.
-double UniformNumber(uint64_t seed, uint64_t counter);
-
 // nearest[i] = min(nearest[i], squared distance of row i to `centre`). Returns their sum.
 double LowerNearest(const Block& block, const Points& centre, std::vector<double>& nearest);
 

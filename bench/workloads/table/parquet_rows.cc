@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 
@@ -78,14 +79,13 @@ ParquetRows::ParquetRows(std::vector<std::string> paths) {
   }
 }
 
-template <typename ArrowType, typename T>
-std::vector<T> ParquetRows::Read(const std::string& column, int64_t begin, int64_t end) const {
+template <typename ArrowType, typename Use>
+void ParquetRows::ReadPieces(const std::vector<std::string>& columns, int64_t begin, int64_t end,
+                             const Use& use) const {
   if (begin < 0 || begin > end || end > rows_) {
     throw std::out_of_range("rows " + std::to_string(begin) + " to " + std::to_string(end) +
                             " of a table of " + std::to_string(rows_));
   }
-  std::vector<T> values;
-  values.reserve(static_cast<size_t>(end - begin));
   for (const Part& part : parts_) {
     std::vector<int> groups;
     for (size_t g = 0; g + 1 < part.group_begins.size(); ++g) {
@@ -96,22 +96,40 @@ std::vector<T> ParquetRows::Read(const std::string& column, int64_t begin, int64
     if (groups.empty()) continue;
     OnFile(part.path, [&] {
       const auto reader = Open(part.path);
-      const int index = reader->parquet_reader()->metadata()->schema()->ColumnIndex(column);
-      if (index < 0) Fail(part.path, "there is no column " + column);
-      const auto table = Check(part.path, reader->ReadRowGroups(groups, {index}));
-      // Rows of the first group read that come before `begin`.
-      int64_t at = part.group_begins[static_cast<size_t>(groups.front())];
-      for (const auto& chunk : table->column(0)->chunks()) {
-        const auto array = std::dynamic_pointer_cast<ArrowType>(chunk);
-        if (!array) Fail(part.path, column + " is of type " + chunk->type()->ToString());
-        if (array->null_count() != 0) Fail(part.path, column + " has empty cells");
-        const int64_t first = std::clamp(begin - at, int64_t{0}, array->length());
-        const int64_t last = std::clamp(end - at, int64_t{0}, array->length());
-        values.insert(values.end(), array->raw_values() + first, array->raw_values() + last);
-        at += array->length();
+      const auto* schema = reader->parquet_reader()->metadata()->schema();
+      std::vector<int> indices;
+      for (const std::string& column : columns) {
+        indices.push_back(schema->ColumnIndex(column));
+        if (indices.back() < 0) Fail(part.path, "there is no column " + column);
+      }
+      const auto table = Check(part.path, reader->ReadRowGroups(groups, indices));
+      for (size_t c = 0; c < columns.size(); ++c) {
+        // Rows of the first group read that come before `begin`.
+        int64_t at = part.group_begins[static_cast<size_t>(groups.front())];
+        const auto whole = table->GetColumnByName(columns[c]);
+        if (!whole) Fail(part.path, columns[c] + " is no column of numbers");
+        for (const auto& chunk : whole->chunks()) {
+          const auto array = std::dynamic_pointer_cast<ArrowType>(chunk);
+          if (!array) Fail(part.path, columns[c] + " is of type " + chunk->type()->ToString());
+          use(part.path, c, *array, std::clamp(begin - at, int64_t{0}, array->length()),
+              std::clamp(end - at, int64_t{0}, array->length()));
+          at += array->length();
+        }
       }
     });
   }
+}
+
+template <typename ArrowType, typename T>
+std::vector<T> ParquetRows::Read(const std::string& column, int64_t begin, int64_t end) const {
+  std::vector<T> values;
+  values.reserve(static_cast<size_t>(std::max(end - begin, int64_t{0})));
+  ReadPieces<ArrowType>(
+      {column}, begin, end,
+      [&](const std::string& path, size_t, const ArrowType& array, int64_t first, int64_t last) {
+        if (array.null_count() != 0) Fail(path, column + " has empty cells");
+        values.insert(values.end(), array.raw_values() + first, array.raw_values() + last);
+      });
   if (static_cast<int64_t>(values.size()) != end - begin) {
     Fail(parts_.front().path, "has fewer rows than it says");
   }
@@ -126,6 +144,26 @@ std::vector<double> ParquetRows::Doubles(const std::string& column, int64_t begi
 std::vector<int32_t> ParquetRows::Integers(const std::string& column, int64_t begin,
                                            int64_t end) const {
   return Read<arrow::Int32Array, int32_t>(column, begin, end);
+}
+
+void ParquetRows::DoublesWithGaps(const std::vector<std::string>& columns, int64_t begin,
+                                  int64_t end, double* out) const {
+  std::vector<int64_t> filled(columns.size(), 0);
+  ReadPieces<arrow::DoubleArray>(
+      columns, begin, end,
+      [&](const std::string& path, size_t column, const arrow::DoubleArray& array, int64_t first,
+          int64_t last) {
+        if (filled[column] + last - first > end - begin) Fail(path, "has more rows than it says");
+        double* to = out + static_cast<int64_t>(column) * (end - begin) + filled[column];
+        std::copy(array.raw_values() + first, array.raw_values() + last, to);
+        for (int64_t i = first; array.null_count() != 0 && i < last; ++i) {
+          if (array.IsNull(i)) to[i - first] = std::numeric_limits<double>::quiet_NaN();
+        }
+        filled[column] += last - first;
+      });
+  for (const int64_t rows : filled) {
+    if (rows != end - begin) Fail(parts_.front().path, "has fewer rows than it says");
+  }
 }
 
 std::string Sha256OfDoubles(const ParquetRows& table, const std::vector<std::string>& columns) {

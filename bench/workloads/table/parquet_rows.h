@@ -2,8 +2,8 @@
 //
 // Columns of numbers of a table that lies in one or several Parquet files, by rows. Arrow reads.
 // Owner:    an arm's rank or worker.            Threads: one; computes on one thread.
-// Inputs:   files from outside the process: a missing column, another type, an empty cell or a
-//           damaged file is a std::runtime_error that names the file.
+// Inputs:   files from outside the process: a missing column, another type, an empty cell (except
+//           where gaps are asked for), a damaged file is a std::runtime_error that names the file.
 // Promises: reads only the row groups in which the wanted rows lie.
 #pragma once
 
@@ -25,6 +25,10 @@ class ParquetRows {
   // Rows [begin, end) of a column of doubles, or of 32-bit integers.
   std::vector<double> Doubles(const std::string& column, int64_t begin, int64_t end) const;
   std::vector<int32_t> Integers(const std::string& column, int64_t begin, int64_t end) const;
+  // Rows [begin, end) of several columns of doubles, one column after the other, into `out`. NaN
+  // where a cell is empty.
+  void DoublesWithGaps(const std::vector<std::string>& columns, int64_t begin, int64_t end,
+                       double* out) const;
 
  private:
   struct Part {
@@ -32,6 +36,11 @@ class ParquetRows {
     std::vector<int64_t> group_begins;  // of each row group, in the table; then the end
   };
 
+  // Calls use(path, number of the column, array, first, last) for the pieces of each column in
+  // which the rows are, in their order.
+  template <typename ArrowType, typename Use>
+  void ReadPieces(const std::vector<std::string>& columns, int64_t begin, int64_t end,
+                  const Use& use) const;
   template <typename ArrowType, typename T>
   std::vector<T> Read(const std::string& column, int64_t begin, int64_t end) const;
 

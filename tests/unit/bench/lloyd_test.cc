@@ -7,6 +7,7 @@
 #include <random>
 
 #include "bench/workloads/arm/share.h"
+#include "bench/workloads/arm/uniform_number.h"
 
 namespace rayx::bench {
 namespace {

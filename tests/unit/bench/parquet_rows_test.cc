@@ -2,6 +2,7 @@
 // name. Method: small files in several parts and row groups.
 #include "bench/workloads/table/parquet_rows.h"
 
+#include <cmath>
 #include <fstream>
 #include <numeric>
 
@@ -34,6 +35,25 @@ TEST_CASE("ParquetRows: every range, across parts and row groups") {
   }
   CHECK_THROWS(table.Doubles("x", 30, 41));
   CHECK_THROWS(table.Doubles("x", -1, 3));
+}
+
+TEST_CASE(
+    "ParquetRows: several columns at once, one after the other, across parts and row groups") {
+  const TestFolder folder("parquet-columns");
+  for (const auto& [name, begin, end] : {std::tuple("a", 0, 25), std::tuple("b", 25, 40)}) {
+    std::vector<double> twice = Doubles(begin, end);
+    for (double& value : twice) value *= 2;
+    WriteParquet(folder.path() / (std::string(name) + ".parquet"),
+                 {{"y", ArrayOf<arrow::DoubleBuilder>(twice)},
+                  {"x", ArrayOf<arrow::DoubleBuilder>(Doubles(begin, end))}},
+                 7);
+  }
+  std::vector<double> values(2 * 20);
+  ParquetRows(ParquetFiles(folder.path())).DoublesWithGaps({"x", "y"}, 15, 35, values.data());
+  for (size_t i = 0; i < 20; ++i) {
+    CHECK(values[i] == static_cast<double>(15 + i));
+    CHECK(values[20 + i] == static_cast<double>(2 * (15 + i)));
+  }
 }
 
 TEST_CASE("ParquetRows: the hash is of the values, however they are stored") {
@@ -72,8 +92,14 @@ TEST_CASE("ParquetRows: what is not as expected is refused with the file's name"
   REQUIRE(holes.Finish(&array).ok());
   const std::string with_holes = (folder.path() / "h.parquet").string();
   WriteParquet(with_holes, {{"x", array}}, 5);
-  CHECK_THROWS_WITH(ParquetRows({with_holes}).Doubles("x", 0, 2),
-                    with_holes + ": x has empty cells");
+  const ParquetRows table_with_holes({with_holes});
+  CHECK_THROWS_WITH(table_with_holes.Doubles("x", 0, 2), with_holes + ": x has empty cells");
+  double values[2] = {0, 0};
+  table_with_holes.DoublesWithGaps({"x"}, 0, 2, values);
+  CHECK(values[0] == 1);
+  CHECK(std::isnan(values[1]));
+  CHECK_THROWS_WITH(table_with_holes.DoublesWithGaps({"x", "y"}, 0, 1, values),
+                    with_holes + ": there is no column y");
 
   fs::resize_file(path, fs::file_size(path) / 2);
   CHECK_THROWS_WITH(ParquetRows({path}), Catch::StartsWith(path + ": "));

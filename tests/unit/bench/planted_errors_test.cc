@@ -1,65 +1,19 @@
 // Goal: an arm that does its work wrong fails a gate. Method: the C++ arms' own code on small data,
 // its workers in one process, what it writes read as the runner reads it; then a wrong row, another
 // seed, a step left out, a part that is forgotten.
-#include <fstream>
-#include <nlohmann/json.hpp>
-
-#include "bench/runner/arm_catalogue.h"
-#include "bench/runner/gates.h"
-#include "bench/runner/series_file.h"
+#include "bench/workloads/arm/uniform_number.h"
 #include "bench/workloads/kmeans/clustering.h"
 #include "bench/workloads/pagerank/ranking.h"
+#include "tests/unit/bench/arm_outcomes.h"
 #include "tests/unit/bench/parquet_files.h"
 
 namespace rayx::bench {
 namespace {
 
-using nlohmann::json;
-
 constexpr int64_t kSteps = 6;
 
-WorkloadSpec Workload(const std::string& name) {
-  for (const WorkloadSpec& workload : Workloads()) {
-    if (workload.name == name) return workload;
-  }
-  FAIL("no workload " << name);
-  return {};
-}
-
-// As ArmSession reads it.
-Outcome ReadOutcome(const std::string& prefix, const WorkloadSpec& workload) {
-  Outcome outcome;
-  std::ifstream file(prefix + ".events");
-  for (std::string line; std::getline(file, line);) {
-    const json event = json::parse(line);
-    if (event["event"] != "result") continue;
-    outcome.steps = event["steps"];
-    event["hashes"].get_to(outcome.hashes);
-    event["values"].get_to(outcome.values);
-    event["texts"].get_to(outcome.texts);
-  }
-  for (const SeriesSpec& series : workload.series) {
-    auto numbers = ReadSeries(SeriesPath(prefix, series.name));
-    if (numbers.ok()) outcome.series[series.name].numbers = *numbers;
-  }
-  return outcome;
-}
-
-// The names of the gates that fail against a reference of the same workload.
-std::string Failed(WorkloadSpec workload, const Outcome& outcome, const Outcome& reference) {
-  workload.dataset_sha256 = reference.hashes.at("dataset");
-  for (SeriesSpec& series : workload.series) {
-    if (series.length > 0) {
-      series.length = static_cast<int64_t>(reference.series.at(series.name).numbers.size());
-    }
-  }
-  const Expectation expectation = {.steps = kSteps, .nodes = 3};
-  std::string names;
-  for (const auto& gates : {CheckAlone(workload, outcome, expectation),
-                            CheckAgainst(workload, outcome, reference, expectation)}) {
-    for (const GateResult& gate : gates) names += gate.passed ? "" : gate.name + ";";
-  }
-  return names;
+std::string Failed(const WorkloadSpec& workload, const Outcome& outcome, const Outcome& reference) {
+  return FailedGates(workload, outcome, reference, {.steps = kSteps, .nodes = 3});
 }
 
 // All workers in this process. May forget the last worker's sums.
@@ -147,7 +101,7 @@ class Clusters {
     return ReadOutcome(prefix, workload);
   }
 
-  const WorkloadSpec workload = Workload("kmeans-cities");
+  const WorkloadSpec workload = WorkloadNamed("kmeans-cities");
 
  private:
   const TestFolder folder_;
@@ -223,7 +177,7 @@ class WebGraph {
     return ReadOutcome(prefix, workload);
   }
 
-  const WorkloadSpec workload = Workload("pagerank");
+  const WorkloadSpec workload = WorkloadNamed("pagerank");
 
  private:
   static constexpr int32_t kNodes = 3000;
