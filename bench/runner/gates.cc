@@ -47,19 +47,28 @@ GateResult SameText(const GateSpec& gate, const std::string& got, const std::str
       gate.words + ": '" + got.substr(0, 100) + "' instead of '" + expected.substr(0, 100) + "'");
 }
 
+GateResult Within(const GateSpec& gate, double allowed, double got, double expected) {
+  return Gate(gate.name, std::abs(got - expected) <= allowed,  // false where one is not a number
+              gate.words + ": " + Precise(got) + " instead of " + Precise(expected) +
+                  " (allowed: " + ClosenessWords(gate) + ")");
+}
+
 GateResult CloseValue(const GateSpec& gate, const Outcome& outcome, const Outcome& reference) {
   const auto got = outcome.values.find(gate.field), expected = reference.values.find(gate.field);
   if (got == outcome.values.end() || expected == reference.values.end()) {
     return Gate(gate.name, false, gate.words + ": no value");
   }
-  const double apart = std::abs(got->second - expected->second);
   const double allowed = gate.closeness == Closeness::kExact ? 0
                          : gate.closeness == Closeness::kRelative
                              ? gate.tolerance * std::abs(expected->second)
                              : gate.tolerance;
-  return Gate(gate.name, apart <= allowed,  // false where either is not a number
-              gate.words + ": " + Precise(got->second) + " instead of " +
-                  Precise(expected->second) + " (allowed: " + ClosenessWords(gate) + ")");
+  return Within(gate, allowed, got->second, expected->second);
+}
+
+GateResult CloseToKnown(const GateSpec& gate, const Outcome& outcome) {
+  const auto got = outcome.values.find(gate.field);
+  if (got == outcome.values.end()) return Gate(gate.name, false, gate.words + ": no value");
+  return Within(gate, gate.tolerance, got->second, gate.known);
 }
 
 double Apart(const SeriesDifference& difference, Closeness closeness) {
@@ -111,6 +120,9 @@ std::vector<GateResult> CheckAlone(const WorkloadSpec& workload, const Outcome& 
                        " numbers instead of " + std::to_string(length)
                  : series.error));
   }
+  for (const GateSpec& gate : GatesInForce(workload, expectation)) {
+    if (gate.kind == GateKind::kKnown) gates.push_back(CloseToKnown(gate, outcome));
+  }
   return gates;
 }
 
@@ -118,7 +130,8 @@ std::vector<GateSpec> GatesInForce(const WorkloadSpec& workload, const Expectati
   const GateScope here = expectation.bit_for_bit() ? GateScope::kBitForBit : GateScope::kBeyond;
   std::vector<GateSpec> gates;
   for (const GateSpec& gate : workload.gates) {
-    if (gate.scope == GateScope::kAlways || gate.scope == here) gates.push_back(gate);
+    if (gate.scope != GateScope::kAlways && gate.scope != here) continue;
+    if (gate.least_steps <= expectation.steps) gates.push_back(gate);
   }
   return gates;
 }
@@ -126,6 +139,9 @@ std::vector<GateSpec> GatesInForce(const WorkloadSpec& workload, const Expectati
 std::string ClosenessWords(const GateSpec& gate) {
   char number[40];
   snprintf(number, sizeof number, "%g", gate.tolerance);
+  if (gate.kind == GateKind::kKnown) {
+    return std::string("within ") + number + " of the known " + Number(gate.known);
+  }
   switch (gate.closeness) {
     case Closeness::kExact:
       return gate.kind == GateKind::kText ? "the same" : "in every bit";
@@ -157,6 +173,8 @@ std::vector<GateResult> CheckAgainst(const WorkloadSpec& workload, const Outcome
         break;
       case GateKind::kSeries:
         gates.push_back(CloseSeries(gate, outcome, reference));
+        break;
+      case GateKind::kKnown:  // in CheckAlone
         break;
     }
   }

@@ -204,7 +204,7 @@ json Comparisons(const WorkloadRecords& records) {
   json result = json::array();
   for (const auto& [key, arms] : agreeing) {
     const auto& [nodes, reference_nodes, reference, exact] = key;
-    const Expectation expectation = {.nodes = exact ? 1 : kExactNodes + 1};
+    const Expectation expectation = {.steps = records.steps, .nodes = exact ? 1 : kExactNodes + 1};
     json agreement = json::array();
     for (const GateSpec& gate : GatesInForce(records.workload, expectation)) {
       agreement.push_back({{"what", gate.words}, {"how", ClosenessWords(gate)}});

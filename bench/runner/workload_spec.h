@@ -33,7 +33,13 @@ struct ArmSpec {
 };
 
 // What of an outcome a gate looks at.
-enum class GateKind { kHash, kText, kValue, kSeries };
+enum class GateKind {
+  kHash,
+  kText,
+  kValue,
+  kSeries,
+  kKnown,  // a value, against one that is known beforehand: the only kind without a reference
+};
 
 enum class Closeness {
   kExact,
@@ -53,6 +59,8 @@ struct GateSpec {
   Closeness closeness = Closeness::kExact;
   double tolerance = 0;
   GateScope scope = GateScope::kAlways;
+  double known = 0;         // kKnown, which is always absolute
+  int64_t least_steps = 0;  // in force from so many steps on: what is known is reached by then
 };
 
 // Numbers that an arm writes to a file, one a line.
