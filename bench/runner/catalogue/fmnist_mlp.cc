@@ -34,12 +34,13 @@ WorkloadSpec FmnistMlp() {
       .exchanged_bytes = 4 * (785 * 512 + 513 * 512 + 513 * 10),
       .exchanged_what = "gradients",
       .remark =
-          "All arms compute with the same LibTorch; differences are the runtime’s and the "
-          "language’s together (native is Python, RayX is C++).",
+          "All arms compute with the same LibTorch: RayX against native C++ compares runtimes, "
+          "against native Python runtime and language together.",
       .arms =
           Join({RayxArm("fmnist_mlp",
                         "RayX: C++ program, preprocessing as tasks, "
-                        "DataParallelTrainer")},
+                        "DataParallelTrainer"),
+                NativeCppArm("fmnist_mlp")},
                PythonArms("fmnist_mlp", "torch.distributed as in a tutorial: DDP, DataLoader"))};
 }
 

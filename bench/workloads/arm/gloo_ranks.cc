@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 #include <torch/version.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
@@ -45,6 +46,7 @@ at::Tensor TensorOf(const std::vector<double>& numbers, int64_t size) {
 struct GlooRanks::Connection {
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
+  c10::intrusive_ptr<c10d::ProcessGroup> whole;  // `group`, as all of c10d but itself wants it
 };
 
 GlooRanks::GlooRanks(const ArmOptions& options) : rank_(options.rank), size_(options.world_size) {
@@ -63,6 +65,11 @@ GlooRanks::GlooRanks(const ArmOptions& options) : rank_(options.rank), size_(opt
   connection_->group = c10::make_intrusive<c10d::ProcessGroupGloo>(
       c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank_, size_, gloo_options);
   connection_->store = store;
+  connection_->whole = c10::make_intrusive<c10d::ProcessGroup>(store, rank_, size_);
+  connection_->whole->setBackend(
+      c10::DeviceType::CPU, c10d::ProcessGroup::GLOO,
+      c10::static_intrusive_pointer_cast<c10d::Backend>(connection_->group));
+  connection_->whole->setDefaultBackend(c10d::ProcessGroup::GLOO);
   Barrier();
   store->setTimeout(kLineTimeout);
 }
@@ -98,6 +105,24 @@ std::vector<double> GlooRanks::Broadcast(const std::vector<double>& numbers, int
   return {values, values + size};
 }
 
+void GlooRanks::Sum(at::Tensor& tensor) {
+  if (size_ == 1) return;
+  std::vector<at::Tensor> tensors = {tensor};
+  connection_->group->allreduce(tensors)->wait();
+}
+
+void GlooRanks::Broadcast(at::Tensor& tensor, int root) {
+  if (size_ == 1) return;
+  std::vector<at::Tensor> tensors = {tensor};
+  c10d::BroadcastOptions options;
+  options.rootRank = root;
+  connection_->group->broadcast(tensors, options)->wait();
+}
+
+const c10::intrusive_ptr<c10d::ProcessGroup>& GlooRanks::group() const {
+  return connection_->whole;
+}
+
 void GlooRanks::Barrier() {
   if (connection_) connection_->group->barrier()->wait();
 }
@@ -115,6 +140,15 @@ std::string GlooRanks::Share(const std::string& line) {
 
 std::string GlooRanks::LibraryVersion() {
   return TORCH_VERSION;
+}
+
+void RunPhase(const std::string& name, GlooRanks& ranks, ArmEvents& events,
+              const std::function<void()>& work) {
+  ranks.Barrier();
+  const PhaseClock clock;
+  work();
+  ranks.Barrier();
+  events.Phase(name, clock.Seconds());
 }
 
 }  // namespace rayx::bench

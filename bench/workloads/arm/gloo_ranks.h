@@ -8,12 +8,20 @@
 //           rendezvous and talks to nobody.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+#include <c10/util/intrusive_ptr.h>
+
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "bench/workloads/arm/arm_program.h"
+
+namespace c10d {
+class ProcessGroup;
+}  // namespace c10d
 
 namespace rayx::bench {
 
@@ -30,9 +38,16 @@ class GlooRanks {
   std::vector<double> AllGather(const std::vector<double>& own, const std::vector<int64_t>& sizes);
   // The numbers of `root`, of which there are `size`, on every rank.
   std::vector<double> Broadcast(const std::vector<double>& numbers, int64_t size, int root);
+  // In place: the sum over all ranks.
+  void Sum(at::Tensor& tensor);
+  // In place: the tensor of `root`.
+  void Broadcast(at::Tensor& tensor, int root);
   void Barrier();
   // Rank 0's line on every rank. The others sleep until it is there, for hours if need be.
   std::string Share(const std::string& line);
+
+  // For what else c10d has. More than one rank.
+  const c10::intrusive_ptr<c10d::ProcessGroup>& group() const;
 
   // Of LibTorch, for the `ready` event.
   static std::string LibraryVersion();
@@ -43,5 +58,9 @@ class GlooRanks {
   int64_t lines_ = 0;
   std::unique_ptr<Connection> connection_;  // null for one rank
 };
+
+// A phase of the protocol: the time between two points where all ranks have arrived.
+void RunPhase(const std::string& name, GlooRanks& ranks, ArmEvents& events,
+              const std::function<void()>& work);
 
 }  // namespace rayx::bench
