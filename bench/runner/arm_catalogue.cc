@@ -7,8 +7,9 @@
 namespace rayx::bench {
 
 const std::vector<WorkloadSpec>& Workloads() {
-  static const std::vector<WorkloadSpec> workloads = {FmnistMlp(), KmeansCities(), KmeansBlobs(),
-                                                      Pagerank()};
+  static const std::vector<WorkloadSpec> workloads = {
+      ClassificationLogreg(), ClassificationMlp(), FmnistMlp(),
+      KmeansCities(),         KmeansBlobs(),       Pagerank()};
   return workloads;
 }
 

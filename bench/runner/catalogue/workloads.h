@@ -7,6 +7,8 @@
 
 namespace rayx::bench {
 
+WorkloadSpec ClassificationLogreg();
+WorkloadSpec ClassificationMlp();
 WorkloadSpec FmnistMlp();
 WorkloadSpec KmeansCities();
 WorkloadSpec KmeansBlobs();

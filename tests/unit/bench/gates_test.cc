@@ -39,10 +39,10 @@ Outcome Sound(const WorkloadSpec& workload) {
     numbers = {2.3, 2.2, 2.1};
     if (series.length > 0) numbers.push_back(2.0);
   }
-  if (workload.name == "fmnist-mlp") {
+  if (workload.name == "fmnist-mlp" || workload.name.find("classification-") == 0) {
     outcome.hashes["features"] = kHashB;
     outcome.hashes["weights"] = kHashC;
-    outcome.values = {{"weights_abs_sum", 13000}, {"accuracy", 0.63}};
+    outcome.values = {{"weights_abs_sum", 13000}, {"accuracy", 0.63}, {"rows", 1000}};
   } else if (workload.name == "pagerank") {
     outcome.texts["top10"] = "3,1,4";
     outcome.values = {{"highest", 0.01}, {"change", 1e-9}};
@@ -195,6 +195,42 @@ TEST_CASE("Gates: more threads than the reference compare as more VMs do") {
   planted.hashes["weights"] = kHashD;
   const Expectation unrestricted = {.steps = 3, .nodes = 1, .same_threads = false};
   CHECK(Failed(CheckAgainst(workload, planted, Sound(workload), unrestricted)).empty());
+}
+
+TEST_CASE("Gates: logistic regression fails when it misses the known best, from 100 steps on") {
+  const auto failed = [](double accuracy, int64_t steps) {
+    WorkloadSpec workload = Workload("classification-logreg");
+    Outcome outcome = Sound(workload);
+    outcome.steps = steps;
+    outcome.series["loss"].numbers.assign(static_cast<size_t>(steps), 0.2);
+    outcome.values["accuracy"] = accuracy;
+    // Alone, and like an arm that is as wrong as the reference.
+    const Expectation expectation = {.steps = steps};
+    CHECK(Failed(CheckAgainst(workload, outcome, outcome, expectation)).empty());
+    return Failed(CheckAlone(workload, outcome, expectation));
+  };
+  const double best = 0.5 * (1 + std::erf(1.5 / std::sqrt(2.0)));
+  CHECK(failed(best, 100).empty());
+  CHECK(failed(best - 0.0019, 100).empty());
+  CHECK(failed(best + 0.0019, 100).empty());
+  CHECK(failed(best - 0.0021, 100) == "known best;");
+  CHECK(failed(best + 0.0021, 200) == "known best;");
+  CHECK(failed(std::nan(""), 200) == "known best;");
+  CHECK(failed(0.5, 99).empty());
+
+  WorkloadSpec workload = Workload("classification-logreg");
+  Outcome outcome = Sound(workload);
+  outcome.values["accuracy"] = 0.9;
+  const std::string why = WhyFailed(CheckAlone(workload, outcome, {.steps = 100}));
+  CHECK(why.find("accuracy: 0.9 instead of 0.933192798731 (allowed: within 0.002 of the known "
+                 "0.933193)") != std::string::npos);
+  outcome.values.clear();
+  CHECK(Failed(CheckAlone(workload, outcome, {.steps = 100})).find("known best;") !=
+        std::string::npos);
+}
+
+TEST_CASE("Gates: another number of rows after cleaning fails") {
+  CHECK(FailedAfter("classification-mlp", 3, [](Outcome& o) { o.values["rows"] += 1; }) == "rows;");
 }
 
 TEST_CASE("Gates: k-means fails with a row in another cluster, at any number of VMs") {

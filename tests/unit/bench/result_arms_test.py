@@ -1,6 +1,6 @@
-"""Goal: every arm of k-means and PageRank computes what the definition says, on any number of
-ranks. Method: small made-up data; the arms' own programs, ranks as processes of this machine,
-compared with a few lines of numpy that know nothing of blocks, ranks or runtimes.
+"""Goal: every arm of k-means, PageRank and classification computes what the definition says, on
+any number of ranks. Method: small made-up data; the arms' own programs, ranks as processes of this
+machine, compared with a few lines of numpy that know nothing of blocks, ranks or runtimes.
 
     result_arms_test.py [FOLDER OF THE C++ ARMS]
 """
@@ -46,9 +46,9 @@ class Launch:
             port = free_port()
             processes = []
             for rank in range(ranks):
-                words = command + flags + [f"--world-size={ranks}", f"--control={control}",
-                                           f"--out={folder}/events" if rank == 0 else
-                                           f"--out={folder}/none"]
+                words = command + [f"--world-size={ranks}"] + flags + [
+                    f"--control={control}",
+                    f"--out={folder}/events" if rank == 0 else f"--out={folder}/none"]
                 environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
                 if told_by_flags:
                     words += [f"--rank={rank}", f"--rendezvous=127.0.0.1:{port}"]
@@ -76,11 +76,11 @@ class Launch:
                         self.series[name[2:-4]] = [float.fromhex(line) for line in file]
 
 
-def launches(workload, flags):
+def launches(workload, flags, numbers_of_ranks=(1, 3), kinds=("tuned", "naive"), local_ranks=1):
     """(name, launch) of every arm, on several numbers of ranks."""
     python = [sys.executable]
-    for ranks in (1, 3):
-        for kind in ("tuned", "naive"):
+    for ranks in numbers_of_ranks:
+        for kind in kinds:
             program = python + [os.path.join(NATIVE, f"{workload}_{kind}.py")]
             yield f"{kind} on {ranks}", Launch(program, flags, ranks, False)
         if os.path.exists(os.path.join(BUILT, f"{workload}_native")):
@@ -88,6 +88,7 @@ def launches(workload, flags):
             yield f"native C++ on {ranks}", Launch(program, flags, ranks, True)
     if os.path.isfile(os.path.join(BUILT, workload)):
         program = [os.path.join(BUILT, workload), "--local"]
+        flags = flags + ["--world-size=%d" % local_ranks]
         yield "rayx, local mode", Launch(program, flags, 1, False)
 
 
@@ -125,6 +126,66 @@ def rank_nodes(sources, targets):
         np.add.at(new, targets, ranks[sources] / degrees[sources])
         ranks = 0.15 / NODES + 0.85 * (new + ranks[degrees == 0].sum() / NODES)
     return ranks, np.abs(ranks - before).sum()
+
+
+COLUMNS = [f"f{column}" for column in range(32)]
+BLOCK_ROWS, BATCH, RATE = 512, 100, 0.3
+
+
+def write_classes(folder):
+    """Two classes far apart, in columns of many scales, with holes; the last block is shorter."""
+    random = np.random.default_rng(7)
+    labels = random.integers(2, size=ROWS).astype(np.int32)
+    columns = (random.normal(labels, 1, (32, ROWS)).T * np.arange(1, 33) - 40).T
+    columns[3, 17] = np.inf  # as good as empty
+    holes = random.random((32, ROWS)) < 0.005
+    table = {"label": labels}
+    table.update({name: pa.array(values, mask=hole)
+                  for name, values, hole in zip(COLUMNS, columns, holes)})
+    for part, begin in enumerate(range(0, ROWS, 2000)):
+        parquet.write_table(pa.table(table).slice(begin, 2000), f"{folder}/part-{part}.parquet",
+                            row_group_size=700)
+    with open(f"{folder}/meta.json", "w") as file:
+        json.dump({"facts": {"best_accuracy": {"value": 0.99}}}, file)
+    columns[holes] = np.nan
+    return columns, labels.astype(np.int64)
+
+
+def prepare(columns, labels, seed):
+    """The rows of training and test: (features, labels), by the definition."""
+    complete = np.isfinite(columns).all(0)
+    is_test = np.array([uniform_number(seed, row) < 0.2 for row in range(ROWS)])
+    train, test = complete & ~is_test, complete & is_test
+    mean, deviation = columns[:, train].mean(1), columns[:, train].std(1)
+    features = ((columns.T - mean) / deviation)
+    return [(features[rows], labels[rows]) for rows in (train, test)]
+
+
+def train_logreg(train, seed):
+    """Softmax regression by its formula, in double. The loss of each step, the weights."""
+    features, labels = train
+    torch.manual_seed(seed)
+    layer = torch.nn.Linear(32, 2)
+    weight, bias = (p.detach().double().numpy().copy() for p in (layer.weight, layer.bias))
+    order = torch.randperm(len(labels),
+                           generator=torch.Generator().manual_seed(seed)).numpy()
+    losses = []
+    for step in range(STEPS):
+        rows = order[step * BATCH:(step + 1) * BATCH]
+        scores = features[rows] @ weight.T + bias
+        chances = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+        losses.append(-np.log(chances[np.arange(BATCH), labels[rows]]).mean())
+        error = (chances - np.eye(2)[labels[rows]]) / BATCH
+        weight -= RATE * error.T @ features[rows]
+        bias -= RATE * error.sum(0)
+    return losses, weight, bias
+
+
+def sha256_of_blocks(*parts):
+    """The hash of the hashes of each block's arrays."""
+    return hashlib.sha256(b"".join(
+        hashlib.sha256(b"".join(np.ascontiguousarray(array) for array in block)).digest()
+        for block in parts)).hexdigest()
 
 
 class ResultArmsTest(unittest.TestCase):
@@ -174,6 +235,37 @@ class ResultArmsTest(unittest.TestCase):
                     self.assertLess(np.abs(np.array(launch.series["ranks"]) - ranks).sum(), 1e-12)
                     self.assertEqual(len(launch.series["change"]), STEPS)
                     np.testing.assert_allclose(launch.series["change"][-1], change, 1e-9)
+
+    def test_classification(self):
+        with tempfile.TemporaryDirectory() as folder:
+            columns, labels = write_classes(folder)
+            train, test = prepare(columns, labels, seed=3)
+            losses, weight, bias = train_logreg(train, seed=3)
+            right = (test[0] @ weight.T + bias).argmax(1) == test[1]
+            dataset = sha256_of_blocks(*((columns[:, b:b + BLOCK_ROWS], labels[b:b + BLOCK_ROWS])
+                                         for b in range(0, ROWS, BLOCK_ROWS)))
+            flags = [f"--data={folder}", f"--block-rows={BLOCK_ROWS}", f"--batch={BATCH}",
+                     f"--lr={RATE}", "--seed=3"]
+            hashes = set()
+            for name, launch in launches("classification", flags + ["--model=logreg"], [2],
+                                         local_ranks=2):
+                with self.subTest(name):
+                    self.assertEqual(launch.phases, ["load", "clean", "split", "standardise",
+                                                     "train", "evaluate"])
+                    values = launch.result["values"]
+                    self.assertEqual(launch.result["hashes"]["dataset"], dataset)
+                    self.assertEqual(values["rows"], len(train[1]) + len(test[1]))
+                    self.assertEqual(values["best_accuracy"], 0.99)
+                    self.assertAlmostEqual(values["accuracy"], right.mean())
+                    np.testing.assert_allclose(values["weights_abs_sum"],
+                                               np.abs(weight).sum() + np.abs(bias).sum(), 1e-5)
+                    np.testing.assert_allclose(launch.series["loss"], losses, 1e-5)
+                    hashes.add((*launch.result["hashes"].values(), *launch.series["loss"]))
+            self.assertEqual(len(hashes), 1, "every bit is the same in all arms")
+            hashes = {(*launch.result["hashes"].values(), *launch.series["loss"])
+                      for _, launch in launches("classification", flags + ["--model=mlp"], [1],
+                                                ["tuned"])}
+            self.assertEqual(len(hashes), 1, "every bit is the same in all arms")
 
 
 if __name__ == "__main__":
