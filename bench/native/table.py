@@ -42,14 +42,20 @@ class Table:
             self._parts.append((path, file, begins))
             self.rows = begins[-1]
 
-    def _read(self, names, begin, end):
-        """For each part in which rows [begin, end) lie: its path, the row groups with them, and
-        where in those they are."""
+    def _parts_of(self, begin, end):
+        """For each part in which rows [begin, end) lie: its path, the file, the row groups with
+        them, and where in those they are."""
         for path, file, begins in self._parts:
             groups = [g for g in range(len(begins) - 1)
                       if begins[g] < end and begins[g + 1] > begin]
-            if not groups:
-                continue
+            if groups:
+                first = begins[groups[0]]
+                yield path, file, groups, slice(max(0, begin - first), end - first)
+
+    def _read(self, names, begin, end):
+        """For each part in which rows [begin, end) lie: its path, the row groups with them, and
+        where in those they are."""
+        for path, file, groups, rows in self._parts_of(begin, end):
             try:
                 values = file.read_row_groups(groups, columns=names, use_threads=False)
             except (OSError, pa.ArrowException) as error:
@@ -57,8 +63,7 @@ class Table:
             for name in names:
                 if name not in values.column_names:
                     raise BadData(f"{path}: there is no column {name}")
-            first = begins[groups[0]]
-            yield path, values, slice(max(0, begin - first), end - first)
+            yield path, values, rows
 
     def column(self, name, begin, end, dtype):
         """Rows [begin, end) as one contiguous tensor of `dtype`, which must be the column's."""
@@ -87,6 +92,40 @@ class Table:
         if at != end - begin:
             raise BadData(f"{self._parts[0][0]}: has fewer rows than it says")
         return torch.from_numpy(out)
+
+    def columns(self, types, begin, end, may_be_empty=()):
+        """Rows [begin, end) of the columns that `types` names, as a table of Arrow's; texts come as
+        dictionaries."""
+        texts = [name for name, kind in types.items() if pa.types.is_string(kind)]
+        pieces = []
+        for path, file, groups, rows in self._parts_of(begin, end):
+            for name in set(types) - set(file.schema_arrow.names):
+                raise BadData(f"{path}: there is no column {name}")
+            try:
+                file = parquet.ParquetFile(path, memory_map=True, read_dictionary=texts)
+                piece = file.read_row_groups(groups, columns=list(types), use_threads=False)
+            except (OSError, pa.ArrowException) as error:
+                raise BadData(f"{path}: {error}") from error
+            for name, kind in types.items():
+                values = piece[name]
+                found = values.type.value_type if name in texts and pa.types.is_dictionary(
+                    values.type) else values.type
+                if found not in (kind, pa.large_string() if name in texts else kind):
+                    raise BadData(f"{path}: {name} is of type {found}")
+                if values.null_count and name not in may_be_empty:
+                    raise BadData(f"{path}: {name} has empty cells")
+            pieces.append(piece.slice(rows.start, rows.stop - rows.start))
+        if sum(len(piece) for piece in pieces) != end - begin:
+            raise BadData(f"{self.path}: has fewer rows than it says")
+        if not pieces:
+            return pa.schema([(name, pa.dictionary(pa.int32(), kind) if name in texts else kind)
+                              for name, kind in types.items()]).empty_table()
+        return pa.concat_tables(pieces)
+
+    @property
+    def path(self):
+        """Of the first part."""
+        return self._parts[0][0]
 
     def sha256(self, names, dtype):
         """Of the columns' values, one column after the other, as they lie in memory."""

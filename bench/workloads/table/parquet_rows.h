@@ -8,10 +8,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace rayx::bench {
+
+class ParquetTable;
 
 // The Parquet files of a folder, by name.
 std::vector<std::string> ParquetFiles(const std::string& folder);
@@ -21,31 +24,21 @@ class ParquetRows {
   // `paths`: the parts of the table, in order. Looks at their row groups.
   explicit ParquetRows(std::vector<std::string> paths);
 
-  int64_t rows() const { return rows_; }
+  int64_t rows() const;
   // Rows [begin, end) of a column of doubles, or of 32-bit integers.
   std::vector<double> Doubles(const std::string& column, int64_t begin, int64_t end) const;
   std::vector<int32_t> Integers(const std::string& column, int64_t begin, int64_t end) const;
+
   // Rows [begin, end) of several columns of doubles, one column after the other, into `out`. NaN
   // where a cell is empty.
   void DoublesWithGaps(const std::vector<std::string>& columns, int64_t begin, int64_t end,
                        double* out) const;
 
  private:
-  struct Part {
-    std::string path;
-    std::vector<int64_t> group_begins;  // of each row group, in the table; then the end
-  };
-
-  // Calls use(path, number of the column, array, first, last) for the pieces of each column in
-  // which the rows are, in their order.
-  template <typename ArrowType, typename Use>
-  void ReadPieces(const std::vector<std::string>& columns, int64_t begin, int64_t end,
-                  const Use& use) const;
   template <typename ArrowType, typename T>
   std::vector<T> Read(const std::string& column, int64_t begin, int64_t end) const;
 
-  std::vector<Part> parts_;
-  int64_t rows_ = 0;
+  std::shared_ptr<const ParquetTable> table_;
 };
 
 // SHA-256 (hex) of the columns' values, one column after the other, as they lie in memory: the same
