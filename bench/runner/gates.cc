@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <optional>
 
 #include "bench/runner/series_file.h"
 
@@ -47,28 +48,19 @@ GateResult SameText(const GateSpec& gate, const std::string& got, const std::str
       gate.words + ": '" + got.substr(0, 100) + "' instead of '" + expected.substr(0, 100) + "'");
 }
 
-GateResult Within(const GateSpec& gate, double allowed, double got, double expected) {
-  return Gate(gate.name, std::abs(got - expected) <= allowed,  // false where one is not a number
-              gate.words + ": " + Precise(got) + " instead of " + Precise(expected) +
-                  " (allowed: " + ClosenessWords(gate) + ")");
-}
-
 GateResult CloseValue(const GateSpec& gate, const Outcome& outcome, const Outcome& reference) {
   const auto got = outcome.values.find(gate.field), expected = reference.values.find(gate.field);
   if (got == outcome.values.end() || expected == reference.values.end()) {
     return Gate(gate.name, false, gate.words + ": no value");
   }
+  const double apart = std::abs(got->second - expected->second);
   const double allowed = gate.closeness == Closeness::kExact ? 0
                          : gate.closeness == Closeness::kRelative
                              ? gate.tolerance * std::abs(expected->second)
                              : gate.tolerance;
-  return Within(gate, allowed, got->second, expected->second);
-}
-
-GateResult CloseToKnown(const GateSpec& gate, const Outcome& outcome) {
-  const auto got = outcome.values.find(gate.field);
-  if (got == outcome.values.end()) return Gate(gate.name, false, gate.words + ": no value");
-  return Within(gate, gate.tolerance, got->second, gate.known);
+  return Gate(gate.name, apart <= allowed,  // false where either is not a number
+              gate.words + ": " + Precise(got->second) + " instead of " +
+                  Precise(expected->second) + " (allowed: " + ClosenessWords(gate) + ")");
 }
 
 double Apart(const SeriesDifference& difference, Closeness closeness) {
@@ -99,6 +91,27 @@ GateResult CloseSeries(const GateSpec& gate, const Outcome& outcome, const Outco
                   " on, by " + Number(apart) + " (allowed: " + ClosenessWords(gate) + ")");
 }
 
+std::optional<double> KnownAfter(const KnownSpec& known, int64_t steps) {
+  for (const int64_t number : {steps, int64_t{0}}) {
+    if (const auto at = known.by_steps.find(number); at != known.by_steps.end()) return at->second;
+  }
+  if (!known.and_beyond || known.by_steps.empty()) return std::nullopt;
+  const auto& [most, value] = *known.by_steps.rbegin();
+  return steps > most ? std::optional<double>(value) : std::nullopt;
+}
+
+void CheckKnown(const KnownSpec& known, const Outcome& outcome, std::vector<GateResult>& gates) {
+  const std::optional<double> expected = KnownAfter(known, outcome.steps);
+  if (!expected) return;
+  const auto got = outcome.values.find(known.value);
+  const bool is_there = got != outcome.values.end();
+  const bool close = is_there && std::abs(got->second - *expected) <= known.tolerance;
+  gates.push_back(Gate(known.name, close,  // false where one is not a number
+                       known.words + ": " + (is_there ? Precise(got->second) : "no value") +
+                           ", known to be " + Precise(*expected) +
+                           (known.tolerance > 0 ? ", within " + Number(known.tolerance) : "")));
+}
+
 }  // namespace
 
 std::vector<GateResult> CheckAlone(const WorkloadSpec& workload, const Outcome& outcome,
@@ -120,9 +133,7 @@ std::vector<GateResult> CheckAlone(const WorkloadSpec& workload, const Outcome& 
                        " numbers instead of " + std::to_string(length)
                  : series.error));
   }
-  for (const GateSpec& gate : GatesInForce(workload, expectation)) {
-    if (gate.kind == GateKind::kKnown) gates.push_back(CloseToKnown(gate, outcome));
-  }
+  for (const KnownSpec& known : workload.known) CheckKnown(known, outcome, gates);
   return gates;
 }
 
@@ -130,8 +141,7 @@ std::vector<GateSpec> GatesInForce(const WorkloadSpec& workload, const Expectati
   const GateScope here = expectation.bit_for_bit() ? GateScope::kBitForBit : GateScope::kBeyond;
   std::vector<GateSpec> gates;
   for (const GateSpec& gate : workload.gates) {
-    if (gate.scope != GateScope::kAlways && gate.scope != here) continue;
-    if (gate.least_steps <= expectation.steps) gates.push_back(gate);
+    if (gate.scope == GateScope::kAlways || gate.scope == here) gates.push_back(gate);
   }
   return gates;
 }
@@ -139,9 +149,6 @@ std::vector<GateSpec> GatesInForce(const WorkloadSpec& workload, const Expectati
 std::string ClosenessWords(const GateSpec& gate) {
   char number[40];
   snprintf(number, sizeof number, "%g", gate.tolerance);
-  if (gate.kind == GateKind::kKnown) {
-    return std::string("within ") + number + " of the known " + Number(gate.known);
-  }
   switch (gate.closeness) {
     case Closeness::kExact:
       return gate.kind == GateKind::kText ? "the same" : "in every bit";
@@ -173,8 +180,6 @@ std::vector<GateResult> CheckAgainst(const WorkloadSpec& workload, const Outcome
         break;
       case GateKind::kSeries:
         gates.push_back(CloseSeries(gate, outcome, reference));
-        break;
-      case GateKind::kKnown:  // in CheckAlone
         break;
     }
   }

@@ -47,7 +47,7 @@ struct GateResult {
 };
 
 // The gates that need no other arm: the data set is the pinned one, all steps were made, every
-// series is readable and complete, values that are known beforehand are reached.
+// series is readable and complete, what is known beforehand has come out.
 std::vector<GateResult> CheckAlone(const WorkloadSpec& workload, const Outcome& outcome,
                                    const Expectation& expectation);
 // The workload's own gates, against the reference.

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -33,13 +34,7 @@ struct ArmSpec {
 };
 
 // What of an outcome a gate looks at.
-enum class GateKind {
-  kHash,
-  kText,
-  kValue,
-  kSeries,
-  kKnown,  // a value, against one that is known beforehand: the only kind without a reference
-};
+enum class GateKind { kHash, kText, kValue, kSeries };
 
 enum class Closeness {
   kExact,
@@ -59,8 +54,15 @@ struct GateSpec {
   Closeness closeness = Closeness::kExact;
   double tolerance = 0;
   GateScope scope = GateScope::kAlways;
-  double known = 0;         // kKnown, which is always absolute
-  int64_t least_steps = 0;  // in force from so many steps on: what is known is reached by then
+};
+
+// A value that is known without any arm, by the number of steps (0: any): arms that agree may be
+// wrong together. Where the steps are not among them, nothing is known.
+struct KnownSpec {
+  std::string name, value, words;
+  std::map<int64_t, double> by_steps = {};
+  double tolerance = 0;
+  bool and_beyond = false;  // what is known of the most steps is so of more, too
 };
 
 // Numbers that an arm writes to a file, one a line.
@@ -102,6 +104,7 @@ struct WorkloadSpec {
   std::string main_phase = {};           // whose time is divided by the steps
   std::vector<std::string> compared_phases = {};  // that have a ratio of their own
   std::vector<GateSpec> gates = {};
+  std::vector<KnownSpec> known = {};
   // One reference at all numbers of VMs, that on the fewest: what is computed does not depend on
   // them. Otherwise each number of VMs has its own.
   bool same_on_any_nodes = false;

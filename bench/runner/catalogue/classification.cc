@@ -54,15 +54,13 @@ WorkloadSpec Classification(const std::string& model) {
 }
 
 // From `steps` on the model is as good as any can be.
-GateSpec KnownBest(int64_t steps) {
+KnownSpec KnownBest(int64_t steps) {
   return {.name = "known best",
-          .field = "accuracy",
+          .value = "accuracy",
           .words = "accuracy",
-          .kind = GateKind::kKnown,
-          .closeness = Closeness::kAbsolute,
+          .by_steps = {{steps, kKnownBest}},
           .tolerance = 0.002,
-          .known = kKnownBest,
-          .least_steps = steps};
+          .and_beyond = true};
 }
 
 }  // namespace
@@ -74,7 +72,7 @@ WorkloadSpec ClassificationLogreg() {
       "0.3, global batch 512";
   workload.steps = {
       .smoke = 100, .quick = 200, .quick_warm_up = 20, .full = 500, .full_warm_up = 50};
-  workload.gates.push_back(KnownBest(100));
+  workload.known.push_back(KnownBest(100));
   workload.exchanged_bytes = 4 * 33 * 2;
   return workload;
 }
@@ -86,7 +84,7 @@ WorkloadSpec ClassificationMlp() {
       "standardise, SGD 0.3, global batch 512";
   workload.steps = {
       .smoke = 60, .quick = 200, .quick_warm_up = 20, .full = 500, .full_warm_up = 50};
-  workload.gates.push_back(KnownBest(500));
+  workload.known.push_back(KnownBest(500));
   workload.exchanged_bytes = 4 * (33 * 64 + 65 * 64 + 65 * 2);
   return workload;
 }
