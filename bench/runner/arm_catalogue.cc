@@ -8,8 +8,8 @@ namespace rayx::bench {
 
 const std::vector<WorkloadSpec>& Workloads() {
   static const std::vector<WorkloadSpec> workloads = {
-      ClassificationLogreg(), ClassificationMlp(), FmnistMlp(),
-      KmeansCities(),         KmeansBlobs(),       Pagerank()};
+      ClassificationLogreg(), ClassificationMlp(), Flights(),  FmnistMlp(),
+      KmeansCities(),         KmeansBlobs(),       Pagerank(), Etl()};
   return workloads;
 }
 

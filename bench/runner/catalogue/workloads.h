@@ -9,6 +9,8 @@ namespace rayx::bench {
 
 WorkloadSpec ClassificationLogreg();
 WorkloadSpec ClassificationMlp();
+WorkloadSpec Etl();
+WorkloadSpec Flights();
 WorkloadSpec FmnistMlp();
 WorkloadSpec KmeansCities();
 WorkloadSpec KmeansBlobs();

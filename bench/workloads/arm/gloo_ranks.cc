@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <numeric>
 #include <stdexcept>
 
 namespace rayx::bench {
@@ -121,6 +122,47 @@ void GlooRanks::Broadcast(at::Tensor& tensor, int root) {
 
 const c10::intrusive_ptr<c10d::ProcessGroup>& GlooRanks::group() const {
   return connection_->whole;
+}
+
+std::vector<int64_t> GlooRanks::Sum(const std::vector<int64_t>& own) {
+  if (size_ == 1) return own;
+  std::vector<int64_t> sum = own;
+  std::vector<at::Tensor> tensors = {
+      at::from_blob(sum.data(), {static_cast<int64_t>(sum.size())}, at::kLong)};
+  connection_->group->allreduce(tensors)->wait();
+  return sum;
+}
+
+std::vector<int64_t> GlooRanks::Joined(const std::vector<int64_t>& own) {
+  // A sum of which every rank knows a part and has zeros elsewhere.
+  std::vector<int64_t> sizes(static_cast<size_t>(size_));
+  sizes[static_cast<size_t>(rank_)] = static_cast<int64_t>(own.size());
+  sizes = Sum(sizes);
+  const auto mine = sizes.begin() + rank_;
+  std::vector<int64_t> all(
+      static_cast<size_t>(std::accumulate(sizes.begin(), sizes.end(), int64_t{0})));
+  std::copy(own.begin(), own.end(), all.begin() + std::accumulate(sizes.begin(), mine, int64_t{0}));
+  return Sum(all);
+}
+
+void GlooRanks::ExchangeBytes(const void* outgoing, void* incoming, size_t item_bytes,
+                              const std::vector<int64_t>& given) {
+  const auto bytes = static_cast<int64_t>(item_bytes);
+  std::vector<int64_t> sent, received;
+  for (int rank = 0; rank < size_; ++rank) {
+    sent.push_back(given.at(Place(rank_, rank)) * bytes);
+    received.push_back(given.at(Place(rank, rank_)) * bytes);
+  }
+  const auto tensor = [](const void* data, const std::vector<int64_t>& sizes) {
+    return at::from_blob(const_cast<void*>(data),  // Gloo writes into what it receives alone
+                         {std::accumulate(sizes.begin(), sizes.end(), int64_t{0})}, at::kByte);
+  };
+  at::Tensor input = tensor(outgoing, sent), output = tensor(incoming, received);
+  if (size_ == 1) {
+    output.copy_(input);
+  } else {
+    connection_->group->alltoall_base(output, input, received, sent)->wait();
+  }
 }
 
 void GlooRanks::Barrier() {

@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "bench/workloads/arm/arm_program.h"
@@ -42,6 +43,21 @@ class GlooRanks {
   void Sum(at::Tensor& tensor);
   // In place: the tensor of `root`.
   void Broadcast(at::Tensor& tensor, int root);
+  // The sum over all ranks, number by number; all have as many.
+  std::vector<int64_t> Sum(const std::vector<int64_t>& own);
+  // Every rank's numbers, by rank, however many each has.
+  std::vector<int64_t> Joined(const std::vector<int64_t>& own);
+  // All to all: `outgoing` has the items for rank 0, then those for rank 1, ..; given[from * size()
+  // + to] says how many each gives to each, the same on every rank. What it is given, by rank.
+  template <typename Item>
+  std::vector<Item> Exchange(const std::vector<Item>& outgoing, const std::vector<int64_t>& given) {
+    static_assert(std::is_trivially_copyable_v<Item>);
+    int64_t count = 0;
+    for (int from = 0; from < size_; ++from) count += given.at(Place(from, rank_));
+    std::vector<Item> incoming(static_cast<size_t>(count));
+    ExchangeBytes(outgoing.data(), incoming.data(), sizeof(Item), given);
+    return incoming;
+  }
   void Barrier();
   // Rank 0's line on every rank. The others sleep until it is there, for hours if need be.
   std::string Share(const std::string& line);
@@ -54,6 +70,11 @@ class GlooRanks {
 
  private:
   struct Connection;
+  size_t Place(int from, int to) const {
+    return static_cast<size_t>(from) * static_cast<size_t>(size_) + static_cast<size_t>(to);
+  }
+  void ExchangeBytes(const void* outgoing, void* incoming, size_t item_bytes,
+                     const std::vector<int64_t>& given);
   const int rank_, size_;
   int64_t lines_ = 0;
   std::unique_ptr<Connection> connection_;  // null for one rank

@@ -46,6 +46,15 @@ Outcome Sound(const WorkloadSpec& workload) {
   } else if (workload.name == "pagerank") {
     outcome.texts["top10"] = "3,1,4";
     outcome.values = {{"highest", 0.01}, {"change", 1e-9}};
+  } else if (workload.name == "flights") {
+    outcome.hashes["features"] = kHashB;
+    outcome.hashes["weights"] = kHashC;
+    outcome.values = {{"clean_rows", 500}, {"weights_abs_sum", 7}, {"auc", 0.62}};
+  } else if (workload.name == "etl") {
+    outcome.hashes["totals"] = kHashB;
+    outcome.texts = {{"rows", "500 rows, 1f"}, {"order", "2f"}};
+    outcome.values = {
+        {"clean_rows", 500}, {"sorted_rows", 500}, {"revenue_cents", 99}, {"descents", 0}};
   } else {
     outcome.hashes["assignment"] = kHashB;
     outcome.values = {{"inertia", 12345.678}};
@@ -279,6 +288,21 @@ TEST_CASE("Gates: another order of the highest nodes fails") {
 TEST_CASE("Gates: another way of converging fails") {
   CHECK(FailedAfter("pagerank", 2, [](Outcome& o) { o.series["change"].numbers[0] += 1e-9; }) ==
         "change trace;");
+}
+
+TEST_CASE("Gates: a known value must come out where it is known") {
+  WorkloadSpec workload = Workload("etl");
+  workload.known = {{"known rows", "sorted_rows", "sorted rows", {{3, 500}, {4, 600}}}};
+  Outcome outcome = Sound(workload);
+  CHECK(Failed(CheckAlone(workload, outcome, On(1))).empty());
+  outcome.values["sorted_rows"] = 501;
+  CHECK(WhyFailed(CheckAlone(workload, outcome, On(1))) == "sorted rows: 501, known to be 500");
+  outcome.values.clear();
+  CHECK(Failed(CheckAlone(workload, outcome, On(1))) == "known rows;");
+  workload.known[0].by_steps = {{4, 600}};  // nothing is known of 3 steps
+  CHECK(Failed(CheckAlone(workload, outcome, On(1))).empty());
+  workload.known[0].by_steps = {{0, 500}};  // known of any
+  CHECK(Failed(CheckAlone(workload, outcome, On(1))) == "known rows;");
 }
 
 TEST_CASE("ReadSeries: hexadecimal floats come back exactly, rubbish is refused by line") {

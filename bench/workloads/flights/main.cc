@@ -1,0 +1,306 @@
+// Arm rayx of flights: what a RayX user would write. A task a VM reads and cleans the blocks of its
+// worker, a task a block standardises it; the blocks stay in the object store of their VM, where a
+// DataParallelTrainer trains on them and tasks evaluate them.
+#include <ATen/Parallel.h>
+#include <rayx/rayx.h>
+#include <rayx/torch.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <sstream>
+
+#include "bench/workloads/arm/arm_program.h"
+#include "bench/workloads/arm/share.h"
+#include "bench/workloads/flights/features.h"
+
+namespace rayx::bench {
+namespace {
+
+using Trainer = torch::DataParallelTrainer<&MakeModel, &LogisticLoss>;
+using BlockRef = ObjectRef<FlightBlock>;
+using FeaturesRef = ObjectRef<torch::TensorBlock>;
+
+std::string Blas() {
+  std::istringstream lines(at::get_parallel_info());
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("Math Kernel") != std::string::npos) return line;
+  }
+  return "unknown";
+}
+
+struct FlightsOptions {
+  int64_t block_rows = 65536;
+  int64_t train_steps = 50, batch = 8192;
+  double learning_rate = 2;
+};
+
+// What the tasks of a block are told.
+struct ReadPlan {
+  std::string path;
+  std::vector<int64_t> blocks;
+  int64_t block_rows = 0;
+};
+
+std::vector<FlightBlock> Read(const ReadPlan& plan, const Airports& airports) {
+  return ReadFlights(plan.path, plan.blocks, plan.block_rows, airports);
+}
+
+Moments MomentsOn(const FlightBlock& block, int threads) {
+  at::set_num_threads(threads);
+  return MomentsOf(block);
+}
+
+Histogram Evaluate(const torch::TensorBlock& block, const std::string& checkpoint, int threads) {
+  at::set_num_threads(threads);
+  const ::torch::nn::Sequential model = MakeModel();
+  torch::LoadCheckpoint(checkpoint, model);
+  return HistogramOf(block, model);
+}
+
+class FlightsArm {
+ public:
+  FlightsArm(const ArmOptions& options, const FlightsOptions& flights, ArmEvents& events)
+      : options_(options), flights_(flights), events_(events) {}
+
+  // Brings the workers up, as torchrun does its ranks. They stay for all repetitions.
+  void Start();
+  void Run(const RepCommand& command);
+
+ private:
+  std::string Path(const std::string& name) const { return options_.data + "/" + name; }
+  void Load(int64_t blocks);
+  void Preprocess();
+  torch::TrainResult Train();
+  double EvaluateAll(const ObjectRef<std::string>& checkpoint) const;
+  std::vector<double> GlobalLosses(const torch::TrainResult& result) const;
+  void Report(const RepCommand& command, const torch::TrainResult& result, double area) const;
+
+  const ArmOptions options_;
+  const FlightsOptions flights_;
+  ArmEvents& events_;
+  std::unique_ptr<Trainer> trainer_;
+  std::vector<uint32_t> nodes_;        // of each rank
+  std::vector<BlockRef> rows_;         // by block
+  std::vector<FeaturesRef> features_;  // by block
+  std::vector<int64_t> rows_of_block_;
+};
+
+void FlightsArm::Start() {
+  torch::TrainerOptions options;
+  options.workers = options_.world_size;
+  options.cpus_per_worker = options_.threads;
+  options.epochs = std::numeric_limits<int>::max();  // --train-steps says how many steps
+  options.global_batch = flights_.batch;
+  options.learning_rate = flights_.learning_rate;
+  options.seed = options_.seed;
+  options.shard_blocks = true;
+  trainer_ = std::make_unique<Trainer>(options);
+  trainer_->Start();
+  // This program's actors are the trainer's workers, made in the order of their ranks.
+  for (const ActorDescription& actor : Actors()) {
+    if (actor.state == ActorState::kAlive && actor.job == GetRuntimeContext().JobNumber()) {
+      nodes_.push_back(actor.node);
+    }
+  }
+  if (nodes_.size() != static_cast<size_t>(options_.world_size)) {
+    throw std::runtime_error("the trainer has " + std::to_string(nodes_.size()) + " workers, not " +
+                             std::to_string(options_.world_size));
+  }
+}
+
+// Each rank's share of the blocks to train on and of those for evaluation is read on its VM.
+void FlightsArm::Load(int64_t blocks) {
+  const int64_t all = BlockCount(CountFlights(Path("flights-3m.parquet")), flights_.block_rows);
+  if (blocks > all || blocks < kEvaluationEvery) {
+    throw std::runtime_error(Path("flights-3m.parquet") + ": has " + std::to_string(all) +
+                             " blocks; a run takes a step each, from 4 on, not " +
+                             std::to_string(blocks));
+  }
+  const auto airports = Put(ReadAirports(Path("airports.csv")));
+  std::vector<int64_t> kinds[2];
+  for (int64_t block = 0; block < blocks; ++block) {
+    kinds[IsForEvaluation(block) ? 1 : 0].push_back(block);
+  }
+  rows_.assign(static_cast<size_t>(blocks), {});
+  for (int64_t rank = 0; rank < options_.world_size; ++rank) {
+    ReadPlan plan = {
+        .path = Path("flights-3m.parquet"), .blocks = {}, .block_rows = flights_.block_rows};
+    for (const auto& kind : kinds) {
+      const Range own = Share(static_cast<int64_t>(kind.size()), rank, options_.world_size);
+      plan.blocks.insert(plan.blocks.end(), kind.begin() + own.begin, kind.begin() + own.end);
+    }
+    std::sort(plan.blocks.begin(), plan.blocks.end());
+    if (plan.blocks.empty()) continue;
+    const auto parts = Task<&Read>()
+                           .SetSchedulingStrategy(
+                               SchedulingStrategy::NodeAffinity(nodes_[static_cast<size_t>(rank)]))
+                           .SetNumReturns(static_cast<int>(plan.blocks.size()))
+                           .RemoteEach(plan, airports);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      rows_[static_cast<size_t>(plan.blocks[i])] = parts[i];
+    }
+  }
+  Wait(rows_, static_cast<int>(rows_.size()), -1);
+}
+
+void FlightsArm::Preprocess() {
+  std::vector<ObjectRef<Moments>> tasks;
+  for (const BlockRef& block : rows_) {
+    tasks.push_back(Task<&MomentsOn>().Remote(block, options_.threads));
+  }
+  std::vector<Moments> moments;
+  rows_of_block_.clear();
+  int64_t block = 0;
+  for (const auto& part : Get(tasks)) {
+    if (!IsForEvaluation(block++)) moments.push_back(*part);
+    rows_of_block_.push_back(part->rows);
+  }
+  const auto scale = Put(ScaleOf(moments));
+  features_.clear();
+  for (const BlockRef& rows : rows_) features_.push_back(Task<&Encode>().Remote(rows, scale));
+  rows_.clear();
+
+  // The trainer deals blocks out in turn: each rank's own are laid where its turns are.
+  std::vector<FeaturesRef> blocks;
+  for (size_t i = 0; i < features_.size(); ++i) {
+    if (!IsForEvaluation(static_cast<int64_t>(i))) blocks.push_back(features_[i]);
+  }
+  const auto count = static_cast<int64_t>(blocks.size());
+  std::vector<FeaturesRef> dealt(blocks.size());
+  for (int64_t rank = 0; rank < options_.world_size; ++rank) {
+    const Range own = Share(count, rank, options_.world_size);
+    for (int64_t i = own.begin; i < own.end; ++i) {
+      dealt[static_cast<size_t>((i - own.begin) * options_.world_size + rank)] =
+          blocks[static_cast<size_t>(i)];
+    }
+  }
+  trainer_->Load(dealt);
+  Wait(features_, static_cast<int>(features_.size()), -1);  // those for evaluation too
+}
+
+double FlightsArm::EvaluateAll(const ObjectRef<std::string>& checkpoint) const {
+  std::vector<ObjectRef<Histogram>> tasks;
+  for (size_t block = 0; block < features_.size(); ++block) {
+    if (!IsForEvaluation(static_cast<int64_t>(block))) continue;
+    tasks.push_back(Task<&Evaluate>().Remote(features_[block], checkpoint, options_.threads));
+  }
+  Histogram all(2 * kBins);
+  for (const auto& part : Get(tasks)) {
+    for (size_t bin = 0; bin < all.size(); ++bin) all[bin] += part->at(bin);
+  }
+  return AreaUnderCurve(all);
+}
+
+// The mean over each global batch, from the ranks' means over their parts, in single precision.
+std::vector<double> FlightsArm::GlobalLosses(const torch::TrainResult& result) const {
+  std::vector<int64_t> rows_of_rank;
+  std::vector<int64_t> rows;
+  for (size_t block = 0; block < rows_of_block_.size(); ++block) {
+    if (!IsForEvaluation(static_cast<int64_t>(block))) rows.push_back(rows_of_block_[block]);
+  }
+  for (int64_t rank = 0; rank < options_.world_size; ++rank) {
+    const Range own = Share(static_cast<int64_t>(rows.size()), rank, options_.world_size);
+    rows_of_rank.push_back(0);
+    for (int64_t i = own.begin; i < own.end; ++i) {
+      rows_of_rank.back() += rows[static_cast<size_t>(i)];
+    }
+  }
+  const auto plan = torch::BatchPlan::OwnRows(rows_of_rank, flights_.batch);
+  std::vector<double> losses;
+  for (int64_t i = 0; i < result.steps; ++i) {
+    const int64_t step = i % plan.steps();
+    float loss = 0;
+    for (int rank = 0; rank < options_.world_size; ++rank) {
+      loss += result.rank_losses.at(static_cast<size_t>(rank)).at(static_cast<size_t>(i)) *
+              static_cast<float>(plan.Part(step, rank).count) /
+              static_cast<float>(plan.BatchRows(step));
+    }
+    losses.push_back(static_cast<double>(loss));
+  }
+  return losses;
+}
+
+void FlightsArm::Report(const RepCommand& command, const torch::TrainResult& result,
+                        double area) const {
+  std::vector<ObjectRef<std::string>> digests;
+  for (const FeaturesRef& block : features_) digests.push_back(Task<&DigestOf>().Remote(block));
+  Sha256 features;
+  for (const auto& digest : Get(digests)) features.Add(digest->data(), digest->size());
+
+  const ::torch::nn::Sequential model = MakeModel();
+  torch::LoadCheckpoint(*result.checkpoint.Get(), model);
+  Sha256 weights;
+  for (const at::Tensor& parameter : model->parameters()) {
+    const at::Tensor values = parameter.detach().contiguous();
+    weights.Add(values.const_data_ptr(), values.nbytes());
+  }
+  int64_t rows = 0;
+  for (const int64_t count : rows_of_block_) rows += count;
+  ArmOutcome outcome;
+  outcome.steps = command.steps;
+  outcome.hashes = {{"dataset", Sha256OfFiles({Path("flights-3m.parquet"), Path("airports.csv")})},
+                    {"features", Sha256::Hex(features.Binary())},
+                    {"weights", Sha256::Hex(weights.Binary())}};
+  outcome.values = {{"clean_rows", static_cast<double>(rows)},
+                    {"weights_abs_sum", result.weights_absolute_sum},
+                    {"auc", area}};
+  outcome.series["loss"] = GlobalLosses(result);
+  events_.Result(command, outcome);
+}
+
+void FlightsArm::Run(const RepCommand& command) {
+  const PhaseClock load;
+  Load(command.steps);
+  events_.Phase("load", load.Seconds());
+  const PhaseClock preprocess;
+  Preprocess();
+  events_.Phase("preprocess", preprocess.Seconds());
+  const PhaseClock train;
+  const torch::TrainResult result = trainer_->Train({}, flights_.train_steps);
+  events_.Phase("train", train.Seconds());
+  const PhaseClock evaluate;
+  const double area = EvaluateAll(result.checkpoint);
+  events_.Phase("evaluate", evaluate.Seconds());
+  Report(command, result, area);
+  features_.clear();
+}
+
+int Main(int argc, char** argv) {
+  Options rayx_options;
+  // Slots, not CPU share: one for the worker of the trainer, one for tasks.
+  rayx_options.num_cpus = 2;
+  Init(&argc, argv, rayx_options);
+  FlightsOptions flights;
+  const ArmOptions options = ParseArmOptions(argc, argv, [&](CLI::App& app) {
+    const auto positive = CLI::Range(int64_t{1}, int64_t{1} << 30);
+    app.add_option("--block-rows", flights.block_rows, "Raw rows of a block")->check(positive);
+    app.add_option("--train-steps", flights.train_steps, "Steps of the optimiser")->check(positive);
+    app.add_option("--batch", flights.batch, "Global batch")->check(positive);
+    app.add_option("--lr", flights.learning_rate, "Learning rate")->check(CLI::Range(0.0, 100.0));
+  });
+  at::set_num_threads(options.threads);
+  ArmEvents events(options.out, options.rank);
+  const int exit_code = RunArm("flights", events, [&] {
+    FlightsArm workload(options, flights, events);
+    workload.Start();
+    events.Ready({{"arm", "rayx"},
+                  {"world_size", options.world_size},
+                  {"threads", at::get_num_threads()},
+                  {"torch", TORCH_VERSION},
+                  {"blas", Blas()}});
+    return ServeRepetitions(options, events,
+                            [&](const RepCommand& command) { workload.Run(command); });
+  });
+  Shutdown();
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace rayx::bench
+
+int main(int argc, char** argv) {
+  return rayx::bench::Main(argc, argv);
+}
