@@ -35,6 +35,16 @@ std::string LastLine(std::string_view text) {
   return std::string(text.substr(0, kTextBytesMax));
 }
 
+// Of an error of ArmSession: the last line that VM 1 printed, where the program is looked at.
+std::string LastWords(std::string_view message) {
+  constexpr std::string_view kSection = "\n  last lines of ";
+  const size_t first = message.find(kSection);
+  if (first != std::string_view::npos) {
+    message = message.substr(0, message.find(kSection, first + 1));
+  }
+  return LastLine(message);
+}
+
 // Where LibTorch lies in the virtual environment, or "".
 std::string TorchLibraries(const std::string& venv) {
   std::error_code error;
@@ -115,7 +125,7 @@ MistakeRecord MakeMistake(const MistakeSpec& spec, const WorkloadSpec& workload,
   record.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   const bool late = status.code() == absl::StatusCode::kDeadlineExceeded;
   record.ending = status.ok() ? "unnoticed" : late ? "nothing" : "ended";
-  if (!status.ok()) record.text = LastLine(Printed(own.result + "/logs"));
+  if (!status.ok()) record.text = LastWords(std::string(status.message()));
   return record;
 }
 

@@ -8,7 +8,7 @@ const std::vector<MistakeSpec>& Mistakes() {
        .title = "another port than that where the others meet",
        .mistake = Mistake::kWrongPort,
        .useful = {{"10.77.0.1", "vm1"},
-                  {"refused", "timed out", "annot", "failed to connect", "no cluster", "nothing"}}},
+                  {"refused", "timed out", "annot", "failed to connect", "no node daemon"}}},
       {.name = "no-data",
        .title = "the data's folder is misspelt",
        .mistake = Mistake::kNoData,
