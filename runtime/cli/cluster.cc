@@ -119,6 +119,12 @@ base::StatusOr<std::unique_ptr<Cluster>> Cluster::Connect() {
 base::StatusOr<proto::StatusReply> Cluster::Status(std::chrono::milliseconds wait) {
   auto reply = head_.CallAndWait(rpc::kHeadStatus, proto::StatusRequest(), Within(wait));
   if (reply.ok()) return reply;
+  if (absl::IsUnauthenticated(reply.status())) {
+    return base::Status(
+        reply.status().code(),
+        absl::StrCat("the head at ", session_.head_address, " refused the token of ",
+                     session_.join_path(), ": the file was changed, or is of another cluster"));
+  }
   return base::Status(
       reply.status().code(),
       absl::StrCat("the head does not answer: ", reply.status().message(), WhatToDo(session_)));

@@ -56,7 +56,9 @@ int RunStop() {
   }
   const bool there = ::access(base.c_str(), F_OK) == 0 || errno != ENOENT;
   if (there && !problems.empty()) {
-    std::cerr << "rayx stop: " << absl::StrJoin(problems, "; ") << "\n";
+    std::cerr << "rayx stop: " << absl::StrJoin(problems, "; ")
+              << "; what is in there cannot be ended. If a `rayx supervise` with that folder runs, "
+                 "end it with SIGTERM, then remove the folder\n";
     return 1;
   }
   if (!found) std::cout << "No session of this user runs on this VM (looked in " << base << ").\n";

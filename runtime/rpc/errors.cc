@@ -123,6 +123,10 @@ base::Status FromGrpc(const grpc::Status& status) {
 
 std::string ReasonOf(const grpc::Status& status) {
   const std::string text = status.error_message();
+  // gRPC's words for a stopped process, or for a server of something else that waits to be asked.
+  if (text.find("before receiving SETTINGS frame") != std::string::npos) {
+    return "it takes connections and says nothing";
+  }
   for (const std::string preamble : {"Failed to connect to remote host: ", "last error: "}) {
     const size_t at = text.rfind(preamble);
     if (at != std::string::npos) return text.substr(at + preamble.size());

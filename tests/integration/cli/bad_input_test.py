@@ -75,7 +75,7 @@ class BadInput(CliTest):
             (("list", "--formt", "json"), ("unknown option '--formt'", "'--format'")),
             (("list", "jobs", "--all"), ("--all", "only of actors", "jobs")),
             (("microbenchmark", "no such row"), ("no row's name contains 'no such row'",)),
-            (("logs", "--follow", "--node", "2"), ("--follow and --node exclude each other",)),
+            (("logs", "--follow", "--node", "2"), ("--node and --follow exclude each other",)),
             (("logs", "head.log", "--tail", "-1"), ('--tail: "-1": expected 0 to 1000000 lines',)),
             (("logs", "head.log", "--tail"), ("--tail: a value must follow",)),
             (("logs", "--tail", "1", "--tail", "2"), ("--tail: given more than once",)),

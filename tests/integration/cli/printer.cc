@@ -25,7 +25,7 @@ struct Printer {
   }
 };
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   rayx::Init(&argc, argv);
   if (argc == 4 && std::strcmp(argv[1], "say") == 0) {
     std::vector<rayx::ActorHandle<Printer>> printers;
@@ -43,4 +43,7 @@ int main(int argc, char** argv) {
   }
   std::fprintf(stderr, "usage: printer say LINE WORKERS | flood BYTES\n");
   return 2;
+} catch (const rayx::Error& error) {
+  std::fprintf(stderr, "%s: %s\n", rayx::ErrorName(error.code()), error.what());
+  return 1;
 }
