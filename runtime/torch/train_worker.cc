@@ -74,10 +74,11 @@ auto TrainWorker::Guarded(const Work& work) {
   }
 }
 
-void TrainWorker::Join() {
-  Guarded([&] {
+std::uint32_t TrainWorker::Join() {
+  return Guarded([&] {
     UseThreads(setup_.cpus);
     if (setup_.group.size > 1) group_ = std::make_unique<ProcessGroup>(setup_.group, setup_.rank);
+    return GetRuntimeContext().NodeNumber();
   });
 }
 

@@ -54,8 +54,8 @@ class TrainWorker {
  public:
   TrainWorker(detail::TrainFunctions functions, detail::WorkerSetup setup);
 
-  // Returns when all ranks have joined.
-  void Join();
+  // Returns this rank's node when all ranks have joined.
+  std::uint32_t Join();
   // The rows to train on, and those to evaluate on (an empty reference: none).
   LoadReport Load(const std::vector<ObjectRef<TensorBlock>>& blocks,
                   const ObjectRef<TensorBlock>& evaluation);

@@ -29,6 +29,21 @@ void CheckMaxSteps(std::int64_t max_steps) {
                       std::to_string(max_steps));
 }
 
+void CheckBlocks(std::size_t ranks, const std::vector<std::vector<ObjectRef<TensorBlock>>>& data,
+                 const std::vector<ObjectRef<TensorBlock>>& evaluation) {
+  if (ranks == 0) throw InvalidOption("DataParallelTrainer: Load needs Start before it");
+  if (data.size() != ranks || (!evaluation.empty() && evaluation.size() != ranks)) {
+    throw InvalidOption("DataParallelTrainer: data for " + std::to_string(data.size()) +
+                        " ranks and evaluation rows for " + std::to_string(evaluation.size()) +
+                        " do not fit " + std::to_string(ranks) + " workers");
+  }
+  const auto lacks =
+      std::find_if(data.begin(), data.end(), [](const auto& blocks) { return blocks.empty(); });
+  if (lacks == data.end()) return;
+  throw InvalidOption("DataParallelTrainer: no block of training data for rank " +
+                      std::to_string(lacks - data.begin()));
+}
+
 // Calls `method` of every worker with the same arguments.
 template <auto Method, class... A>
 auto CallAll(const std::vector<ActorHandle<TrainWorker>>& workers, const A&... arguments) {
@@ -51,6 +66,8 @@ struct TrainerBase::State {
     ObjectRef<std::string> checkpoint;  // empty: none was asked for
   };
 
+  // Of the next rank.
+  void AddRows(const LoadReport& report);
   BatchPlan Plan() const;
   TrainRequest Next(std::int64_t first, std::int64_t total, std::int64_t steps_an_epoch) const;
   Request Submit(const TrainRequest& what, std::int64_t steps_an_epoch) const;
@@ -61,6 +78,7 @@ struct TrainerBase::State {
   const TrainerOptions options;
   const detail::WorkerCreator creator;
   std::vector<ActorHandle<TrainWorker>> workers;  // by rank; empty before Start and after Stop
+  std::vector<std::uint32_t> node_numbers;        // by rank, as long as there are workers
   std::vector<std::int64_t> rows_of_rank;         // empty before Load
   std::int64_t evaluation_rows = 0;
   double start_seconds = 0;
@@ -107,7 +125,9 @@ void TrainerBase::Start() {
     for (setup.rank = 0; setup.rank < options.workers; ++setup.rank) {
       state_->workers.push_back(creator.Remote(setup));
     }
-    AwaitAll(CallAll<&TrainWorker::Join>(state_->workers));
+    const auto nodes = CallAll<&TrainWorker::Join>(state_->workers);
+    AwaitAll(nodes);
+    for (const auto& node : rayx::Get(nodes)) state_->node_numbers.push_back(*node);
   } catch (...) {
     Stop();
     throw;
@@ -117,36 +137,48 @@ void TrainerBase::Start() {
 
 void TrainerBase::Load(const std::vector<ObjectRef<TensorBlock>>& data,
                        const ObjectRef<TensorBlock>& evaluation) {
-  State& state = *state_;
-  const std::size_t ranks = state.workers.size();
-  if (ranks == 0) throw InvalidOption("DataParallelTrainer: Load needs Start before it");
-  if (data.empty() || (state.options.shard_blocks && data.size() < ranks)) {
+  const std::size_t ranks = state_->workers.size();
+  if (ranks > 0 && (data.empty() || (state_->options.shard_blocks && data.size() < ranks))) {
     throw InvalidOption("DataParallelTrainer: " + std::to_string(data.size()) +
                         " blocks of training data are too few for " + std::to_string(ranks) +
                         " workers");
   }
+  std::vector<std::vector<ObjectRef<TensorBlock>>> of_rank(ranks, data);
+  if (state_->options.shard_blocks) {
+    of_rank.assign(ranks, {});
+    for (std::size_t i = 0; i < data.size() && ranks > 0; ++i) {
+      of_rank[i % ranks].push_back(data[i]);
+    }
+  }
+  LoadByRank(of_rank, evaluation ? std::vector<ObjectRef<TensorBlock>>(ranks, evaluation)
+                                 : std::vector<ObjectRef<TensorBlock>>());
+}
+
+void TrainerBase::LoadByRank(const std::vector<std::vector<ObjectRef<TensorBlock>>>& data,
+                             const std::vector<ObjectRef<TensorBlock>>& evaluation) {
+  State& state = *state_;
+  CheckBlocks(state.workers.size(), data, evaluation);
   const Clock::time_point begin = Clock::now();
   state.rows_of_rank.clear();
   std::vector<ObjectRef<LoadReport>> refs;
-  for (std::size_t rank = 0; rank < ranks; ++rank) {
-    std::vector<ObjectRef<TensorBlock>> blocks;
-    const std::size_t stride = state.options.shard_blocks ? ranks : 1;
-    for (std::size_t i = state.options.shard_blocks ? rank : 0; i < data.size(); i += stride) {
-      blocks.push_back(data[i]);
-    }
-    refs.push_back(state.workers[rank].Task<&TrainWorker::Load>().Remote(blocks, evaluation));
+  for (std::size_t rank = 0; rank < data.size(); ++rank) {
+    refs.push_back(state.workers[rank].Task<&TrainWorker::Load>().Remote(
+        data[rank], evaluation.empty() ? ObjectRef<TensorBlock>() : evaluation[rank]));
   }
   try {
     AwaitAll(refs);
     for (const std::shared_ptr<LoadReport>& report : rayx::Get(refs)) {
-      state.rows_of_rank.push_back(report->rows);
-      state.evaluation_rows = report->evaluation_rows;
+      state.AddRows(*report);
     }
   } catch (...) {
     Stop();
     throw;
   }
   state.load_seconds = SecondsSince(begin);
+}
+
+const std::vector<std::uint32_t>& TrainerBase::NodeNumbers() const {
+  return state_->node_numbers;
 }
 
 TrainResult TrainerBase::Train(const OnProgress& progress, std::int64_t max_steps) {
@@ -200,8 +232,21 @@ void TrainerBase::Stop() noexcept {
     }
   }
   state_->workers.clear();
+  state_->node_numbers.clear();
   state_->rows_of_rank.clear();
   state_->evaluation_rows = 0;
+}
+
+void TrainerBase::State::AddRows(const LoadReport& report) {
+  const bool is_first = rows_of_rank.empty();
+  const bool differs = !is_first && ((!options.shard_blocks && report.rows != rows_of_rank[0]) ||
+                                     report.evaluation_rows != evaluation_rows);
+  if (differs) {
+    throw InvalidOption("DataParallelTrainer: rank " + std::to_string(rows_of_rank.size()) +
+                        " was given another number of rows than rank 0");
+  }
+  rows_of_rank.push_back(report.rows);
+  evaluation_rows = report.evaluation_rows;
 }
 
 BatchPlan TrainerBase::State::Plan() const {

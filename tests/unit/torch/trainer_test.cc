@@ -118,6 +118,27 @@ TEST_CASE("DataParallelTrainer: workers with blocks of their own") {
   CHECK(result.losses.back() < result.losses.front());
 }
 
+TEST_CASE("DataParallelTrainer: ranks with copies of their own train as on one data set") {
+  const LocalMode local;
+  DataParallelTrainer<&MakeSmall> trainer(SmallOptions(2));
+  trainer.Start();
+  CHECK(trainer.NodeNumbers() == std::vector<std::uint32_t>(2, GetRuntimeContext().NodeNumber()));
+  trainer.Load({Put(Clouds(64, 1))}, Put(Clouds(50, 2)));
+  const TrainResult shared = trainer.Train();
+  using Blocks = std::vector<ObjectRef<TensorBlock>>;
+  const Blocks evaluation = {Put(Clouds(50, 2)), Put(Clouds(50, 2))};
+  trainer.LoadByRank({{Put(Clouds(64, 1))}, {Put(Clouds(64, 1))}}, evaluation);
+  const TrainResult copies = trainer.Train();
+  CHECK(copies.rank_losses == shared.rank_losses);
+  CHECK(copies.accuracies == shared.accuracies);
+
+  CHECK_THROWS_WITH(trainer.LoadByRank({{Put(Clouds(64, 1))}}), Catch::Contains("for 1 ranks"));
+  CHECK_THROWS_WITH(trainer.LoadByRank({{Put(Clouds(64, 1))}, {}}), Catch::Contains("for rank 1"));
+  CHECK_THROWS_WITH(trainer.LoadByRank({{Put(Clouds(64, 1))}, {Put(Clouds(63, 1))}}),
+                    Catch::Contains("rank 1 was given another number of rows"));
+  CHECK(trainer.NodeNumbers().empty());
+}
+
 TEST_CASE("DataParallelTrainer: max_steps ends the training, the checkpoint holds its weights") {
   const LocalMode local;
   TrainerOptions options = SmallOptions(2);

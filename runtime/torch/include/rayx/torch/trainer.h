@@ -150,6 +150,12 @@ class TrainerBase {
   // Hands each worker its rows; both may be called again with others.
   void Load(const std::vector<ObjectRef<TensorBlock>>& data,
             const ObjectRef<TensorBlock>& evaluation = {});
+  // The same with blocks for each rank: copies of one data set that were made where the rank is,
+  // or, with shard_blocks, rows of its own. `evaluation`: a block for each rank, or none at all.
+  void LoadByRank(const std::vector<std::vector<ObjectRef<TensorBlock>>>& data,
+                  const std::vector<ObjectRef<TensorBlock>>& evaluation = {});
+  // Of each rank, from Start to Stop: for SchedulingStrategy::NodeAffinity.
+  const std::vector<std::uint32_t>& NodeNumbers() const;
   // May be called again, and trains anew from the seed.
   TrainResult Train(const OnProgress& progress = {}, std::int64_t max_steps = 0);
   // Ends the workers.
