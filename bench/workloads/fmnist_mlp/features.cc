@@ -36,6 +36,13 @@ at::Tensor Images(const RowBlock& block) {
       .view({block.rows, kPixels});
 }
 
+// [rows, 784], what was in it before.
+template <typename T>
+at::Tensor Scratch(int64_t rows) {
+  thread_local at::Tensor kept = ::torch::empty({0}, c10::CppTypeToScalarType<T>::value);
+  return kept.resize_({rows, kPixels}).view({rows, kPixels});
+}
+
 }  // namespace
 
 void CheckRawFiles(const std::string& images_path, const std::string& labels_path, int64_t rows) {
@@ -45,7 +52,7 @@ void CheckRawFiles(const std::string& images_path, const std::string& labels_pat
 
 Moments MomentsOf(const RowBlock& block) {
   at::set_num_threads(block.threads);
-  at::Tensor values = Images(block).to(::torch::kFloat64).div_(255.0);
+  at::Tensor values = Scratch<double>(block.rows).copy_(Images(block)).div_(255.0);
   Moments moments;
   moments.first = values.sum().item<double>();
   moments.second = values.mul_(values).sum().item<double>();
@@ -55,7 +62,7 @@ Moments MomentsOf(const RowBlock& block) {
 torch::TensorBlock Standardise(const RowBlock& block, const Scale& scale) {
   at::set_num_threads(block.threads);
   torch::TensorBlock result;
-  result.features = ::torch::empty({block.rows, kPixels});
+  result.features = Scratch<float>(block.rows);
   result.features.copy_(Images(block)).div_(255.0).sub_(scale.mean).div_(scale.deviation);
   result.labels = MappedBytes(block.labels_path, kLabelsHeader + block.file_rows,
                               kLabelsHeader + block.begin, block.rows)

@@ -4,6 +4,8 @@
 // in the same order as bench/native/fmnist.py, so that every bit agrees.
 // Inputs:   raw IDX files that the driver has checked; a VM reads them at the same path.
 // Promises: a task reads its own rows only. What it returns goes to the object store.
+// Limits:   each thread computes in memory that it keeps, so that only its first task pays for the
+//           first touch: what Standardise returned is good until the thread's next call.
 #pragma once
 
 #include <rayx/rayx.h>
