@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "base/log.h"
@@ -19,7 +20,8 @@ constexpr auto kSayWhatIsAwaited = std::chrono::seconds(10);
 // A Get of a second thread looks again this often in case the polling one left in between.
 constexpr auto kSecondWaiterLook = std::chrono::milliseconds(50);
 constexpr size_t kPulledMax = 65536;
-constexpr int kPinAttempts = 20;  // of an object that is being dropped or moved
+constexpr size_t kPullsAtOnce = 64;  // of one wait: a daemon answers so many side by side
+constexpr int kPinAttempts = 20;     // of an object that is being dropped or moved
 constexpr auto kPinRetry = std::chrono::milliseconds(2);
 constexpr auto kLastReplies = std::chrono::seconds(1);
 constexpr auto kDetachedWait = std::chrono::seconds(30);  // as long as a request to the head lasts
@@ -456,52 +458,88 @@ model::StoredLocation ClusterClient::StoreValue(const model::ObjectId& object, m
   return location;
 }
 
+void ClusterClient::BeginAsk(const proto::ClientMessage& message, uint64_t request,
+                             Answer& answer) {
+  answers_.emplace(request, &answer);
+  if (daemon_.Send(message)) return;
+  answer.error.set_code(static_cast<int>(ErrorCode::kNodeDied));
+  answer.error.set_message("the node daemon of this VM is gone");
+  answer.done = true;
+}
+
 void ClusterClient::Ask(const proto::ClientMessage& message, uint64_t request, Answer& answer,
                         model::TimePoint deadline, std::unique_lock<std::mutex>& lock) {
-  answers_.emplace(request, &answer);
-  if (daemon_.Send(message)) {
-    WaitUntil(
-        lock, [&] { return answer.done; }, deadline);
-  } else {
-    answer.error.set_code(static_cast<int>(ErrorCode::kNodeDied));
-    answer.error.set_message("the node daemon of this VM is gone");
-    answer.done = true;
-  }
+  BeginAsk(message, request, answer);
+  WaitUntil(
+      lock, [&] { return answer.done; }, deadline);
   answers_.erase(request);
 }
 
-// A copy of `location` on this VM: a known one, or one that the daemon now pulls.
-model::StoredLocation ClusterClient::CopyHere(const model::StoredLocation& location,
-                                              model::TimePoint deadline) {
+// Where they lie on this VM, in their order: themselves, copies that are known, or copies that the
+// daemon now pulls, all at once.
+std::vector<model::StoredLocation> ClusterClient::CopiesHere(
+    std::span<const model::StoredLocation> locations, model::TimePoint deadline) {
+  struct Pull {
+    size_t index = 0;
+    uint64_t request = 0;
+    Answer answer;
+  };
+  std::vector<model::StoredLocation> here(locations.begin(), locations.end());
+  const auto is_here = [&](const auto& location) { return location.node == self_.node(); };
+  if (std::all_of(here.begin(), here.end(), is_here)) return here;
+  std::deque<Pull> pulls;  // answers_ points into it
   std::unique_lock lock(mutex_);
   ThrowIfLost();
-  if (auto it = pulled_.find(location.object); it != pulled_.end()) return it->second;
-  Answer answer;
-  const uint64_t request = NewRequest();
-  proto::ClientMessage message;
-  message.mutable_pull()->set_request_id(request);
-  *message.mutable_pull()->mutable_source() = scheduling::ToWire(location);
-  Ask(message, request, answer, deadline, lock);
-  if (!answer.done) {
-    proto::ClientMessage cancel;
-    cancel.mutable_pull_cancel()->set_request_id(request);
-    daemon_.Send(cancel);
-    if (ending_) Throw(ErrorCode::kHeadUnavailable, "the cluster was lost during a transfer");
-    Throw(ErrorCode::kTimeout, "object " + model::ToString(location.object) +
-                                   " is still on its way from node " +
-                                   std::to_string(location.node.value));
+  for (size_t i = 0; i < here.size(); ++i) {
+    if (is_here(here[i])) continue;
+    if (auto it = pulled_.find(here[i].object); it != pulled_.end()) {
+      here[i] = it->second;
+      continue;
+    }
+    Pull& pull = pulls.emplace_back();
+    pull.index = i;
+    pull.request = NewRequest();
+    proto::ClientMessage message;
+    message.mutable_pull()->set_request_id(pull.request);
+    *message.mutable_pull()->mutable_source() = scheduling::ToWire(here[i]);
+    BeginAsk(message, pull.request, pull.answer);
   }
-  if (answer.error.code() != 0) detail::ThrowError(ToRecord(answer.error));
+  size_t arrived = 0;
+  const auto is_over = [&] {  // in order: the first error ends it, whatever comes behind
+    while (arrived < pulls.size() && pulls[arrived].answer.done &&
+           pulls[arrived].answer.error.code() == 0)
+      ++arrived;
+    return arrived == pulls.size() || pulls[arrived].answer.done;
+  };
+  WaitUntil(lock, is_over, deadline);
+  for (const Pull& pull : pulls) {
+    answers_.erase(pull.request);
+    if (pull.answer.done) continue;
+    proto::ClientMessage cancel;
+    cancel.mutable_pull_cancel()->set_request_id(pull.request);
+    daemon_.Send(cancel);
+  }
   if (pulled_.size() >= kPulledMax) pulled_.clear();  // only hints: the daemon knows its copies
-  return pulled_[location.object] = scheduling::FromWire(answer.location);
+  for (size_t i = 0; i < arrived; ++i) {
+    model::StoredLocation& copy = here[pulls[i].index];
+    const model::ObjectId object = copy.object;
+    copy = pulled_[object] = scheduling::FromWire(pulls[i].answer.location);
+  }
+  if (arrived == pulls.size()) return here;
+  const Pull& missing = pulls[arrived];
+  if (missing.answer.done) detail::ThrowError(ToRecord(missing.answer.error));
+  if (ending_) Throw(ErrorCode::kHeadUnavailable, "the cluster was lost during a transfer");
+  const model::StoredLocation& source = locations[missing.index];
+  Throw(ErrorCode::kTimeout, "object " + model::ToString(source.object) +
+                                 " is still on its way from node " +
+                                 std::to_string(source.node.value));
 }
 
-detail::Fetched ClusterClient::FetchStored(const model::StoredLocation& location,
-                                           model::TimePoint deadline) {
+detail::Fetched ClusterClient::PinStored(const model::StoredLocation& location,
+                                         model::StoredLocation here, model::TimePoint deadline) {
   const bool elsewhere = location.node != self_.node();
   base::StatusOr<shm::PinnedObject> pinned = absl::UnavailableError("not asked for");
   for (int attempt = 1;; ++attempt) {
-    const model::StoredLocation here = elsewhere ? CopyHere(location, deadline) : location;
     std::unique_lock lock(mutex_);
     EnsureSegment(here.job, lock);
     lock.unlock();
@@ -516,6 +554,8 @@ detail::Fetched ClusterClient::FetchStored(const model::StoredLocation& location
     WaitUntil(
         lock, [] { return false; }, std::min(deadline, Now() + kPinRetry * attempt));
     if (ending_) break;
+    lock.unlock();
+    here = CopiesHere({&location, 1}, deadline).front();
   }
   if (!pinned.ok()) {
     const bool no_room = absl::IsResourceExhausted(pinned.status());
@@ -529,6 +569,20 @@ detail::Fetched ClusterClient::FetchStored(const model::StoredLocation& location
   fetched.pin = std::move(pin);
   fetched.read_only_pages = true;
   return fetched;
+}
+
+std::vector<detail::Fetched> ClusterClient::FetchStored(
+    std::span<const model::StoredLocation> locations, model::TimePoint deadline) {
+  std::vector<detail::Fetched> values;
+  while (!locations.empty()) {
+    const auto batch = locations.first(std::min(locations.size(), kPullsAtOnce));
+    locations = locations.subspan(batch.size());
+    const std::vector<model::StoredLocation> here = CopiesHere(batch, deadline);
+    for (size_t i = 0; i < batch.size(); ++i) {
+      values.push_back(PinStored(batch[i], here[i], deadline));
+    }
+  }
+  return values;
 }
 
 void ClusterClient::ThrowIfLost() const {
@@ -608,8 +662,8 @@ void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Millis
       }
     }
   }
-  for (size_t i = 0; i < stored.size(); ++i)
-    values[stored_index[i]] = FetchStored(stored[i], deadline);
+  std::vector<detail::Fetched> fetched = FetchStored(stored, deadline);
+  for (size_t i = 0; i < fetched.size(); ++i) values[stored_index[i]] = std::move(fetched[i]);
 }
 
 void ClusterClient::Wait(const detail::RawRef* refs, size_t count, size_t num_ready,

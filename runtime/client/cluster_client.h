@@ -23,6 +23,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -109,8 +110,10 @@ class ClusterClient final : public detail::RuntimeInterface {
   // Writes a value into a store segment of this VM. Throws ObjectStoreFull and the like.
   model::StoredLocation StoreValue(const model::ObjectId& object, model::JobId job,
                                    const detail::Packed& value);
-  // Pins a stored value, pulling it to this VM first if need be. Throws its typed error.
-  detail::Fetched FetchStored(const model::StoredLocation& location, model::TimePoint deadline);
+  // Pins stored values, pulling those to this VM first, all at once, that lie elsewhere. In the
+  // order given; throws the typed error of the first that cannot be had.
+  std::vector<detail::Fetched> FetchStored(std::span<const model::StoredLocation> locations,
+                                           model::TimePoint deadline);
   using Core = ClientCore<ClusterClient>;
   // Under the baton: whoever owns what this process keeps, or returns, of a call knows it (see
   // ClientCore). Waits for their words, then drops the holds on what was returned; of a call that
@@ -199,7 +202,13 @@ class ClusterClient final : public detail::RuntimeInterface {
   // Sends a request with its id and waits for its answer; answer.done is false at the deadline.
   void Ask(const proto::ClientMessage& message, uint64_t request, Answer& answer,
            model::TimePoint deadline, std::unique_lock<std::mutex>& lock);
-  model::StoredLocation CopyHere(const model::StoredLocation& location, model::TimePoint deadline);
+  // Sends a request whose answer somebody waits for, until answers_ forgets it.
+  void BeginAsk(const proto::ClientMessage& message, uint64_t request, Answer& answer);
+  std::vector<model::StoredLocation> CopiesHere(std::span<const model::StoredLocation> locations,
+                                                model::TimePoint deadline);
+  // `here`: where it lies, or lay a moment ago, on this VM.
+  detail::Fetched PinStored(const model::StoredLocation& location, model::StoredLocation here,
+                            model::TimePoint deadline);
   void ThrowIfLost() const;
   void ThrowIfError(uint32_t slot) const;
   // Not ended, and of the actor that the calling thread serves.

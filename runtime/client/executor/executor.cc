@@ -239,6 +239,8 @@ void Executor::Execute(const Call& call, Outcome& outcome) {
 detail::Arguments Executor::FetchArguments(const Call& call) {
   auto buffer = std::make_shared<std::vector<std::byte>>(call.body);
   detail::Arguments arguments;
+  std::vector<model::StoredLocation> stored;
+  std::vector<size_t> stored_index;
   model::BodyReader reader(*buffer, call.header.item_count);
   model::Item item;
   while (reader.Next(item)) {
@@ -250,7 +252,8 @@ detail::Arguments Executor::FetchArguments(const Call& call) {
         argument.pin = buffer;
         break;
       case model::ItemKind::kStored:
-        argument = client_.FetchStored(item.stored, model::kNever);
+        stored.push_back(item.stored);
+        stored_index.push_back(arguments.size() - 1);
         break;
       case model::ItemKind::kError:
         detail::ThrowError(DecodeError(item.bytes));
@@ -261,6 +264,10 @@ detail::Arguments Executor::FetchArguments(const Call& call) {
   if (reader.error() != model::FrameError::kNone) {
     Throw(ErrorCode::kSerializationError,
           std::string("malformed call: ") + model::ToString(reader.error()));
+  }
+  std::vector<detail::Fetched> fetched = client_.FetchStored(stored, model::kNever);
+  for (size_t i = 0; i < fetched.size(); ++i) {
+    arguments[stored_index[i]] = std::move(fetched[i]);
   }
   return arguments;
 }
