@@ -7,8 +7,9 @@ torch::TrainResult TrainAndEvaluate(torch::TrainerBase& trainer, int64_t steps, 
   double evaluate_seconds = 0;
   const auto on_progress = [&](const torch::Progress& progress) {
     if (progress.evaluated) evaluate_seconds += progress.evaluate_seconds;
-    const auto done = static_cast<int64_t>(progress.losses.size());
-    if (progress.first_step + done < progress.steps_total) return;
+    const auto done = progress.first_step + static_cast<int64_t>(progress.losses.size());
+    events.Step(done);
+    if (done < progress.steps_total) return;
     events.Phase("train", train_and_evaluate.Seconds() - evaluate_seconds);
     events.Phase("evaluate", evaluate_seconds);
   };

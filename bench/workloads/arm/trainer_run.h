@@ -14,7 +14,7 @@
 
 namespace rayx::bench {
 
-// Trains so many steps and writes the phases `train` and `evaluate`. They end with the last report:
+// Trains so many steps and writes, as the trainer reports, the steps and the phases `train` and `evaluate`. They end with the last report:
 // what the trainer does after it, fingerprint and checkpoint, is in no phase, as the checksums of
 // the other arms.
 torch::TrainResult TrainAndEvaluate(torch::TrainerBase& trainer, int64_t steps, ArmEvents& events);

@@ -10,9 +10,10 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
-#include <sstream>
 
 #include "bench/workloads/arm/arm_program.h"
+#include "bench/workloads/arm/model_outcome.h"
+#include "bench/workloads/arm/trainer_run.h"
 #include "bench/workloads/fmnist_mlp/features.h"
 
 namespace rayx::bench {
@@ -46,14 +47,6 @@ auto TaskOn(uint32_t node) {
   return Task<Function>().SetSchedulingStrategy(SchedulingStrategy::NodeAffinity(node));
 }
 
-std::string Blas() {
-  std::istringstream lines(at::get_parallel_info());
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find("Math Kernel") != std::string::npos) return line;
-  }
-  return "unknown";
-}
-
 struct TrainingOptions {
   uint64_t sampler_seed = 45;
   int64_t batch = 64;
@@ -73,8 +66,6 @@ class FmnistMlp {
   void Load();
   void Preprocess();
   Scale Statistics() const;
-  // The mean over each global batch, from the ranks' means over their parts.
-  std::vector<double> GlobalLosses(const torch::TrainResult& result) const;
   ArmOutcome Outcome(const torch::TrainResult& result) const;
   RowBlock Block(bool train, int64_t begin, int64_t rows) const;
 
@@ -108,6 +99,7 @@ void FmnistMlp::Start() {
   options.global_batch = training_.batch;
   options.learning_rate = training_.learning_rate;
   options.seed = training_.sampler_seed;
+  if (options_.step_events) options.report_every_steps = 1;
   trainer_ = std::make_unique<Trainer>(options);
   trainer_->Start();
 }
@@ -161,22 +153,6 @@ Scale FmnistMlp::Statistics() const {
   return scale;
 }
 
-std::vector<double> FmnistMlp::GlobalLosses(const torch::TrainResult& result) const {
-  const auto plan = torch::BatchPlan::OneOrder(kTrainRows, options_.world_size, training_.batch);
-  std::vector<double> losses(static_cast<size_t>(result.steps));
-  for (size_t i = 0; i < losses.size(); ++i) {
-    const int64_t step = static_cast<int64_t>(i) % plan.steps();
-    float loss = 0;
-    for (int rank = 0; rank < options_.world_size; ++rank) {
-      const auto rows = static_cast<float>(plan.Part(step, rank).count);
-      loss += result.rank_losses.at(static_cast<size_t>(rank)).at(i) * rows /
-              static_cast<float>(plan.BatchRows(step));
-    }
-    losses[i] = static_cast<double>(loss);
-  }
-  return losses;
-}
-
 ArmOutcome FmnistMlp::Outcome(const torch::TrainResult& result) const {
   Sha256 features;
   const auto add = [&](const at::Tensor& rows) {
@@ -193,21 +169,13 @@ ArmOutcome FmnistMlp::Outcome(const torch::TrainResult& result) const {
 
   const ::torch::nn::Sequential model = MakeModel();
   torch::LoadCheckpoint(*result.checkpoint.Get(), model);
-  Sha256 weights;
-  double absolute_sum = 0;
-  for (const at::Tensor& parameter : model->parameters()) {
-    const at::Tensor values = parameter.detach().contiguous();
-    weights.Add(values.const_data_ptr(), values.nbytes());
-    absolute_sum += values.to(::torch::kFloat64).abs().sum().item<double>();
-  }
   ArmOutcome outcome;
   outcome.steps = result.steps;
   outcome.hashes = {{"dataset", Sha256OfFiles(DataFiles(options_.data))},
-                    {"features", Sha256::Hex(features.Binary())},
-                    {"weights", Sha256::Hex(weights.Binary())}};
-  outcome.values = {{"weights_abs_sum", absolute_sum},
-                    {"accuracy", result.accuracies.empty() ? 0.0 : result.accuracies.back()}};
-  outcome.series["loss"] = GlobalLosses(result);
+                    {"features", Sha256::Hex(features.Binary())}};
+  outcome.values["accuracy"] = result.accuracies.empty() ? 0.0 : result.accuracies.back();
+  outcome.series["loss"] = GlobalLosses(result, kTrainRows, options_.world_size, training_.batch);
+  AddWeights(model->parameters(), outcome);
   return outcome;
 }
 
@@ -218,18 +186,7 @@ void FmnistMlp::Run(const RepCommand& command) {
   const PhaseClock preprocess;
   Preprocess();
   events_.Phase("preprocess", preprocess.Seconds());
-  const PhaseClock train_and_evaluate;
-  double evaluate_seconds = 0;
-  // The phases end with the last report. What the trainer does after it, fingerprint and
-  // checkpoint, is in none, as the checksums of the other arms.
-  const auto on_progress = [&](const torch::Progress& progress) {
-    evaluate_seconds += progress.evaluate_seconds;
-    const auto steps = static_cast<int64_t>(progress.losses.size());
-    if (progress.first_step + steps < progress.steps_total) return;
-    events_.Phase("train", train_and_evaluate.Seconds() - evaluate_seconds);
-    events_.Phase("evaluate", evaluate_seconds);
-  };
-  const torch::TrainResult result = trainer_->Train(on_progress, command.steps);
+  const torch::TrainResult result = TrainAndEvaluate(*trainer_, command.steps, events_);
   events_.Result(command, Outcome(result));
   train_.clear();
   test_ = {};
@@ -256,7 +213,7 @@ int Main(int argc, char** argv) {
                   {"world_size", options.world_size},
                   {"threads", at::get_num_threads()},
                   {"torch", TORCH_VERSION},
-                  {"blas", Blas()}});
+                  {"blas", BlasOfLibTorch()}});
     return ServeRepetitions(options, events,
                             [&](const RepCommand& command) { workload.Run(command); });
   });
