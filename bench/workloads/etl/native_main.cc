@@ -71,14 +71,21 @@ class EtlRanks {
   }
 
   Fingerprint Whole(const Fingerprint& own) {
-    std::vector<int64_t> numbers(sizeof own / sizeof(int64_t));
-    memcpy(numbers.data(), &own, sizeof own);
+    const std::vector<int64_t> numbers = {own.rows,
+                                          static_cast<int64_t>(own.sum),
+                                          static_cast<int64_t>(own.ordered),
+                                          own.descents,
+                                          own.first,
+                                          own.last};
     const std::vector<int64_t> all = ranks_.Joined(numbers);
     Fingerprint whole;
     for (size_t at = 0; at < all.size(); at += numbers.size()) {
-      Fingerprint part;
-      memcpy(&part, all.data() + at, sizeof part);
-      whole = Merge(whole, part);
+      whole = Merge(whole, {.rows = all[at],
+                            .sum = static_cast<uint64_t>(all[at + 1]),
+                            .ordered = static_cast<uint64_t>(all[at + 2]),
+                            .descents = all[at + 3],
+                            .first = all[at + 4],
+                            .last = all[at + 5]});
     }
     return whole;
   }
