@@ -14,9 +14,9 @@
 
 namespace rayx::bench {
 
-// Trains so many steps and writes, as the trainer reports, the steps and the phases `train` and `evaluate`. They end with the last report:
-// what the trainer does after it, fingerprint and checkpoint, is in no phase, as the checksums of
-// the other arms.
+// Trains so many steps and writes, as the trainer reports, the steps and the phases `train` and
+// `evaluate`. They end with the last report: what the trainer does after it, fingerprint and
+// checkpoint, is in no phase, as the checksums of the other arms.
 torch::TrainResult TrainAndEvaluate(torch::TrainerBase& trainer, int64_t steps, ArmEvents& events);
 
 // The mean over each global batch, from the ranks' means over their parts, in float as the other

@@ -159,7 +159,7 @@ void PlantSecrets(Mistakes& mistakes) {
   const Outcome none = mistakes.Command(3, join, session);
   mistakes.table.Add("no token", "rayx start", none);
   CHECK_THAT(none.text, Catch::Contains("no token") && Catch::Contains("--join-file") &&
-                            Catch::Contains("copy it from the head's VM"));
+                            Catch::Contains("`rayx start --head` printed"));
   join.insert(join.end(), {"--join-file", WrongToken(cluster)});
   const Outcome wrong = mistakes.Command(3, join, session);
   mistakes.table.Add("wrong token", "rayx start", wrong);

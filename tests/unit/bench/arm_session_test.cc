@@ -16,7 +16,7 @@ using std::chrono::seconds;
 
 constexpr char kPrelude[] = R"(
 import json, sys
-flags = dict(a[2:].split('=', 1) for a in sys.argv[1:])
+flags = dict(a[2:].partition('=')[::2] for a in sys.argv[1:])
 out = open(flags['out'], 'w', buffering=1)
 def event(**fields): out.write(json.dumps(fields) + '\n')
 def ready(version=4): event(event='ready', protocol=version, at=1e9)

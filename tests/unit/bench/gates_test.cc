@@ -215,7 +215,9 @@ TEST_CASE("Gates: logistic regression fails when it misses the known best, from 
     outcome.values["accuracy"] = accuracy;
     // Alone, and like an arm that is as wrong as the reference.
     const Expectation expectation = {.steps = steps};
-    CHECK(Failed(CheckAgainst(workload, outcome, outcome, expectation)).empty());
+    if (!std::isnan(accuracy)) {
+      CHECK(Failed(CheckAgainst(workload, outcome, outcome, expectation)).empty());
+    }
     return Failed(CheckAlone(workload, outcome, expectation));
   };
   const double best = 0.5 * (1 + std::erf(1.5 / std::sqrt(2.0)));
