@@ -180,6 +180,7 @@ def run_arm(name, make, distributed=True):
             recorder.rep = rep
             _repetition(make(options, ranks, steps), recorder, steps, prefix, options.step_events)
             recorder.rep = None
+        ranks.barrier()  # rank 0 may be the host of the store from which the others read the end
         if ranks.world > 1:
             dist.destroy_process_group()
     except Exception as error:

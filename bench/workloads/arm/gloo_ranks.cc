@@ -172,12 +172,16 @@ void GlooRanks::Barrier() {
 std::string GlooRanks::Share(const std::string& line) {
   if (size_ == 1) return line;
   const std::string key = "line-" + std::to_string(++lines_);
+  std::string shared = line;
   if (rank_ == 0) {
     connection_->store->set(key, std::vector<uint8_t>(line.begin(), line.end()));
-    return line;
+  } else {
+    const std::vector<uint8_t> bytes = connection_->store->get(key);
+    shared.assign(bytes.begin(), bytes.end());
   }
-  const std::vector<uint8_t> bytes = connection_->store->get(key);
-  return {bytes.begin(), bytes.end()};
+  // Rank 0 is the host of the store: it does not end before the others have read the end.
+  if (shared.rfind("run ", 0) != 0) Barrier();
+  return shared;
 }
 
 std::string GlooRanks::LibraryVersion() {

@@ -45,7 +45,10 @@ ReducerTraining::~ReducerTraining() = default;
 
 at::Tensor ReducerTraining::Step(const at::Tensor& features, const at::Tensor& labels,
                                  int64_t batch_rows) {
-  optimizer_.zero_grad();
+  // Not zero_grad, which detaches in place: the gradients are views of the Reducer's buckets.
+  for (at::Tensor& parameter : optimizer_.param_groups().front().params()) {
+    parameter.mutable_grad().reset();
+  }
   if (reducer_) {
     reducer_->prepare_for_forward();
     reducer_->rebuild_buckets();

@@ -79,7 +79,7 @@ class Rank:
 class Launch:
     """One repetition of an arm, its ranks side by side."""
 
-    def __init__(self, command, flags, ranks, told_by_flags):
+    def __init__(self, command, flags, ranks, told_by_flags, world_size=None):
         with tempfile.TemporaryDirectory() as folder:
             control = os.path.join(folder, "control")
             with open(control, "w") as file:
@@ -87,7 +87,7 @@ class Launch:
             port = free_port()
             started = []
             for rank in range(ranks):
-                words = command + [f"--world-size={ranks}"] + flags + [
+                words = command + [f"--world-size={world_size or ranks}"] + flags + [
                     f"--control={control}",
                     f"--out={folder}/events" if rank == 0 else f"--out={folder}/none"]
                 environment = {}
@@ -127,8 +127,7 @@ def launches(workload, flags, numbers_of_ranks=(1, 3), kinds=("tuned", "naive"),
             yield f"native C++ on {ranks}", Launch(program, flags, ranks, True)
     if os.path.isfile(os.path.join(BUILT, workload)):
         program = [os.path.join(BUILT, workload), "--local"]
-        flags = flags + ["--world-size=%d" % local_ranks]
-        yield "rayx, local mode", Launch(program, flags, 1, False)
+        yield "rayx, local mode", Launch(program, flags, 1, False, local_ranks)
 
 
 def uniform_number(seed, counter):
