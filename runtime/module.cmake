@@ -19,8 +19,8 @@
 # DEPS are modules (checked against layers.txt; `public`, `proto_local`, `proto_services` and
 # `torch` are names like any other), LIBS are targets of third_party/dependencies.cmake. DEPS and
 # LIBS pass on to whoever depends on the module. A module without SOURCES has headers only.
-# Tests may use every module. LABELS default to the name of the folder under tests/. Those labelled
-# `unit` also run under AddressSanitizer, those labelled `threads` under ThreadSanitizer, those
+# Tests may use every module. LABELS default to the name of the folder under tests/; those of the
+# benchmark suite have `bench`. Those labelled `unit` also run under AddressSanitizer, those labelled `threads` under ThreadSanitizer, those
 # labelled `sanitize` under both.
 #
 # One module alone: `ninja -C build/release rayx_shm shm_segment_test`. A second build folder beside

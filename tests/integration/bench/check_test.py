@@ -86,9 +86,12 @@ class Folders:
 
 
 class AllGates(unittest.TestCase):
-    def test_all_workloads_on_one_two_and_three_vms(self):
+    """A torchrun launch takes as long as all the rest: `rayx-bench check` by hand has all workloads
+    and arms, here are results that a serial program can judge, and one training."""
+
+    def check_passes(self, *options):
         with tempfile.TemporaryDirectory(prefix="check-test-") as results:
-            done = check_with_data(f"{BIN}/rayx-bench", results)
+            done = check_with_data(f"{BIN}/rayx-bench", results, *options)
             print(done.stdout, done.stderr, flush=True)
             if "only one VM, without quota" in done.stdout:
                 not_run("simulated VMs cannot be made here")
@@ -99,6 +102,14 @@ class AllGates(unittest.TestCase):
                 self.assertRegex(done.stdout, rf"rayx +{nodes}  all gates passed")
             # In a pipe, too, the table comes before what the report's program says.
             self.assertLess(done.stdout.index("all gates passed"), done.stdout.index("report: "))
+
+    def test_results_on_one_two_and_three_vms(self):
+        for workload in ("kmeans-cities", "pagerank", "etl"):
+            with self.subTest(workload):
+                self.check_passes(f"--workload={workload}", "--arm=rayx,serial", "--nodes=1,2,3")
+
+    def test_training_on_one_two_and_three_vms(self):
+        self.check_passes("--workload=fmnist-mlp", "--arm=rayx,native-py", "--nodes=1,2,3")
 
 
 class Planted(unittest.TestCase):
