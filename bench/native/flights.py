@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as functional
 
 import arm
+import training
 from table import BadData, Table
 
 DELAY_MIN, DELAY_MAX, LATE_ABOVE = -60, 1000, 15
@@ -180,9 +181,8 @@ def batches(options, ranks, rows_of_rank):
         yield order[begin:begin + parts[ranks.rank]], whole
 
 
-def loss_sum(model, features, labels):
-    return functional.binary_cross_entropy_with_logits(
-        model(features).squeeze(1), labels, reduction="sum")
+def criterion(scores, labels):
+    return functional.binary_cross_entropy_with_logits(scores.squeeze(1), labels)
 
 
 def histogram(model, features, labels):
@@ -212,14 +212,10 @@ def outcome(folder, digests, rows, parameters, losses, area):
     for name in ("flights-3m.parquet", "airports.csv"):
         with open(os.path.join(folder, name), "rb") as file:
             dataset.update(file.read())
-    weights = hashlib.sha256()
-    for parameter in parameters:
-        weights.update(parameter.detach().contiguous().numpy().data)
     return arm.Outcome(
         hashes={"dataset": dataset.hexdigest(),
                 "features": hashlib.sha256(b"".join(digests)).hexdigest(),
-                "weights": weights.hexdigest()},
+                "weights": training.weights_sha256(parameters)},
         values={"clean_rows": rows, "auc": area,
-                "weights_abs_sum": sum(p.detach().double().abs().sum().item()
-                                       for p in parameters)},
+                "weights_abs_sum": training.weights_abs_sum(parameters)},
         series={"loss": losses.tolist()})

@@ -8,6 +8,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import arm
 import flights
+import training
 
 
 class Naive(flights.Options):
@@ -39,15 +40,17 @@ class Naive(flights.Options):
         self.model = flights.make_model(self.options.seed)
         model = DistributedDataParallel(self.model) if world > 1 else self.model
         optimizer = torch.optim.SGD(model.parameters(), lr=self.options.lr)
-        losses = []
+        losses, parts, wholes = [], [], []
         for rows, whole in flights.batches(self.options, self.ranks, rows_of_rank):
             optimizer.zero_grad()
-            # DDP averages over the ranks: a sum, scaled, counts ranks with fewer rows by rows.
-            loss = flights.loss_sum(model, features[rows], labels[rows]) * (world / whole)
-            loss.backward()
+            loss = flights.criterion(model(features[rows]), labels[rows])
+            # DDP averages over the ranks: scaled, so that ranks with fewer rows count by rows.
+            (loss * (len(rows) * world / whole)).backward()
             optimizer.step()
-            losses.append(loss.item() / world)
-        self.losses = self.ranks.sum(torch.tensor(losses, dtype=torch.float32))
+            losses.append(loss.item())
+            parts.append(len(rows))
+            wholes.append(whole)
+        self.losses = training.global_losses(torch.tensor(losses), parts, wholes, self.ranks)
 
     def evaluate(self):
         counts = torch.zeros(2 * flights.BINS, dtype=torch.int64)

@@ -16,6 +16,7 @@ import torch.distributed as dist
 
 import arm
 import flights
+import training
 
 
 class Tuned(flights.Options):
@@ -59,23 +60,10 @@ class Tuned(flights.Options):
 
     def train(self):
         self.model = flights.make_model(self.options.seed)
-        self.parameters = list(self.model.parameters())
-        weights = torch.cat([p.detach().reshape(-1) for p in self.parameters])
-        sizes = [p.numel() for p in self.parameters]
-        for parameter, part in zip(self.parameters, weights.split(sizes)):
-            parameter.data = part.view_as(parameter)
-        losses = torch.empty(self.options.train_steps)
-        for step, (rows, whole) in enumerate(
-                flights.batches(self.options, self.ranks, self._rows_of_ranks())):
-            loss = flights.loss_sum(self.model, self.features.index_select(0, rows),
-                                    self.labels.index_select(0, rows)) / whole
-            gradients = torch.autograd.grad(loss, self.parameters)
-            losses[step] = loss.detach()
-            gradient = torch.cat([g.reshape(-1) for g in gradients])
-            if self.ranks.world > 1:
-                dist.all_reduce(gradient)
-            weights.add_(gradient, alpha=-self.options.lr)
-        self.losses = self.ranks.sum(losses)
+        self.losses = training.train_flat(
+            self.model, self.features, self.labels,
+            flights.batches(self.options, self.ranks, self._rows_of_ranks()), self.options.lr,
+            self.ranks, self.step_done, flights.criterion)
 
     def evaluate(self):
         counts = torch.zeros(2 * flights.BINS, dtype=torch.int64)
@@ -92,7 +80,8 @@ class Tuned(flights.Options):
         if self.ranks.rank != 0:
             return None
         return flights.outcome(self.options.data, [digests[b] for b in range(self.steps)],
-                               sum(self.rows_of_block), self.parameters, self.losses, self.area)
+                               sum(self.rows_of_block), list(self.model.parameters()), self.losses,
+                               self.area)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ def _flatten(parameters):
     return flat
 
 
-def train_flat(model, features, labels, steps, learning_rate, ranks, step_done):
+def train_flat(model, features, labels, steps, learning_rate, ranks, step_done,
+               criterion=functional.cross_entropy):
     """As an expert would. `steps`: see batches; step_done(n): n of them are done. Returns the
     losses."""
     parameters, world = list(model.parameters()), ranks.world
@@ -61,8 +62,7 @@ def train_flat(model, features, labels, steps, learning_rate, ranks, step_done):
     gradient = torch.empty_like(weights)
     losses, parts, wholes = [], [], []
     for rows, whole in steps:
-        loss = functional.cross_entropy(model(features.index_select(0, rows)),
-                                        labels.index_select(0, rows))
+        loss = criterion(model(features.index_select(0, rows)), labels.index_select(0, rows))
         losses.append(loss.detach())
         parts.append(len(rows))
         wholes.append(whole)
