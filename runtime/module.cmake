@@ -140,13 +140,13 @@ function(rayx_link_test name)
 endfunction()
 
 # rayx_test(<name> SOURCES ... [DEPS modules...] [LIBS targets...] [LABELS ...] [TIMEOUT seconds]
-#           [ENVIRONMENT NAME=value...] [SERIAL] [THREADS] [OPTIMISED])
+#           [ENVIRONMENT NAME=value...] [ARGS ...] [SERIAL] [THREADS] [OPTIMISED])
 # SERIAL: never beside another test. THREADS: the label
 # `threads` beside the others, for what has several threads of our own and little of libraries'.
 # OPTIMISED: see RAYX_TEST_FLAGS.
 function(rayx_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL;THREADS;OPTIMISED"
-    "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS;ENVIRONMENT")
+    "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS;ENVIRONMENT;ARGS")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
     message(FATAL_ERROR "rayx_test(${name}): no SOURCES or unknown ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -171,7 +171,7 @@ function(rayx_test name)
   if(arg_THREADS)
     list(APPEND arg_LABELS threads)
   endif()
-  add_test(NAME ${name} COMMAND ${name})
+  add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENVIRONMENT}")
   rayx_sanitized(${name})
