@@ -16,9 +16,8 @@ torch::TrainResult TrainAndEvaluate(torch::TrainerBase& trainer, int64_t steps, 
   return trainer.Train(on_progress, steps);
 }
 
-std::vector<double> GlobalLosses(const torch::TrainResult& result, int64_t rows, int ranks,
-                                 int64_t batch) {
-  const auto plan = torch::BatchPlan::OneOrder(rows, ranks, batch);
+std::vector<double> GlobalLosses(const torch::TrainResult& result, const torch::BatchPlan& plan,
+                                 int ranks) {
   std::vector<double> losses(static_cast<size_t>(result.steps));
   for (size_t i = 0; i < losses.size(); ++i) {
     const int64_t step = static_cast<int64_t>(i) % plan.steps();

@@ -19,9 +19,9 @@ namespace rayx::bench {
 // checkpoint, is in no phase, as the checksums of the other arms.
 torch::TrainResult TrainAndEvaluate(torch::TrainerBase& trainer, int64_t steps, ArmEvents& events);
 
-// The mean over each global batch, from the ranks' means over their parts, in float as the other
-// arms compute it.
-std::vector<double> GlobalLosses(const torch::TrainResult& result, int64_t rows, int ranks,
-                                 int64_t batch);
+// The mean over each global batch of `plan`, from the ranks' means over their parts, in float as
+// the other arms compute it.
+std::vector<double> GlobalLosses(const torch::TrainResult& result, const torch::BatchPlan& plan,
+                                 int ranks);
 
 }  // namespace rayx::bench

@@ -234,8 +234,9 @@ ArmOutcome Classification::Outcome(const torch::TrainResult& result) const {
   outcome.values = {{"rows", static_cast<double>(rows_)},
                     {"accuracy", result.accuracies.empty() ? 0.0 : result.accuracies.back()},
                     {"best_accuracy", BestAccuracy(options_.data)}};
-  outcome.series["loss"] =
-      GlobalLosses(result, train_rows_, options_.world_size, classification_.batch);
+  outcome.series["loss"] = GlobalLosses(
+      result, torch::BatchPlan::OneOrder(train_rows_, options_.world_size, classification_.batch),
+      options_.world_size);
   const ::torch::nn::Sequential model =
       classification_.is_mlp() ? MakeMultilayerPerceptron() : MakeLogisticRegression();
   torch::LoadCheckpoint(*result.checkpoint.Get(), model);

@@ -10,10 +10,11 @@
 #include <cstdio>
 #include <limits>
 #include <memory>
-#include <sstream>
 
 #include "bench/workloads/arm/arm_program.h"
+#include "bench/workloads/arm/model_outcome.h"
 #include "bench/workloads/arm/share.h"
+#include "bench/workloads/arm/trainer_run.h"
 #include "bench/workloads/flights/features.h"
 
 namespace rayx::bench {
@@ -22,14 +23,6 @@ namespace {
 using Trainer = torch::DataParallelTrainer<&MakeModel, &LogisticLoss>;
 using BlockRef = ObjectRef<FlightBlock>;
 using FeaturesRef = ObjectRef<torch::TensorBlock>;
-
-std::string Blas() {
-  std::istringstream lines(at::get_parallel_info());
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find("Math Kernel") != std::string::npos) return line;
-  }
-  return "unknown";
-}
 
 struct FlightsOptions {
   int64_t block_rows = 65536;
@@ -75,7 +68,7 @@ class FlightsArm {
   void Preprocess();
   torch::TrainResult Train();
   double EvaluateAll(const ObjectRef<std::string>& checkpoint) const;
-  std::vector<double> GlobalLosses(const torch::TrainResult& result) const;
+  torch::BatchPlan Plan() const;  // of the batches, from the rows of each rank
   void Report(const RepCommand& command, const torch::TrainResult& result, double area) const;
 
   const ArmOptions options_;
@@ -99,16 +92,7 @@ void FlightsArm::Start() {
   options.shard_blocks = true;
   trainer_ = std::make_unique<Trainer>(options);
   trainer_->Start();
-  // This program's actors are the trainer's workers, made in the order of their ranks.
-  for (const ActorDescription& actor : Actors()) {
-    if (actor.state == ActorState::kAlive && actor.job == GetRuntimeContext().JobNumber()) {
-      nodes_.push_back(actor.node);
-    }
-  }
-  if (nodes_.size() != static_cast<size_t>(options_.world_size)) {
-    throw std::runtime_error("the trainer has " + std::to_string(nodes_.size()) + " workers, not " +
-                             std::to_string(options_.world_size));
-  }
+  nodes_ = trainer_->NodeNumbers();
 }
 
 // Each rank's share of the blocks to train on and of those for evaluation is read on its VM.
@@ -194,8 +178,7 @@ double FlightsArm::EvaluateAll(const ObjectRef<std::string>& checkpoint) const {
   return AreaUnderCurve(all);
 }
 
-// The mean over each global batch, from the ranks' means over their parts, in single precision.
-std::vector<double> FlightsArm::GlobalLosses(const torch::TrainResult& result) const {
+torch::BatchPlan FlightsArm::Plan() const {
   std::vector<int64_t> rows_of_rank;
   std::vector<int64_t> rows;
   for (size_t block = 0; block < rows_of_block_.size(); ++block) {
@@ -208,19 +191,7 @@ std::vector<double> FlightsArm::GlobalLosses(const torch::TrainResult& result) c
       rows_of_rank.back() += rows[static_cast<size_t>(i)];
     }
   }
-  const auto plan = torch::BatchPlan::OwnRows(rows_of_rank, flights_.batch);
-  std::vector<double> losses;
-  for (int64_t i = 0; i < result.steps; ++i) {
-    const int64_t step = i % plan.steps();
-    float loss = 0;
-    for (int rank = 0; rank < options_.world_size; ++rank) {
-      loss += result.rank_losses.at(static_cast<size_t>(rank)).at(static_cast<size_t>(i)) *
-              static_cast<float>(plan.Part(step, rank).count) /
-              static_cast<float>(plan.BatchRows(step));
-    }
-    losses.push_back(static_cast<double>(loss));
-  }
-  return losses;
+  return torch::BatchPlan::OwnRows(rows_of_rank, flights_.batch);
 }
 
 void FlightsArm::Report(const RepCommand& command, const torch::TrainResult& result,
@@ -232,22 +203,15 @@ void FlightsArm::Report(const RepCommand& command, const torch::TrainResult& res
 
   const ::torch::nn::Sequential model = MakeModel();
   torch::LoadCheckpoint(*result.checkpoint.Get(), model);
-  Sha256 weights;
-  for (const at::Tensor& parameter : model->parameters()) {
-    const at::Tensor values = parameter.detach().contiguous();
-    weights.Add(values.const_data_ptr(), values.nbytes());
-  }
   int64_t rows = 0;
   for (const int64_t count : rows_of_block_) rows += count;
   ArmOutcome outcome;
   outcome.steps = command.steps;
   outcome.hashes = {{"dataset", Sha256OfFiles({Path("flights-3m.parquet"), Path("airports.csv")})},
-                    {"features", Sha256::Hex(features.Binary())},
-                    {"weights", Sha256::Hex(weights.Binary())}};
-  outcome.values = {{"clean_rows", static_cast<double>(rows)},
-                    {"weights_abs_sum", result.weights_absolute_sum},
-                    {"auc", area}};
-  outcome.series["loss"] = GlobalLosses(result);
+                    {"features", Sha256::Hex(features.Binary())}};
+  outcome.values = {{"clean_rows", static_cast<double>(rows)}, {"auc", area}};
+  outcome.series["loss"] = GlobalLosses(result, Plan(), options_.world_size);
+  AddWeights(model->parameters(), outcome);
   events_.Result(command, outcome);
 }
 
@@ -290,7 +254,7 @@ int Main(int argc, char** argv) {
                   {"world_size", options.world_size},
                   {"threads", at::get_num_threads()},
                   {"torch", TORCH_VERSION},
-                  {"blas", Blas()}});
+                  {"blas", BlasOfLibTorch()}});
     return ServeRepetitions(options, events,
                             [&](const RepCommand& command) { workload.Run(command); });
   });

@@ -174,7 +174,9 @@ ArmOutcome FmnistMlp::Outcome(const torch::TrainResult& result) const {
   outcome.hashes = {{"dataset", Sha256OfFiles(DataFiles(options_.data))},
                     {"features", Sha256::Hex(features.Binary())}};
   outcome.values["accuracy"] = result.accuracies.empty() ? 0.0 : result.accuracies.back();
-  outcome.series["loss"] = GlobalLosses(result, kTrainRows, options_.world_size, training_.batch);
+  outcome.series["loss"] = GlobalLosses(
+      result, torch::BatchPlan::OneOrder(kTrainRows, options_.world_size, training_.batch),
+      options_.world_size);
   AddWeights(model->parameters(), outcome);
   return outcome;
 }
