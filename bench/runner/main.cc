@@ -65,7 +65,9 @@ void AddRun(CLI::App& app, RunOptions& options, const std::string& name, const s
       ->capture_default_str();
   run->callback([&options, &exit_code, suite, run] {
     if (!suite.empty()) options.suite = suite;
-    options.only_scenarios = !options.scenarios.empty() && run->count("--workload") == 0;
+    const bool wants_scenarios =
+        !options.scenarios.empty() && options.scenarios != std::vector<std::string>{"none"};
+    options.only_scenarios = wants_scenarios && run->count("--workload") == 0;
     exit_code = Run(options);
   });
 }

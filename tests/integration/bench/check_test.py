@@ -144,6 +144,12 @@ class Planted(unittest.TestCase):
         self.assertIn("weights", failed)
         self.assertTrue({"dataset", "steps", "features", "loss complete"} <= passed)
 
+    def test_no_scenario_leaves_the_workloads(self):
+        done = subprocess.run([f"{BIN}/rayx-bench", "run", "--scenario=none", "--arm=nobody"],
+                              text=True, timeout=TIMEOUT_S, capture_output=True)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("has no arm 'nobody'", done.stderr)
+
 
 if __name__ == "__main__":
     for needed in ("rayx-bench", "rayx-data", "rayx", "bench/kmeans", "bench/fmnist_mlp"):
