@@ -118,6 +118,13 @@ bool IsHardAffinity(const Strategy& strategy) {
   return strategy.kind == StrategyKind::kNodeAffinity && !strategy.soft;
 }
 
+// Waits for the node that it names, however busy that is.
+bool KeepsToItsNode(const ClusterView& view, const PlacementRequest& request) {
+  if (request.strategy.kind != StrategyKind::kNodeAffinity) return false;
+  const NodeView* node = view.Find(request.strategy.node);
+  return IsHardAffinity(request.strategy) || (node != nullptr && Feasible(*node, request));
+}
+
 }  // namespace
 
 std::string WhyInfeasible(const ClusterView& view, const PlacementRequest& request) {
@@ -142,9 +149,10 @@ std::string WhyWaiting(const ClusterView& view, const PlacementRequest& request)
   const NodeView* closest = nullptr;
   size_t fewest = 0;
   size_t candidates = 0;
+  const bool keeps = KeepsToItsNode(view, request);
   for (const auto& [number, node] : view.nodes()) {
     if (!Feasible(node, request)) continue;
-    if (IsHardAffinity(request.strategy) && number != request.strategy.node) continue;
+    if (keeps && number != request.strategy.node) continue;
     size_t lacking = 0;
     for (const auto& [name, units] : request.demand.units()) {
       lacking += node.available.Get(name) < units ? 1 : 0;
@@ -168,14 +176,11 @@ Placement PickNode(const ClusterView& view, const PlacementRequest& request,
   }
   const Strategy& strategy = request.strategy;
   if (strategy.kind == StrategyKind::kSpread) return Spread(view, request, spread_cursor);
-  if (strategy.kind == StrategyKind::kNodeAffinity) {
-    const NodeView* node = view.Find(strategy.node);
-    if (node != nullptr && Feasible(*node, request)) {
-      if (node->available.Covers(request.demand)) {
-        return Placement{Placement::Kind::kNode, strategy.node, ""};
-      }
-      if (!strategy.soft) return Wait("node " + ToString(strategy.node) + " is in use");
+  if (KeepsToItsNode(view, request)) {
+    if (view.Find(strategy.node)->available.Covers(request.demand)) {
+      return Placement{Placement::Kind::kNode, strategy.node, ""};
     }
+    return Wait("node " + ToString(strategy.node) + " is in use");
   }
   return Hybrid(view, request);
 }
