@@ -20,8 +20,11 @@
 # `torch` are names like any other), LIBS are targets of third_party/dependencies.cmake. DEPS and
 # LIBS pass on to whoever depends on the module. A module without SOURCES has headers only.
 # Tests may use every module. LABELS default to the name of the folder under tests/; those of the
-# benchmark suite have `bench`. Those labelled `unit` also run under AddressSanitizer, those labelled `threads` under ThreadSanitizer, those
-# labelled `sanitize` under both.
+# benchmark suite have `bench`. Those labelled `unit` also run under AddressSanitizer, those labelled
+# `threads` under ThreadSanitizer, those labelled `sanitize` under both.
+#
+# The sanitizers' presets compile a module's sources a dozen at once (CMAKE_UNITY_BUILD), which
+# halves their time: names in the unnamed namespaces of one module differ.
 #
 # One module alone: `ninja -C build/release rayx_shm shm_segment_test`. A second build folder beside
 # the first: `cmake --preset release -B build/mine`.
@@ -153,7 +156,7 @@ function(rayx_test name)
   rayx_module_targets(deps ${arg_DEPS})
   add_executable(${name} ${arg_SOURCES})
   set_target_properties(${name} PROPERTIES
-    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/tests)
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/tests UNITY_BUILD OFF)
   target_include_directories(${name} PRIVATE ${RAYX_RUNTIME_DIR} ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE rayx_warnings ${deps} ${arg_LIBS} Threads::Threads)
   target_link_libraries(${name} PRIVATE rayx_test_main)
@@ -303,6 +306,7 @@ function(rayx_proto name)
   endforeach()
   rayx_module_targets(deps ${arg_DEPS})
   add_library(rayx_${name} STATIC ${sources})
+  set_target_properties(rayx_${name} PROPERTIES UNITY_BUILD OFF)
   add_library(rayx::mod::${name} ALIAS rayx_${name})
   target_include_directories(rayx_${name} SYSTEM PUBLIC ${out})
   target_link_libraries(rayx_${name} PUBLIC ${deps} protobuf::libprotobuf)

@@ -4,13 +4,11 @@
 #include <cstring>
 #include <limits>
 
+#include "client/packed_layout.h"
 #include "rayx/errors.h"
 
 namespace rayx::detail {
 namespace {
-
-constexpr std::size_t kHeaderBytes = 16;
-constexpr std::size_t kEntryBytes = 16;
 
 std::size_t AlignUp(std::size_t bytes) {
   return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
@@ -26,7 +24,7 @@ void Store(std::byte*& out, U value) {
 
 std::size_t Packed::EncodedBytes() const {
   if (buffers.empty()) return 1 + structure.size();
-  std::size_t bytes = kHeaderBytes + kEntryBytes * buffers.size() + structure.size();
+  std::size_t bytes = kEncodedHeaderBytes + kEncodedEntryBytes * buffers.size() + structure.size();
   for (const OutOfBand& buffer : buffers) bytes = AlignUp(bytes) + buffer.bytes;
   return bytes;
 }
@@ -46,7 +44,7 @@ void Packed::EncodeTo(std::byte* out) const {
   Store(out, static_cast<std::uint32_t>(structure.size()));
   Store(out, static_cast<std::uint32_t>(buffers.size()));
   Store(out, std::uint32_t{0});
-  std::size_t end = kHeaderBytes + kEntryBytes * buffers.size() + structure.size();
+  std::size_t end = kEncodedHeaderBytes + kEncodedEntryBytes * buffers.size() + structure.size();
   for (const OutOfBand& buffer : buffers) {
     Store(out, std::uint64_t{AlignUp(end)});
     Store(out, std::uint64_t{buffer.bytes});

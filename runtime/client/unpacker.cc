@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "client/packed_layout.h"
 #include "rayx/detail/ref_hold.h"
 #include "rayx/detail/runtime_interface.h"
 #include "rayx/errors.h"
@@ -12,8 +13,6 @@
 namespace rayx {
 namespace {
 
-constexpr std::size_t kHeaderBytes = 16;
-constexpr std::size_t kEntryBytes = 16;
 constexpr std::size_t kReserveBytes = 64 * 1024;
 
 template <class U>
@@ -38,16 +37,17 @@ Unpacker::Unpacker(const detail::Fetched& value, detail::RawRef reference)
     end_ = data + value_.bytes;
     return;
   }
-  if (value_.bytes < kHeaderBytes || Load<std::uint32_t>(data) != 1) {
+  if (value_.bytes < detail::kEncodedHeaderBytes || Load<std::uint32_t>(data) != 1) {
     FailDamaged("its form is unknown");
   }
   const std::size_t structure_bytes = Load<std::uint32_t>(data + 4);
   buffer_count_ = Load<std::uint32_t>(data + 8);
-  const std::size_t rest = value_.bytes - kHeaderBytes;
-  if (buffer_count_ > rest / kEntryBytes || structure_bytes > rest - buffer_count_ * kEntryBytes) {
+  const std::size_t rest = value_.bytes - detail::kEncodedHeaderBytes;
+  if (buffer_count_ > rest / detail::kEncodedEntryBytes ||
+      structure_bytes > rest - buffer_count_ * detail::kEncodedEntryBytes) {
     FailDamaged("it is shorter than it says");
   }
-  next_ = data + kHeaderBytes + buffer_count_ * kEntryBytes;
+  next_ = data + detail::kEncodedHeaderBytes + buffer_count_ * detail::kEncodedEntryBytes;
   end_ = next_ + structure_bytes;
 }
 
@@ -180,7 +180,8 @@ BufferView Unpacker::OutOfBand() {
   Take(2);
   const auto number = Load<std::uint32_t>(Take(4));
   if (number >= buffer_count_) FailDamaged("it names a buffer that it does not have");
-  const std::byte* entry = value_.data + kHeaderBytes + std::size_t{number} * kEntryBytes;
+  const std::byte* entry =
+      value_.data + detail::kEncodedHeaderBytes + std::size_t{number} * detail::kEncodedEntryBytes;
   const auto offset = Load<std::uint64_t>(entry);
   const auto bytes = Load<std::uint64_t>(entry + 8);
   if (offset > value_.bytes || bytes > value_.bytes - offset) {

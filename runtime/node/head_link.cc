@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds kBeatDeadline{2000};
-constexpr milliseconds kTellDeadline{30000};
+constexpr milliseconds kInsistDeadline{30000};
 // A beat that is later than this was not merely late: this process did not run.
 constexpr milliseconds kPauseMin{1000};
 
@@ -95,7 +95,7 @@ template <typename Request, typename Reply>
 void HeadLink::Insist(const rpc::Method<Request, Reply>& method, const Request& request,
                       std::function<void(const Reply&)> done) {
   rpc::CallOptions options;
-  options.deadline = kTellDeadline;
+  options.deadline = kInsistDeadline;
   options.idempotent = true;
   Call<Request, Reply>(
       method, request, options,

@@ -6,15 +6,15 @@
 namespace rayx::shm {
 namespace {
 
-base::Status Invalid(const std::string& what) {
+base::Status InvalidChannel(const std::string& what) {
   return base::MakeStatus(base::StatusCode::kInvalidArgument, "channel: " + what);
 }
 
 base::Status CheckSize(const char* name, uint64_t value, uint64_t min, uint64_t max) {
   if (std::has_single_bit(value) && value >= min && value <= max) return base::OkStatus();
-  return Invalid(std::string(name) + " is " + std::to_string(value) +
-                 ": expected a power of two from " + std::to_string(min) + " to " +
-                 std::to_string(max));
+  return InvalidChannel(std::string(name) + " is " + std::to_string(value) +
+                        ": expected a power of two from " + std::to_string(min) + " to " +
+                        std::to_string(max));
 }
 
 base::Status CheckOptions(uint64_t ring_bytes, uint64_t payload_bytes, uint64_t claim_words) {
@@ -33,22 +33,23 @@ base::StatusOr<ChannelShape> ChannelShape::FromOptions(const ChannelOptions& opt
 }
 
 base::StatusOr<ChannelShape> ChannelShape::Read(std::span<const std::byte> memory) {
-  if (memory.size() < kPageBytes) return Invalid("memory shorter than its header");
+  if (memory.size() < kPageBytes) return InvalidChannel("memory shorter than its header");
   ChannelHeader header;
   std::memcpy(&header, memory.data(), sizeof header);
   // From here on only the copy: the peer may change the original at any time.
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (header.magic != kChannelMagic) return Invalid("wrong magic");
+  if (header.magic != kChannelMagic) return InvalidChannel("wrong magic");
   if (header.layout_version != kLayoutVersion || header.frame_version != model::kFrameVersion) {
-    return Invalid("layout " + std::to_string(header.layout_version) + " with frames of version " +
-                   std::to_string(header.frame_version) + ": expected " +
-                   std::to_string(kLayoutVersion) + " and " + std::to_string(model::kFrameVersion));
+    return InvalidChannel("layout " + std::to_string(header.layout_version) +
+                          " with frames of version " + std::to_string(header.frame_version) +
+                          ": expected " + std::to_string(kLayoutVersion) + " and " +
+                          std::to_string(model::kFrameVersion));
   }
   RAYX_RETURN_IF_ERROR(CheckOptions(header.ring_bytes, header.payload_bytes, header.claim_words));
   const ChannelShape shape({header.ring_bytes, header.payload_bytes, header.claim_words});
   if (memory.size() < shape.total_bytes()) {
-    return Invalid("memory of " + std::to_string(memory.size()) + " bytes: its header needs " +
-                   std::to_string(shape.total_bytes()));
+    return InvalidChannel("memory of " + std::to_string(memory.size()) +
+                          " bytes: its header needs " + std::to_string(shape.total_bytes()));
   }
   return shape;
 }

@@ -27,24 +27,24 @@ constexpr uint64_t Bytes(const ControlOptions& options) {
          uint64_t{options.ledger_blocks} * sizeof(LedgerBlock);
 }
 
-base::Status Invalid(const std::string& what) {
+base::Status InvalidControlArea(const std::string& what) {
   return base::MakeStatus(base::StatusCode::kInvalidArgument, "control area: " + what);
 }
 
 base::Status CheckOptions(const ControlOptions& options) {
   if (options.entries == 0 || options.entries > kExtentEntriesMax) {
-    return Invalid(std::to_string(options.entries) + " entries: expected 1 to " +
-                   std::to_string(kExtentEntriesMax));
+    return InvalidControlArea(std::to_string(options.entries) + " entries: expected 1 to " +
+                              std::to_string(kExtentEntriesMax));
   }
   if (options.ledger_blocks == 0 || options.ledger_blocks > kLedgerBlocksMax) {
-    return Invalid(std::to_string(options.ledger_blocks) + " ledger blocks: expected 1 to " +
-                   std::to_string(kLedgerBlocksMax));
+    return InvalidControlArea(std::to_string(options.ledger_blocks) +
+                              " ledger blocks: expected 1 to " + std::to_string(kLedgerBlocksMax));
   }
   return base::OkStatus();
 }
 
 base::Status NoEntry(uint32_t entry) {
-  return Invalid("no entry " + std::to_string(entry));
+  return InvalidControlArea("no entry " + std::to_string(entry));
 }
 
 }  // namespace
@@ -67,14 +67,15 @@ base::StatusOr<std::shared_ptr<ControlArea>> ControlArea::Open(int fd) {
   ControlHeader header;
   std::memcpy(&header, mapping.data(), sizeof header);
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (header.magic != kControlMagic) return Invalid("wrong magic");
+  if (header.magic != kControlMagic) return InvalidControlArea("wrong magic");
   if (header.layout_version != kLayoutVersion) {
-    return Invalid("layout " + std::to_string(header.layout_version) + ": expected " +
-                   std::to_string(kLayoutVersion));
+    return InvalidControlArea("layout " + std::to_string(header.layout_version) + ": expected " +
+                              std::to_string(kLayoutVersion));
   }
   const ControlOptions options{header.entries, header.ledger_blocks};
   RAYX_RETURN_IF_ERROR(CheckOptions(options));
-  if (mapping.size() < Bytes(options)) return Invalid("memory shorter than its header says");
+  if (mapping.size() < Bytes(options))
+    return InvalidControlArea("memory shorter than its header says");
   return std::shared_ptr<ControlArea>(new ControlArea(std::move(mapping), options));
 }
 
@@ -226,8 +227,8 @@ base::StatusOr<std::unique_ptr<PinLedger>> PinLedger::Open(std::shared_ptr<Contr
   const LedgerBlock* block = area->BlockAt(first_block);
   if (process.value == 0 || block == nullptr ||
       block->process.load(std::memory_order_acquire) != process.value) {
-    return Invalid("ledger block " + std::to_string(first_block) + " is not of process " +
-                   ToString(process));
+    return InvalidControlArea("ledger block " + std::to_string(first_block) +
+                              " is not of process " + ToString(process));
   }
   std::unique_ptr<PinLedger> ledger(new PinLedger(std::move(area), process));
   ledger->AddBlock(first_block);

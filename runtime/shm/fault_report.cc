@@ -27,7 +27,7 @@ std::mutex install_mutex;
 struct sigaction previous_action;  // written before the handler is installed
 
 // A line in a fixed buffer, with nothing that is not async-signal-safe.
-class Line {
+class ReportLine {
  public:
   void Add(std::string_view text) {
     const size_t count = std::min(text.size(), sizeof(text_) - size_);
@@ -59,7 +59,7 @@ model::ObjectId ObjectAt(const ControlArea& control, uint64_t offset) {
 }
 
 void Say(const FaultReport& report) {
-  Line line;
+  ReportLine line;
   line.Add("rayx: wrote to immutable object n");
   line.Add(report.object.owner.node().value);
   line.Add(".p");

@@ -31,7 +31,7 @@ base::Status FromErrno(int error, const std::string& what) {
       what + ": " + std::strerror(error));
 }
 
-base::Status Invalid(const std::string& what) {
+base::Status InvalidMemory(const std::string& what) {
   return base::MakeStatus(base::StatusCode::kInvalidArgument, what);
 }
 
@@ -47,8 +47,8 @@ int CreateMemfd(const std::string& name) {
 base::StatusOr<base::UniqueFd> CreateMemoryFile(std::string_view name, uint64_t bytes) {
   const std::string full_name = "rayx:" + std::string(name);
   if (bytes == 0 || bytes > kMemoryFileBytesMax) {
-    return Invalid("memory file " + full_name + " of " + std::to_string(bytes) +
-                   " bytes: expected 1 to " + std::to_string(kMemoryFileBytesMax));
+    return InvalidMemory("memory file " + full_name + " of " + std::to_string(bytes) +
+                         " bytes: expected 1 to " + std::to_string(kMemoryFileBytesMax));
   }
   bytes = (bytes + kPageBytes - 1) & ~uint64_t{kPageBytes - 1};
   base::UniqueFd fd(CreateMemfd(full_name));
@@ -65,14 +65,15 @@ base::StatusOr<base::UniqueFd> CreateMemoryFile(std::string_view name, uint64_t 
 
 base::StatusOr<uint64_t> CheckedFileBytes(int fd, uint64_t bytes_max) {
   const int seals = ::fcntl(fd, F_GET_SEALS);
-  if (seals < 0) return Invalid("descriptor is not a memory file");
-  if ((seals & F_SEAL_SHRINK) == 0) return Invalid("memory file is not sealed against shrinking");
+  if (seals < 0) return InvalidMemory("descriptor is not a memory file");
+  if ((seals & F_SEAL_SHRINK) == 0)
+    return InvalidMemory("memory file is not sealed against shrinking");
   struct stat status;
   if (::fstat(fd, &status) != 0) return FromErrno(errno, "fstat of a memory file");
   const auto bytes = static_cast<uint64_t>(status.st_size);
   if (bytes == 0 || bytes > bytes_max) {
-    return Invalid("memory file of " + std::to_string(bytes) + " bytes: expected 1 to " +
-                   std::to_string(bytes_max));
+    return InvalidMemory("memory file of " + std::to_string(bytes) + " bytes: expected 1 to " +
+                         std::to_string(bytes_max));
   }
   return bytes;
 }
@@ -96,8 +97,9 @@ base::StatusOr<Mapping> Mapping::Map(int fd, uint64_t offset, size_t bytes, Prot
   RAYX_ASSIGN_OR_RETURN(const uint64_t file_bytes, CheckedFileBytes(fd));
   if (bytes == 0 || offset % kPageBytes != 0 || offset > file_bytes ||
       bytes > file_bytes - offset) {
-    return Invalid("mapping " + std::to_string(bytes) + " bytes at " + std::to_string(offset) +
-                   " of a memory file of " + std::to_string(file_bytes));
+    return InvalidMemory("mapping " + std::to_string(bytes) + " bytes at " +
+                         std::to_string(offset) + " of a memory file of " +
+                         std::to_string(file_bytes));
   }
   const int access = protection == Protection::kRead ? PROT_READ : PROT_READ | PROT_WRITE;
   void* data =

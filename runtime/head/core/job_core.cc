@@ -8,7 +8,7 @@
 namespace rayx::head {
 namespace {
 
-constexpr size_t kTextBytesMax = 4096;
+constexpr size_t kProgramBytesMax = 4096;
 
 }  // namespace
 
@@ -33,7 +33,7 @@ proto::RegisterJobReply JobCore::OnRegister(const proto::RegisterJobRequest& req
   if (request.registration().empty() || request.registration().size() > 256) {
     return refuse("expected a word that names the driver's start, of at most 256 bytes");
   }
-  if (request.program().size() > kTextBytesMax || request.host().size() > kTextBytesMax ||
+  if (request.program().size() > kProgramBytesMax || request.host().size() > kProgramBytesMax ||
       request.job_namespace().size() > 256) {
     return refuse("program, host or namespace is too long");
   }
