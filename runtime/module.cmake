@@ -38,6 +38,10 @@ target_compile_options(rayx_warnings INTERFACE -Wall -Wextra -Werror -Wno-restri
 if(RAYX_SANITIZE)
   target_compile_options(rayx_warnings INTERFACE -Wno-maybe-uninitialized)
 endif()
+if(CMAKE_UNITY_BUILD)
+  # A source is included there, so that its unnamed namespace looks like a header's.
+  target_compile_options(rayx_warnings INTERFACE -Wno-subobject-linkage)
+endif()
 
 # Tests are not optimised: they wait or search little, and compile in half the time. What they test
 # is compiled as the build type says, but for templates and inline functions. OPTIMISED for those

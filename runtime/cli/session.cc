@@ -24,7 +24,6 @@ namespace rayx::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Json = nlohmann::json;
 
 constexpr char kStopFile[] = "stopped.json";
 constexpr size_t kDeadSessionsKept = 5;
@@ -112,18 +111,18 @@ std::string Ending::ToString() const {
 }
 
 base::Status WriteEnding(const std::string& folder, const Ending& ending) {
-  const Json json = {{"what", ending.what},        {"pid", ending.pid},
-                     {"signal", ending.signal},    {"exit_code", ending.exit_code},
-                     {"unix_ms", ending.unix_ms},  {"log_lines", ending.log_lines},
-                     {"log_path", ending.log_path}};
+  const nlohmann::json json = {{"what", ending.what},        {"pid", ending.pid},
+                               {"signal", ending.signal},    {"exit_code", ending.exit_code},
+                               {"unix_ms", ending.unix_ms},  {"log_lines", ending.log_lines},
+                               {"log_path", ending.log_path}};
   return WriteFile(folder + "/ended.json",
-                   json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+                   json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 base::StatusOr<Ending> ReadEnding(const std::string& folder) {
   RAYX_ASSIGN_OR_RETURN(const std::string text, ReadFile(folder + "/ended.json"));
   try {
-    const Json json = Json::parse(text);
+    const nlohmann::json json = nlohmann::json::parse(text);
     Ending ending;
     ending.what = json.at("what").get<std::string>();
     ending.pid = json.at("pid").get<int>();
@@ -133,14 +132,14 @@ base::StatusOr<Ending> ReadEnding(const std::string& folder) {
     ending.log_lines = json.at("log_lines").get<std::vector<std::string>>();
     ending.log_path = json.at("log_path").get<std::string>();
     return ending;
-  } catch (const Json::exception& error) {
+  } catch (const nlohmann::json::exception& error) {
     return absl::InvalidArgumentError(absl::StrCat(folder, "/ended.json: ", error.what()));
   }
 }
 
 void RecordStop(const io::SessionInfo& session) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const Json json = {
+  const nlohmann::json json = {
       {"head_address", session.head_address},
       {"unix_ms", std::chrono::duration_cast<std::chrono::milliseconds>(now).count()}};
   // A full disk: the next status does not tell of this stop.
@@ -153,7 +152,8 @@ base::StatusOr<StopRecord> LastStop(const std::string& base) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(base, error)) {
     const auto text = ReadFile(entry.path() / "logs" / kStopFile);
-    const Json json = text.ok() ? Json::parse(*text, nullptr, false) : Json();
+    const nlohmann::json json =
+        text.ok() ? nlohmann::json::parse(*text, nullptr, false) : nlohmann::json();
     if (!json.is_object()) continue;
     const auto unix_ms = json.find("unix_ms");
     const auto address = json.find("head_address");

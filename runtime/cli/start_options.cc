@@ -20,8 +20,6 @@
 namespace rayx::cli {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr uint64_t kStoreBytesMin = 16 * 1024 * 1024;
 constexpr size_t kTextBytesMax = 64 * 1024;
 constexpr double kLogBytesMin = 64 * 1024;
@@ -44,7 +42,7 @@ int CpusOfVm() {
 base::Status AddCustomResources(const std::string& text, model::ResourceSet& resources) {
   const std::string expected = "a JSON object of names and amounts, for example {\"disk\": 2}";
   if (text.size() > kTextBytesMax) return Wrong("--resources", text, expected);
-  const Json json = Json::parse(text, nullptr, false);
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object()) return Wrong("--resources", text, expected);
   for (const auto& [name, amount] : json.items()) {
     const std::string option = absl::StrCat("--resources \"", name.substr(0, 100), "\"");

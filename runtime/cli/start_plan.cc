@@ -8,8 +8,6 @@
 namespace rayx::cli {
 namespace {
 
-using Json = nlohmann::json;
-
 std::string PathIn(const std::string& folder) {
   return folder + "/start.json";
 }
@@ -17,28 +15,28 @@ std::string PathIn(const std::string& folder) {
 }  // namespace
 
 base::Status WriteStartPlan(const std::string& folder, const StartPlan& plan) {
-  Json resources = Json::object();
+  nlohmann::json resources = nlohmann::json::object();
   for (const auto& [name, units] : plan.resources.units()) resources[name] = units;
-  const Json json = {{"with_head", plan.with_head},
-                     {"cluster", plan.cluster},
-                     {"head_address", plan.head_address},
-                     {"listen_ip", plan.listen_ip},
-                     {"port", plan.port},
-                     {"insecure", plan.insecure},
-                     {"embedded", plan.embedded},
-                     {"resource_units", resources},
-                     {"labels", plan.labels},
-                     {"store_bytes", plan.store_bytes},
-                     {"log_file_bytes", plan.logs.file_bytes},
-                     {"log_files", plan.logs.files},
-                     {"log_total_bytes", plan.logs.total_bytes}};
+  const nlohmann::json json = {{"with_head", plan.with_head},
+                               {"cluster", plan.cluster},
+                               {"head_address", plan.head_address},
+                               {"listen_ip", plan.listen_ip},
+                               {"port", plan.port},
+                               {"insecure", plan.insecure},
+                               {"embedded", plan.embedded},
+                               {"resource_units", resources},
+                               {"labels", plan.labels},
+                               {"store_bytes", plan.store_bytes},
+                               {"log_file_bytes", plan.logs.file_bytes},
+                               {"log_files", plan.logs.files},
+                               {"log_total_bytes", plan.logs.total_bytes}};
   return WriteFile(PathIn(folder), json.dump(2) + "\n");
 }
 
 base::StatusOr<StartPlan> ReadStartPlan(const std::string& folder) {
   RAYX_ASSIGN_OR_RETURN(const std::string text, ReadFile(PathIn(folder)));
   try {
-    const Json json = Json::parse(text);
+    const nlohmann::json json = nlohmann::json::parse(text);
     StartPlan plan;
     plan.with_head = json.at("with_head").get<bool>();
     plan.cluster = json.at("cluster").get<std::string>();
@@ -56,26 +54,26 @@ base::StatusOr<StartPlan> ReadStartPlan(const std::string& folder) {
     plan.logs.files = json.at("log_files").get<uint32_t>();
     plan.logs.total_bytes = json.at("log_total_bytes").get<uint64_t>();
     return plan;
-  } catch (const Json::exception& error) {
+  } catch (const nlohmann::json::exception& error) {
     return absl::InvalidArgumentError(
         absl::StrCat(PathIn(folder), ": not a start's plan: ", error.what()));
   }
 }
 
 std::string FormatReadyAnswer(const ReadyAnswer& answer) {
-  const Json json = {{"error", answer.error},
-                     {"address", answer.address},
-                     {"node", answer.node},
-                     {"cluster", answer.cluster}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const nlohmann::json json = {{"error", answer.error},
+                               {"address", answer.address},
+                               {"node", answer.node},
+                               {"cluster", answer.cluster}};
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 base::StatusOr<ReadyAnswer> ParseReadyAnswer(const std::string& line) {
   try {
-    const Json json = Json::parse(line);
+    const nlohmann::json json = nlohmann::json::parse(line);
     return ReadyAnswer{json.at("error").get<std::string>(), json.at("address").get<std::string>(),
                        json.at("node").get<uint32_t>(), json.at("cluster").get<std::string>()};
-  } catch (const Json::exception&) {
+  } catch (const nlohmann::json::exception&) {
     return absl::InternalError(absl::StrCat("answered with \"", line.substr(0, 200), "\""));
   }
 }

@@ -19,7 +19,7 @@ base::Status FromErrno(const std::string& what) {
   return absl::UnavailableError(what + ": " + std::strerror(errno));
 }
 
-base::StatusOr<sockaddr_un> Address(const std::string& path) {
+base::StatusOr<sockaddr_un> SocketAddress(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
@@ -52,7 +52,7 @@ void TakeFds(msghdr& message, std::vector<base::UniqueFd>& fds) {
 }  // namespace
 
 base::StatusOr<PacketSocket> PacketSocket::Connect(const std::string& path) {
-  RAYX_ASSIGN_OR_RETURN(const sockaddr_un address, Address(path));
+  RAYX_ASSIGN_OR_RETURN(const sockaddr_un address, SocketAddress(path));
   RAYX_ASSIGN_OR_RETURN(base::UniqueFd fd, NewSocket(0));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return FromErrno(path);
@@ -142,7 +142,7 @@ base::Status PacketSocket::SetNonBlocking() {
 }
 
 base::StatusOr<PacketListener> PacketListener::Listen(const std::string& path) {
-  RAYX_ASSIGN_OR_RETURN(const sockaddr_un address, Address(path));
+  RAYX_ASSIGN_OR_RETURN(const sockaddr_un address, SocketAddress(path));
   RAYX_ASSIGN_OR_RETURN(base::UniqueFd fd, NewSocket(SOCK_NONBLOCK));
   ::unlink(path.c_str());
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||

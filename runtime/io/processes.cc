@@ -21,7 +21,7 @@
 namespace rayx::io {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Steady = std::chrono::steady_clock;
 
 constexpr size_t kLineBytesMax = 64 * 1024;
 
@@ -77,10 +77,10 @@ void ResetSignals() {
 }
 
 // Ready or hung up.
-bool WaitReadable(int fd, Clock::time_point deadline) {
+bool WaitReadable(int fd, Steady::time_point deadline) {
   for (;;) {
     const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Steady::now());
     pollfd ready{fd, POLLIN, 0};
     const int count = ::poll(&ready, 1, static_cast<int>(std::max<int64_t>(left.count(), 0)));
     if (count > 0) return (ready.revents & (POLLIN | POLLHUP)) != 0;
@@ -153,15 +153,15 @@ base::UniqueFd OpenPidfd(pid_t pid) {
 }
 
 bool HasExited(int pidfd) {
-  return WaitReadable(pidfd, Clock::now());
+  return WaitReadable(pidfd, Steady::now());
 }
 
 bool WaitExited(int pidfd, std::chrono::milliseconds wait) {
-  return WaitReadable(pidfd, Clock::now() + wait);
+  return WaitReadable(pidfd, Steady::now() + wait);
 }
 
 base::StatusOr<std::string> ReadLine(int fd, std::chrono::milliseconds wait) {
-  const auto deadline = Clock::now() + wait;
+  const auto deadline = Steady::now() + wait;
   std::string line;
   while (line.empty() || line.back() != '\n') {
     if (!WaitReadable(fd, deadline)) return absl::DeadlineExceededError("no line in time");
