@@ -1,6 +1,6 @@
 // Arm rayx of flights: what a RayX user would write. A task a VM reads and cleans the blocks of its
-// worker, a task a block standardises it; the blocks stay in the object store of their VM, where a
-// DataParallelTrainer trains on them and tasks evaluate them.
+// worker, a task a block standardises it there; the blocks stay in the object store of their VM,
+// where a DataParallelTrainer trains on them and tasks evaluate them.
 #include <ATen/Parallel.h>
 #include <rayx/rayx.h>
 #include <rayx/torch.h>
@@ -64,6 +64,12 @@ class FlightsArm {
 
  private:
   std::string Path(const std::string& name) const { return options_.data + "/" + name; }
+  // The caller of a task on the VM of a rank.
+  template <auto Function>
+  auto On(int64_t rank) const {
+    return Task<Function>().SetSchedulingStrategy(
+        SchedulingStrategy::NodeAffinity(nodes_.at(static_cast<size_t>(rank))));
+  }
   void Load(int64_t blocks);
   void Preprocess();
   torch::TrainResult Train();
@@ -75,7 +81,8 @@ class FlightsArm {
   const FlightsOptions flights_;
   ArmEvents& events_;
   std::unique_ptr<Trainer> trainer_;
-  std::vector<uint32_t> nodes_;        // of each rank
+  std::vector<uint32_t> nodes_;  // of each rank
+  std::vector<int64_t> rank_of_block_;
   std::vector<BlockRef> rows_;         // by block
   std::vector<FeaturesRef> features_;  // by block
   std::vector<int64_t> rows_of_block_;
@@ -108,6 +115,7 @@ void FlightsArm::Load(int64_t blocks) {
   for (int64_t block = 0; block < blocks; ++block) {
     kinds[IsForEvaluation(block) ? 1 : 0].push_back(block);
   }
+  rank_of_block_.assign(static_cast<size_t>(blocks), 0);
   rows_.assign(static_cast<size_t>(blocks), {});
   for (int64_t rank = 0; rank < options_.world_size; ++rank) {
     ReadPlan plan = {
@@ -118,13 +126,13 @@ void FlightsArm::Load(int64_t blocks) {
     }
     std::sort(plan.blocks.begin(), plan.blocks.end());
     if (plan.blocks.empty()) continue;
-    const auto parts = Task<&Read>()
-                           .SetSchedulingStrategy(
-                               SchedulingStrategy::NodeAffinity(nodes_[static_cast<size_t>(rank)]))
+    const auto parts = On<&Read>(rank)
                            .SetNumReturns(static_cast<int>(plan.blocks.size()))
                            .RemoteEach(plan, airports);
     for (size_t i = 0; i < parts.size(); ++i) {
-      rows_[static_cast<size_t>(plan.blocks[i])] = parts[i];
+      const auto block = static_cast<size_t>(plan.blocks[i]);
+      rank_of_block_[block] = rank;
+      rows_[block] = parts[i];
     }
   }
   Wait(rows_, static_cast<int>(rows_.size()), -1);
@@ -132,8 +140,8 @@ void FlightsArm::Load(int64_t blocks) {
 
 void FlightsArm::Preprocess() {
   std::vector<ObjectRef<Moments>> tasks;
-  for (const BlockRef& block : rows_) {
-    tasks.push_back(Task<&MomentsOn>().Remote(block, options_.threads));
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    tasks.push_back(On<&MomentsOn>(rank_of_block_[i]).Remote(rows_[i], options_.threads));
   }
   std::vector<Moments> moments;
   rows_of_block_.clear();
@@ -144,7 +152,9 @@ void FlightsArm::Preprocess() {
   }
   const auto scale = Put(ScaleOf(moments));
   features_.clear();
-  for (const BlockRef& rows : rows_) features_.push_back(Task<&Encode>().Remote(rows, scale));
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    features_.push_back(On<&Encode>(rank_of_block_[i]).Remote(rows_[i], scale));
+  }
   rows_.clear();
 
   // The trainer deals blocks out in turn: each rank's own are laid where its turns are.
@@ -169,7 +179,8 @@ double FlightsArm::EvaluateAll(const ObjectRef<std::string>& checkpoint) const {
   std::vector<ObjectRef<Histogram>> tasks;
   for (size_t block = 0; block < features_.size(); ++block) {
     if (!IsForEvaluation(static_cast<int64_t>(block))) continue;
-    tasks.push_back(Task<&Evaluate>().Remote(features_[block], checkpoint, options_.threads));
+    tasks.push_back(On<&Evaluate>(rank_of_block_[block])
+                        .Remote(features_[block], checkpoint, options_.threads));
   }
   Histogram all(2 * kBins);
   for (const auto& part : Get(tasks)) {
@@ -197,7 +208,9 @@ torch::BatchPlan FlightsArm::Plan() const {
 void FlightsArm::Report(const RepCommand& command, const torch::TrainResult& result,
                         double area) const {
   std::vector<ObjectRef<std::string>> digests;
-  for (const FeaturesRef& block : features_) digests.push_back(Task<&DigestOf>().Remote(block));
+  for (size_t i = 0; i < features_.size(); ++i) {
+    digests.push_back(On<&DigestOf>(rank_of_block_[i]).Remote(features_[i]));
+  }
   Sha256 features;
   for (const auto& digest : Get(digests)) features.Add(digest->data(), digest->size());
 
