@@ -19,6 +19,7 @@ except ImportError as missing:
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../bench/report")
 sys.path.insert(0, FOLDER)
+import analysis  # noqa: E402
 import charts  # noqa: E402
 import ease  # noqa: E402
 import report  # noqa: E402
@@ -301,6 +302,15 @@ class ReportTest(unittest.TestCase):
             self.assertIn(words, page)
         ours["cpu_seconds"] = estimate(2.6)
         self.assertIn("it computes more, it does not only wait", self.render(workload))
+
+    def test_a_win_is_called_less_work_only_where_it_is(self):
+        def words(cpu_seconds):
+            return analysis.cpu_words({"cpu_seconds": estimate(cpu_seconds)},
+                                      {"cpu_seconds": estimate(2.0)}, times=0.5, loses=False)
+
+        self.assertIn("as much work, less waiting", words(2.2))
+        self.assertIn("partly work, partly waiting", words(1.7))
+        self.assertIn("by computing less", words(1.4))
 
     def test_a_long_curve_keeps_its_places(self):
         for length in (1, 3, 400, 401, 799, 938):
