@@ -1,11 +1,10 @@
 // runtime/node/worker_starter.h
 //
 // Makes workers: a zygote a program that forks them, or exec where it cannot.
-// Owner:    NodeDaemon.
+// Owner:    NodeShell.
 // Threads:  the node loop, which is the main thread (PDEATHSIG).
 // Inputs:   effects of WorkerPoolCore; zygotes and new workers, which run user code: their messages
-//           are checked, a pid is believed only when it is our child
-//           and nobody's yet.
+//           are checked, a pid is believed only when it is our child and nobody's yet.
 // Outputs:  the callbacks of WorkerStarterEvents.
 // Promises: every Fork and Exec ends in one on_hello or one on_start_failed, unless it is
 //           abandoned; an abandoned start's process is killed. Children die with this process.

@@ -79,7 +79,7 @@ struct ObjectView {
   model::ObjectId object;
   model::JobId job;
   uint64_t bytes = 0;
-  const char* state = "";  // writing sealed evicting freed
+  const char* state = "";  // granting writing sealed freed
   bool is_pinned = false;
   bool is_primary = true;
   size_t copies = 0;  // nodes that pulled it
