@@ -41,14 +41,6 @@ void KillAndReap(pid_t pid) {
   ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED);
 }
 
-std::string Describe(const io::ExitStatus& status) {
-  if (status.signal != 0) {
-    return "killed by signal " + std::to_string(status.signal) + " (" + ::strsignal(status.signal) +
-           ")";
-  }
-  return "exited with code " + std::to_string(status.exit_code);
-}
-
 // Only a refusal to run what lies there has a code of its own.
 ErrorCode CodeOf(const base::Status& status) {
   const ErrorCode code = rpc::CodeOf(status);
@@ -256,7 +248,7 @@ void WorkerStarter::LoseZygote(const std::string& key, const std::string& reason
   std::string why = programs_[key].executable() + ": " + reason;
   if (const auto status = io::Reap(zygote.process.pidfd.get())) {
     why += zygote.ready ? "; it " : " before it reached worker mode; it ";
-    why += Describe(*status);
+    why += status->ToString();
   } else {
     KillAndReap(zygote.process.pid);
   }
@@ -459,7 +451,7 @@ void WorkerStarter::FailLater(StartId id, std::string reason, ErrorCode code) {
       }
       if (it->second.pidfd) {
         if (const auto status = io::Reap(it->second.pidfd.get())) {
-          why += " (" + Describe(*status) + ")";
+          why += "; it " + status->ToString();
         }
       }
     }

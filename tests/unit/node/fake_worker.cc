@@ -116,6 +116,7 @@ namespace {
     std::fprintf(stderr, "no library of that name\n");
     ::_exit(9);
   }
+  if (std::getenv("FAKE_ZYGOTE_IS_KILLED") != nullptr) ::kill(::getpid(), SIGKILL);
   const auto tell = [&](const proto::ZygoteMessage& message) {
     const std::string bytes = message.SerializeAsString();
     socket.Send(std::as_bytes(std::span(bytes)));

@@ -259,6 +259,13 @@ TEST_CASE("NodeDaemon: a program that cannot be forked is executed; one that die
   const std::string& why = failed->lease_failed().error().message();
   CHECK(why.find("exited with code 9") != std::string::npos);
   CHECK(why.find("no library of that name") != std::string::npos);
+  broken->Close();
+  auto killed = daemon.Driver({"FAKE_ZYGOTE_IS_KILLED=1"});
+  killed->Send(LeaseRequestOf(1, 1));
+  const auto lost = killed->Await(Case::kLeaseFailed, 20000);
+  REQUIRE(lost);
+  CHECK(lost->lease_failed().error().message().find("it was killed by signal 9") !=
+        std::string::npos);
 }
 
 TEST_CASE("NodeDaemon: an actor is created, reported, and its death reported with its cause") {
