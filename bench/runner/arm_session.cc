@@ -273,7 +273,9 @@ absl::Status ArmSession::Apply(const json& event, Repetition& repetition) {
   try {
     if (*kind == "phase") {
       const std::string name = event.at("name");
-      repetition.phase_seconds[name] = event.at("seconds");
+      if (!repetition.phase_seconds.emplace(name, event.at("seconds")).second) {
+        return absl::DataLossError("reported phase '" + name + "' twice");
+      }
       trace_.phases.push_back({name, Seconds(Clock::now())});
     } else if (*kind == "step" && launch_.step_events) {
       trace_.steps.push_back({event.at("done"), event.at("at")});

@@ -218,6 +218,20 @@ f.readline()
   CHECK(Says(arm.MustStart()->Run("a", 2, seconds(20)).status(), "a phase that w does not have"));
 }
 
+// Regression: the second replaced the first, and the repetition was shorter than it had been.
+TEST_CASE("ArmSession: a phase that is reported twice is refused") {
+  FakeArm arm(R"(
+ready()
+f = commands()
+words = f.readline().split()
+phases()
+event(event='phase', name='load', seconds=0.1)
+result(words[3])
+f.readline()
+)");
+  CHECK(Says(arm.MustStart()->Run("a", 2, seconds(20)).status(), "phase 'load' twice"));
+}
+
 // Regression: a field of another type than expected threw through the runner.
 TEST_CASE("ArmSession: fields of the wrong type are refused") {
   for (const char* planted : {"event=5", "event='error', message=[1]", "event='phase', name=7",
