@@ -53,9 +53,6 @@ struct NodeStoreOptions {
 
 inline constexpr size_t kCopiesToldMax = 16;
 
-// 30 % of the memory of this machine, or of its cgroup, in whole pages.
-uint64_t DefaultStoreBytes();
-
 // A pinned object while it is sent. Read and the destructor from any thread.
 class ServedObject {
  public:
