@@ -13,6 +13,14 @@ std::string Printable(const std::string& text) {
   return result;
 }
 
+std::string PrintableLine(const std::string& text) {
+  std::string result = text;
+  std::replace_if(
+      result.begin(), result.end(),
+      [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; }, '?');
+  return result;
+}
+
 std::string FormatBytes(uint64_t bytes) {
   const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
   double value = static_cast<double>(bytes);
