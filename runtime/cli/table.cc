@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <ostream>
 
+#include "model/resources.h"
+
 namespace rayx::cli {
 
 std::string Printable(const std::string& text) {
@@ -36,7 +38,7 @@ std::string FormatBytes(uint64_t bytes) {
 
 std::string FormatUnits(int64_t units) {
   char text[48];
-  std::snprintf(text, sizeof text, "%.10g", static_cast<double>(units) / 10000);
+  std::snprintf(text, sizeof text, "%.10g", static_cast<double>(units) / model::kResourceUnit);
   return text;
 }
 
