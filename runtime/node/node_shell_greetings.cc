@@ -195,6 +195,8 @@ void NodeShell::OnWorkerHello(StartedWorker worker) {
     *refused.mutable_refused()->mutable_error() =
         rpc::MakeErrorInfo(ErrorCode::kVersionMismatch, std::string(base::Message(status)));
     worker.connection->Send(refused);
+    // Another release may not heed what it is told, and the starter has let go of it.
+    io::Signal(worker.pidfd.get(), SIGKILL);
     core_->OnStartFailed(worker.start, std::string(base::Message(status)), Now(), effects_);
     return RunEffects();
   }

@@ -268,6 +268,25 @@ TEST_CASE("NodeDaemon: a program that cannot be forked is executed; one that die
         std::string::npos);
 }
 
+// Regression: the one refused was left alone with what it was told.
+TEST_CASE("NodeDaemon: a worker of another release is refused, and ended") {
+  FakeHead head;
+  FakeDaemon daemon(head);
+  auto driver = daemon.Driver({"FAKE_OTHER_RELEASE=1"});
+  driver->Send(LeaseRequestOf(1, 1));
+  const auto failed = driver->Await(Case::kLeaseFailed, 20000);
+  REQUIRE(failed);
+  CHECK(failed->lease_failed().error().message().find("layout 77") != std::string::npos);
+  int workers = 0;
+  for (const auto& log : std::filesystem::directory_iterator(daemon.folder() + "/logs")) {
+    const std::string name = log.path().filename();
+    if (name.rfind("worker-", 0) != 0) continue;
+    ++workers;
+    CHECK(AwaitGone(std::stoi(name.substr(7))));
+  }
+  CHECK(workers > 0);
+}
+
 TEST_CASE("NodeDaemon: an actor is created, reported, and its death reported with its cause") {
   FakeHead head;
   FakeDaemon daemon(head);
