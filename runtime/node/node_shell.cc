@@ -418,7 +418,7 @@ void NodeShell::Finish() {
 
 void NodeShell::OpenJob(model::JobId job, const proto::Program& program,
                         const std::string& job_namespace) {
-  if (!program.key().empty()) starter_->AddProgram(program);
+  if (!program.key().empty()) starter_->AddProgram(program, job);
   auto [it, added] = jobs_.try_emplace(job);
   if (it->second.program_key.empty()) {
     it->second.program_key = program.key();
