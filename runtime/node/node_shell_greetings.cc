@@ -229,7 +229,9 @@ void NodeShell::Welcome(LocalProcess& process) {
   welcome->set_node_ip(options_.listen_ip);
   welcome->set_job_namespace(process.job_namespace);
   table_->SendWelcome(process, message);
-  AttachSegment(process, process.job);
+  if (const auto status = AttachSegment(process, process.job); !status.ok()) {
+    RAYX_LOG(kWarning) << ToString(process.id) << " has no store: " << base::Message(status);
+  }
   WatchProcess(process);
 }
 

@@ -287,6 +287,27 @@ TEST_CASE("NodeDaemon: a worker of another release is refused, and ended") {
   CHECK(workers > 0);
 }
 
+// Regression: the refusal was a line in the daemon's log alone, and the process waited for it.
+TEST_CASE("NodeDaemon: a segment that it cannot give is refused with the reason") {
+  FakeHead head;
+  FakeDaemon daemon(head);
+  auto driver = daemon.Driver();
+  auto other = daemon.Driver();
+  other->Close();
+  REQUIRE(head.AwaitFinished(2));
+  REQUIRE(driver->Await(Case::kSegmentAttached));  // its own, unasked
+  for (const uint32_t job : {2, 1}) {
+    proto::ClientMessage ask;
+    ask.mutable_attach_segment()->set_job(job);
+    driver->Send(ask);
+  }
+  const auto refused = driver->Await(Case::kRefused);
+  REQUIRE(refused);
+  CHECK(refused->refused().error().code() == static_cast<int>(ErrorCode::kObjectLost));
+  CHECK(refused->refused().error().message() == "job 2 has ended");
+  CHECK(driver->Await(Case::kSegmentAttached));
+}
+
 TEST_CASE("NodeDaemon: an actor is created, reported, and its death reported with its cause") {
   FakeHead head;
   FakeDaemon daemon(head);
