@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -15,6 +16,9 @@
 
 namespace rayx::bench {
 namespace {
+
+// From the kill of what a command started to the kill of the command itself.
+constexpr auto kKillPatience = std::chrono::seconds(2);
 
 std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   std::vector<char*> pointers;
@@ -105,6 +109,8 @@ VmProcess& VmProcess::operator=(VmProcess&& other) noexcept {
 VmProcess::~VmProcess() {
   if (Running()) {
     Signal(SIGKILL);
+    // Outside a VM it is the command itself, which may live on without its child.
+    if (!EndsWithin(kKillPatience)) kill(pid_, SIGKILL);
     Reap(true);
   }
   CloseIfOpen(output_);
@@ -141,22 +147,25 @@ void VmProcess::Signal(int signal_number) {
   kill(pid_, signal_number);
 }
 
+bool VmProcess::EndsWithin(std::chrono::milliseconds timeout) {
+  if (Reap(false)) return true;
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
+  pollfd event = {pidfd, POLLIN, 0};
+  const auto end = std::chrono::steady_clock::now() + timeout;
+  for (;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        end - std::chrono::steady_clock::now());
+    const int ready = poll(&event, 1, static_cast<int>(std::max<int64_t>(0, left.count())));
+    if (ready > 0 || (ready == 0 && left.count() <= 0)) break;
+    if (ready < 0 && errno != EINTR) break;
+  }
+  CloseIfOpen(pidfd);
+  return Reap(false);
+}
+
 absl::StatusOr<ExitStatus> VmProcess::Wait(std::chrono::milliseconds timeout) {
   if (pid_ <= 0) return absl::FailedPreconditionError("there is no process to wait for");
-  if (!Reap(false)) {
-    const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
-    pollfd event = {pidfd, POLLIN, 0};
-    const auto end = std::chrono::steady_clock::now() + timeout;
-    for (;;) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-          end - std::chrono::steady_clock::now());
-      const int ready = poll(&event, 1, static_cast<int>(std::max<int64_t>(0, left.count())));
-      if (ready > 0 || (ready == 0 && left.count() <= 0)) break;
-      if (ready < 0 && errno != EINTR) break;
-    }
-    CloseIfOpen(pidfd);
-    if (!Reap(false)) return absl::DeadlineExceededError("the command still runs");
-  }
+  if (!EndsWithin(timeout)) return absl::DeadlineExceededError("the command still runs");
   ExitStatus status;
   if (WIFSIGNALED(raw_status_)) {
     status.signal = WTERMSIG(raw_status_);

@@ -2,8 +2,8 @@
 //
 // A command that runs inside a simulated VM, as a handle in the process that started it.
 // Owner:    the caller of SimulatedVms::Start.      Threads: one at a time.
-// Promises: Wait never blocks longer than asked; the destructor kills what still runs and reaps it.
-//           The exit code is the command's; a death by signal is told apart.
+// Promises: Wait never blocks longer than asked; the destructor kills what still runs and reaps
+//           it within seconds. The exit code is the command's; a death by signal is told apart.
 #pragma once
 
 #include <sys/types.h>
@@ -54,6 +54,7 @@ class VmProcess {
  private:
   VmProcess() = default;
   bool Reap(bool block);
+  bool EndsWithin(std::chrono::milliseconds timeout);
 
   pid_t pid_ = -1;
   int output_ = -1, errors_ = -1;  // memfds, when captured

@@ -13,10 +13,20 @@ import os
 import sys
 import time
 
+
+def _threads_in(words):
+    threads = "1"
+    for word, next_word in zip(words, [*words[1:], ""]):
+        if word == "--threads":
+            threads = next_word
+        elif word.startswith("--threads="):
+            threads = word.split("=", 1)[1]
+    return threads
+
+
 # Before torch is imported: the thread count is part of the contract, not of the environment.
-_threads = next((a.split("=", 1)[1] for a in sys.argv if a.startswith("--threads=")), "1")
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[_name] = _threads
+    os.environ[_name] = _threads_in(sys.argv)
 
 import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
@@ -109,9 +119,11 @@ def _commands(options, ranks):
     source = open(options.control) if ranks.rank == 0 else None
     while True:
         line = ranks.share_command(source.readline().strip() if source else "")
+        if line in ("quit", ""):  # the runner needs no more, or is gone
+            return
         words = line.split(" ", 3)
-        if words[0] != "run" or len(words) != 4:
-            return  # "quit", or the runner is gone
+        if len(words) != 4 or words[0] != "run" or not words[2].isdigit() or int(words[2]) < 1:
+            raise ValueError(f"not a command: '{line}'")
         yield words[1], int(words[2]), words[3]
 
 

@@ -169,6 +169,9 @@ def batches(options, ranks, rows_of_rank):
     rank takes its part of the batch from an order of its own; who has too few ends the epoch."""
     parts = [end - begin for begin, end in
              (arm.share(options.batch, rank, ranks.world) for rank in range(ranks.world))]
+    if 0 in (*rows_of_rank, *parts):
+        raise ValueError(f"{sum(rows_of_rank)} rows to train on, {options.batch} a batch, are too "
+                         f"few for {ranks.world} ranks")
     per_epoch = min(-(-rows // part) for rows, part in zip(rows_of_rank, parts))
     for step in range(options.train_steps):
         epoch, in_epoch = divmod(step, per_epoch)

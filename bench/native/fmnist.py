@@ -31,6 +31,8 @@ class BadData(Exception):
 class Options:
     """The flags of the workload, for the arms' classes to inherit."""
 
+    PHASES = ("load", "preprocess", "train", "evaluate")
+
     @staticmethod
     def add_options(parser):
         parser.add_argument("--sampler-seed", type=int, default=45)

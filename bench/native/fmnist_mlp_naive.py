@@ -12,8 +12,6 @@ import training
 
 
 class Naive(fmnist.Options):
-    PHASES = ("load", "preprocess", "train", "evaluate")
-
     def __init__(self, options, ranks, steps):
         self.options, self.ranks, self.steps = options, ranks, steps
 

@@ -26,8 +26,6 @@ import training
 
 
 class Tuned(fmnist.Options):
-    PHASES = ("load", "preprocess", "train", "evaluate")
-
     def __init__(self, options, ranks, steps):
         self.options, self.ranks, self.steps = options, ranks, steps
 

@@ -30,17 +30,18 @@ def decisive_phases(workload, ours, rival, loses):
 
 
 def cpu_words(ours, rival, times, loses):
-    """Whether the difference is work or waiting: from the CPU time of both."""
+    """Whether the difference is work or waiting: from the CPU time of both. `times`: how much
+    longer RayX takes, below 1 where it wins. Half of that in CPU time makes it one of work."""
     mine, theirs = median(ours, "cpu_seconds"), median(rival, "cpu_seconds")
     if not mine or not theirs:
         return ""
     numbers = f"RayX uses {mine:.2f} CPU seconds, native {theirs:.2f}"
-    share, saved = mine / theirs, times if loses else 1 / times
-    if loses and share >= 1 + (saved - 1) / 2:
+    share = mine / theirs
+    if loses and share >= 1 + (times - 1) / 2:
         return f"{numbers}: it computes more, it does not only wait."
     if loses and share <= 1.05:
         return f"{numbers}: the same or less work, so that the difference is waiting."
-    if not loses and share <= 1 - (1 - saved) / 2:
+    if not loses and share <= 1 - (1 - times) / 2:
         return f"{numbers}: the time is saved by computing less."
     if not loses and share >= 0.95:
         return f"{numbers}: as much work, less waiting."

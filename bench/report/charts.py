@@ -25,6 +25,8 @@ ARM_NAMES = {
     "serial-unrestricted": "serial, whole machine",
 }
 ARM_ORDER = list(ARM_NAMES)
+OTHER_ARM_COLOUR = "#24292f"
+CURVE_POINTS_MAX = 400  # a curve of a page, not the data
 MAIN_PHASE_COLOUR = "#2da44e"
 OTHER_PHASE_COLOURS = ("#8c959f", "#54aeff", "#bf8700", "#d2a8ff")
 
@@ -64,6 +66,21 @@ def to_svg(figure, name):
 
 def order_of(arm):
     return ARM_ORDER.index(arm) if arm in ARM_ORDER else len(ARM_ORDER)
+
+
+def in_order(arms):
+    """Each arm once; those that have no place of their own come last, by name."""
+    return sorted(set(arms), key=lambda arm: (order_of(arm), arm))
+
+
+def colour_of(arm):
+    return ARM_COLOURS.get(arm, OTHER_ARM_COLOUR)
+
+
+def thinned(values):
+    """Some of the values, and their places, from 1 on."""
+    stride = max(1, -(-len(values) // CURVE_POINTS_MAX))
+    return range(1, len(values) + 1, stride), values[::stride]
 
 
 def ordered(rows):
@@ -111,7 +128,7 @@ def phase_bars(rows, phases, main_phase, name):
     axes.set_yticks(positions, [place(r["arm"], r["nodes"]) for r in rows])
     for label, row in zip(axes.get_yticklabels(), rows):
         main = row["arm"] in ("rayx", "native-py")
-        label.set_color(ARM_COLOURS[row["arm"]] if main else "#57606a")
+        label.set_color(colour_of(row["arm"]) if main else "#57606a")
     axes.set_ylim(at - 0.4, -0.6)
     axes.set_xlabel("seconds of work, median; shorter is better; whisker: interval of the total")
     widest = max(r["total"]["high"] for r in rows)
@@ -158,9 +175,9 @@ def curves(numbers, curve, step_word, name):
         return ""
     figure, panels = plt.subplots(1, len(numbers), figsize=(8.6, 2.7), sharey=True, squeeze=False)
     for axes, (nodes, arms) in zip(panels[0], sorted(numbers.items())):
-        names = [a for a in ARM_ORDER if a in arms]
+        names = in_order(arms)
         for i, arm in enumerate(reversed(names)):
-            axes.plot(range(1, len(arms[arm]) + 1), arms[arm], color=ARM_COLOURS[arm],
+            axes.plot(*thinned(arms[arm]), color=colour_of(arm),
                       linewidth=1.0 + 1.7 * (len(names) - 1 - i), label=arm_name(arm),
                       alpha=0.9, rasterized=False)
         axes.set_title(vms(nodes), fontsize=10)
@@ -183,7 +200,7 @@ def speed_up(rows, main_phase, name):
     one = base["phases"][main_phase]["median"]
     figure, axes = plt.subplots(figsize=(4.2, 2.9))
     axes.plot([0, max(nodes)], [0, max(nodes)], color="#8c959f", linestyle=":", label="ideal")
-    for arm in ARM_ORDER:
+    for arm in in_order(r["arm"] for r in rows):
         mine = sorted((r["nodes"], r["phases"][main_phase]) for r in rows if r["arm"] == arm)
         if not mine or arm == "serial":
             continue
@@ -191,7 +208,7 @@ def speed_up(rows, main_phase, name):
         y = [one / e["median"] for _, e in mine]
         error = [[one / e["median"] - one / e["high"] for _, e in mine],
                  [one / e["low"] - one / e["median"] for _, e in mine]]
-        axes.errorbar(x, y, yerr=error, marker="o", capsize=3, color=ARM_COLOURS[arm],
+        axes.errorbar(x, y, yerr=error, marker="o", capsize=3, color=colour_of(arm),
                       label=arm_name(arm))
     axes.axhline(1, color="#d0d7de", linewidth=1, zorder=0)
     axes.set_xticks(nodes)
@@ -210,17 +227,17 @@ def grouped_bars(rows, key, scale, label, name, on_top=None):
     if not rows:
         return ""
     nodes = sorted({r["nodes"] for r in rows})
-    arms = [a for a in ARM_ORDER if any(r["arm"] == a for r in rows)]
+    arms = in_order(r["arm"] for r in rows)
     width = 0.8 / len(arms)
     figure, axes = plt.subplots(figsize=(4.2, 2.9))
     for row in rows:
         x = nodes.index(row["nodes"]) + (arms.index(row["arm"]) - (len(arms) - 1) / 2) * width
         value = row[key]
-        axes.bar(x, value["median"] * scale, width=width * 0.92, color=ARM_COLOURS[row["arm"]],
+        axes.bar(x, value["median"] * scale, width=width * 0.92, color=colour_of(row["arm"]),
                  label=arm_name(row["arm"]))
         if on_top in row:
             axes.bar(x, row[on_top]["median"] * scale, bottom=value["median"] * scale,
-                     width=width * 0.92, facecolor="none", edgecolor=ARM_COLOURS[row["arm"]],
+                     width=width * 0.92, facecolor="none", edgecolor=colour_of(row["arm"]),
                      hatch="////", linewidth=0.8)
         axes.errorbar(x, value["median"] * scale, color="#24292f", capsize=2, linewidth=1,
                       yerr=[[e[0] * scale] for e in error_of(value)])
@@ -239,7 +256,7 @@ def efficiency(rows, main_phase, name):
     nodes = sorted({r["nodes"] for r in rows})
     figure, axes = plt.subplots(figsize=(4.2, 2.9))
     drawn = False
-    for arm in ARM_ORDER:
+    for arm in in_order(r["arm"] for r in rows):
         mine = sorted((r["nodes"], r["phases"][main_phase]) for r in rows if r["arm"] == arm)
         if len(mine) < 2 or mine[0][0] != 1:
             continue
@@ -248,7 +265,7 @@ def efficiency(rows, main_phase, name):
         y = [100 * one / e["median"] / n for n, e in mine]
         error = [[v - 100 * one / e["high"] / n for v, (n, e) in zip(y, mine)],
                  [100 * one / e["low"] / n - v for v, (n, e) in zip(y, mine)]]
-        axes.errorbar(x, y, yerr=error, marker="o", capsize=3, color=ARM_COLOURS.get(arm),
+        axes.errorbar(x, y, yerr=error, marker="o", capsize=3, color=colour_of(arm),
                       label=arm_name(arm))
         drawn = True
     if not drawn:
@@ -348,8 +365,7 @@ def timelines(scenario, quota, name):
         names = list(dict.fromkeys(names))
         if quiet:
             draw_progress(steps_axes, quiet, QUIET_COLOUR, 1.4, until, "undisturbed")
-        draw_progress(steps_axes, disturbed, ARM_COLOURS.get(arm["arm"], "#24292f"), 2.2,
-                      until, "disturbed")
+        draw_progress(steps_axes, disturbed, colour_of(arm["arm"]), 2.2, until, "disturbed")
         draw_phases(steps_axes, disturbed, phase_colours(names, ""))
         if not disturbed["steps"]:
             steps_axes.annotate("this program does not say when a step is done",
@@ -367,7 +383,7 @@ def timelines(scenario, quota, name):
         steps_axes.set_ylim(0, scenario["steps"] * 1.12)
         steps_axes.set_ylabel(f"{scenario['step_word']}s done", fontsize=9)
         steps_axes.set_title(arm_name(arm["arm"]), loc="left", fontsize=11, fontweight="bold",
-                             color=ARM_COLOURS.get(arm["arm"], "#24292f"))
+                             color=colour_of(arm["arm"]))
         steps_axes.yaxis.get_major_locator().set_params(integer=True)
         steps_axes.legend(fontsize=8, loc="lower right", ncols=2, bbox_to_anchor=(1, 0.98))
     panels[0][0].set_xlim(0, until)

@@ -2,6 +2,7 @@
 
 import charts
 
+
 def pivot(entries, line, column, cell):
     """[(line, {column: cell})] in the order of first appearance."""
     lines = {}
@@ -11,17 +12,16 @@ def pivot(entries, line, column, cell):
 
 
 def columns_of(entries):
-    arms = {e["arm"] for e in entries}
-    return [arm for arm in charts.ARM_ORDER if arm in arms] + sorted(arms - set(charts.ARM_ORDER))
+    return charts.in_order(e["arm"] for e in entries)
 
 
 def mistake_cell(mistake):
     took = mistake["seconds"]
-    good = mistake["ending"] == "named"
+    kind = {"named": "win", "not run": "none"}.get(mistake["ending"], "loss")
     words = {"named": f"after {took:.1f} s", "ended": f"ends after {took:.1f} s, does not say it",
              "nothing": f"nothing in {took:.0f} s", "not run": "not run",
              "unnoticed": f"runs to its end in {took:.1f} s, says nothing"}[mistake["ending"]]
-    return {"words": words, "text": mistake["text"], "kind": "win" if good else "loss"}
+    return {"words": words, "text": mistake["text"], "kind": kind}
 
 
 def card(ease):

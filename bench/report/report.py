@@ -41,12 +41,6 @@ def read_series(folder, path):
         raise BadResult(f"{path}: {error}") from error
 
 
-def thin(values, count=400):
-    """At most so many points: a curve of a page, not the data."""
-    step = max(1, len(values) // count)
-    return values[::step]
-
-
 def curves_of(folder, workload):
     """{nodes: {arm: numbers}} of the series that the workload wants drawn."""
     curves = {}
@@ -74,10 +68,6 @@ def how_far_apart(curves):
                 else f"at most {largest:.1g} apart ({share:.1g} of the number)")
         sentences.append(f"{charts.vms(nodes)}: {len(arms)} curves, {same}")
     return sentences
-
-
-def find_row(rows, arm, nodes):
-    return next((r for r in rows if r["arm"] == arm and r["nodes"] == nodes and "total" in r), None)
 
 
 def percent(share):
@@ -130,7 +120,7 @@ def cpp_note(workload, nodes):
 def verdict(workload, nodes):
     """The card of one number of VMs: RayX against the tuned native program."""
     ratio = find_ratio(workload, "native-py", nodes)
-    ours, rival = (find_row(workload["rows"], arm, nodes) for arm in ("rayx", "native-py"))
+    ours, rival = (analysis.find(workload["rows"], arm, nodes) for arm in ("rayx", "native-py"))
     card = {"nodes": nodes, "kind": "none", "label": "", "note": ""}
     if ratio is None or ratio["median"] is None or not ours or not rival:
         return {**card, "headline": "no verdict", "sentence": why_no_verdict(workload, nodes)}
@@ -326,9 +316,7 @@ def section(folder, env, workload, number):
         "interval_note": interval_note(workload["ratios"]),
         "ratio_chart": charts.ratio_chart(workload["ratios"], prefix + "r") if shows else "",
         "phase_chart": charts.phase_bars(rows, phases, main_phase, prefix + "p") if shows else "",
-        "curves": charts.curves(
-            {n: {a: thin(t) for a, t in arms.items()} for n, arms in curves.items()},
-            workload["curve"], workload["step_word"], prefix + "l"),
+        "curves": charts.curves(curves, workload["curve"], workload["step_word"], prefix + "l"),
         "speed_up": charts.speed_up(rows, main_phase, prefix + "s") if shows else "",
         "efficiency": charts.efficiency(rows, main_phase, prefix + "e") if shows else "",
         "starts": charts.grouped_bars(rows, "start", 1, "seconds until ready", prefix + "t",

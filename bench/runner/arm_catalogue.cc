@@ -2,6 +2,8 @@
 
 #include <fnmatch.h>
 
+#include <algorithm>
+
 #include "bench/runner/catalogue/workloads.h"
 
 namespace rayx::bench {
@@ -11,6 +13,17 @@ const std::vector<WorkloadSpec>& Workloads() {
       ClassificationLogreg(), ClassificationMlp(), Flights(),  FmnistMlp(),
       KmeansCities(),         KmeansBlobs(),       Pagerank(), Etl()};
   return workloads;
+}
+
+std::vector<std::string> DatasetCommands() {
+  std::vector<std::string> commands;
+  for (const WorkloadSpec& workload : Workloads()) {
+    const std::string& command = workload.dataset_command;
+    if (std::find(commands.begin(), commands.end(), command) == commands.end()) {
+      commands.push_back(command);
+    }
+  }
+  return commands;
 }
 
 bool MatchesGlob(const std::string& pattern, const std::string& text) {

@@ -13,6 +13,9 @@ namespace rayx::bench {
 
 const std::vector<WorkloadSpec>& Workloads();
 
+// What brings the data of all of them: each command once.
+std::vector<std::string> DatasetCommands();
+
 // Shell-style pattern over workload names: * and ?.
 bool MatchesGlob(const std::string& pattern, const std::string& text);
 

@@ -24,6 +24,7 @@ constexpr auto kDaemonTimeout = std::chrono::seconds(180);
 constexpr auto kStopTimeout = std::chrono::seconds(30);
 constexpr size_t kLogLinesShown = 15;
 constexpr int kRayxPort = 7399;
+constexpr char kInterrupted[] = "interrupted";
 
 double Seconds(Clock::time_point time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
@@ -229,6 +230,10 @@ std::string ArmSession::LastLogLines() const {
   return text;
 }
 
+absl::Status ArmSession::TooLate() const {
+  return absl::DeadlineExceededError("did not answer in time" + LastLogLines());
+}
+
 absl::StatusOr<json> ArmSession::NextEvent(Clock::time_point deadline) {
   for (bool ended = false;;) {
     auto line = events_->Receive(std::chrono::milliseconds(ended ? 0 : 100));
@@ -244,9 +249,14 @@ absl::StatusOr<json> ArmSession::NextEvent(Clock::time_point deadline) {
         return absl::AbortedError((message.empty() ? "an error without a message" : message) +
                                   LastLogLines());
       }
+      // What comes without end is given up as silence is; a result that is there is taken.
+      if (Text(event, "event") != "result") {
+        if (Interrupted()) return absl::CancelledError(kInterrupted);
+        if (Clock::now() > deadline) return TooLate();
+      }
       return event;
     }
-    if (Interrupted()) return absl::CancelledError("interrupted");
+    if (Interrupted()) return absl::CancelledError(kInterrupted);
     if (ended) {
       std::string how;
       for (size_t i = 0; i < processes_.size(); ++i) {
@@ -259,9 +269,7 @@ absl::StatusOr<json> ArmSession::NextEvent(Clock::time_point deadline) {
       }
       return absl::AbortedError("ended in the middle of its work," + how + LastLogLines());
     }
-    if (Clock::now() > deadline) {
-      return absl::DeadlineExceededError("did not answer in time" + LastLogLines());
-    }
+    if (Clock::now() > deadline) return TooLate();
     const size_t counted = launch_.only_vm1_counts ? 1 : processes_.size();
     for (size_t i = 0; i < counted; ++i) ended = ended || !processes_[i].Running();
   }
@@ -273,7 +281,9 @@ absl::Status ArmSession::Apply(const json& event, Repetition& repetition) {
   try {
     if (*kind == "phase") {
       const std::string name = event.at("name");
-      repetition.phase_seconds[name] = event.at("seconds");
+      if (!repetition.phase_seconds.emplace(name, event.at("seconds")).second) {
+        return absl::DataLossError("reported phase '" + name + "' twice");
+      }
       trace_.phases.push_back({name, Seconds(Clock::now())});
     } else if (*kind == "step" && launch_.step_events) {
       trace_.steps.push_back({event.at("done"), event.at("at")});

@@ -122,6 +122,7 @@ class ArmSession {
   ExecOptions Options(int vm) const;
   std::string LogPath(int vm) const;
   std::string LastLogLines() const;
+  absl::Status TooLate() const;
   absl::StatusOr<nlohmann::json> NextEvent(std::chrono::steady_clock::time_point deadline);
   absl::Status Apply(const nlohmann::json& event, Repetition& repetition);
   void ReadAllSeries(const std::string& prefix, Repetition& repetition) const;

@@ -1,7 +1,9 @@
 // rayx-bench: reads the command line and hands over to the command.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 
 #include "bench/data/data_folder.h"
+#include "bench/runner/arm_catalogue.h"
 #include "bench/runner/cluster_command.h"
 #include "bench/runner/compare_command.h"
 #include "bench/runner/report_command.h"
@@ -109,6 +111,10 @@ int Main(int argc, char** argv) {
       fprintf(stderr, "rayx-bench: no result in %s\n", run.results_folder.c_str());
     exit_code = folder.empty() ? 1 : MakeReport(folder);
   });
+  app.add_subcommand("data", "Print the commands that bring the workloads' data, one a line")
+      ->callback([] {
+        for (const std::string& command : DatasetCommands()) std::puts(command.c_str());
+      });
   AddCluster(app, exit_code);
 
   CLI11_PARSE(app, argc, argv);

@@ -10,6 +10,15 @@ namespace rayx::bench {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+namespace {
+
+// What programs print is in it, cut at any byte: what is no UTF-8 is replaced, not thrown.
+std::string Text(const json& value, int indent) {
+  return value.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace
+
 absl::StatusOr<ResultWriter> ResultWriter::Create(const std::string& results,
                                                   const std::string& id) {
   ResultWriter writer;
@@ -30,14 +39,14 @@ absl::StatusOr<ResultWriter> ResultWriter::Create(const std::string& results,
 
 absl::Status ResultWriter::AppendRun(const json& line) const {
   std::ofstream file(folder_ + "/runs.jsonl", std::ios::app);
-  file << line.dump() << '\n' << std::flush;
+  file << Text(line, -1) << '\n' << std::flush;
   if (file) return absl::OkStatus();
   return absl::UnavailableError("cannot write " + folder_ + "/runs.jsonl");
 }
 
 absl::Status ResultWriter::Write(const std::string& name, const json& value) const {
   std::ofstream file(folder_ + "/" + name);
-  file << value.dump(1) << '\n' << std::flush;
+  file << Text(value, 1) << '\n' << std::flush;
   if (file) return absl::OkStatus();
   return absl::UnavailableError("cannot write " + folder_ + "/" + name);
 }

@@ -23,7 +23,7 @@ std::string Vms(int nodes) {
   return std::to_string(nodes) + (nodes == 1 ? " VM" : " VMs");
 }
 
-// The numbers of a row, below the titles that PrintTitles prints.
+// The numbers of a row, in the order of Titles.
 std::vector<std::string> Cells(const json& workload, const json& row) {
   std::vector<std::string> cells = {Median(row, "start", 1, 1)};
   const json phases = row.value("phases", json::object());

@@ -1,18 +1,17 @@
 #include "cli/files.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <deque>
 #include <filesystem>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "base/fd.h"
+#include "base/file_tail.h"
+#include "cli/table.h"
 
 namespace rayx::cli {
 namespace {
@@ -65,26 +64,13 @@ base::Status WriteFile(const std::string& path, const std::string& contents) {
   return base::OkStatus();
 }
 
-std::vector<std::string> TailOf(const std::string& path, size_t lines) {
+std::vector<std::string> TailOf(const std::string& path, size_t lines, bool* is_cut) {
   const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat info = {};
-  if (!fd || ::fstat(fd.get(), &info) != 0) return {};
-  const off_t begin = std::max<off_t>(0, info.st_size - kTailBytesMax);
-  ::lseek(fd.get(), begin, SEEK_SET);
-  std::string text = ReadUpTo(fd.get(), kTailBytesMax);
-  std::deque<std::string> last;
-  size_t position = 0;
-  while (position < text.size()) {
-    const size_t end = std::min(text.find('\n', position), text.size());
-    std::string line = text.substr(position, end - position);
-    std::replace_if(
-        line.begin(), line.end(),
-        [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; }, '?');
-    last.push_back(std::move(line));
-    if (last.size() > lines) last.pop_front();
-    position = end + 1;
-  }
-  return {last.begin(), last.end()};
+  const base::FileTail tail = base::ReadTail(fd.get(), lines, kTailBytesMax);
+  if (is_cut != nullptr) *is_cut = tail.is_cut;
+  std::vector<std::string> last = base::LinesOf(tail.text);
+  for (std::string& line : last) line = PrintableLine(line);
+  return last;
 }
 
 bool RemoveTree(const std::string& path) {

@@ -6,8 +6,7 @@
 // Limits:   ReadFile 1 MiB; TailOf reads at most kTailBytesMax from the end.
 #pragma once
 
-#include <sys/types.h>
-
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -15,12 +14,13 @@
 
 namespace rayx::cli {
 
-constexpr off_t kTailBytesMax = 256 * 1024;
+constexpr size_t kTailBytesMax = size_t{64} << 20;
 
 base::StatusOr<std::string> ReadFile(const std::string& path);
 base::Status WriteFile(const std::string& path, const std::string& contents);
 // The last lines of a text file, without what is not printable; empty when it cannot be read.
-std::vector<std::string> TailOf(const std::string& path, size_t lines);
+// `is_cut`: there are fewer than wanted because no more is read.
+std::vector<std::string> TailOf(const std::string& path, size_t lines, bool* is_cut = nullptr);
 // Removes a folder with all in it; false when something stays.
 bool RemoveTree(const std::string& path);
 

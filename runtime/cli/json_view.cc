@@ -1,6 +1,7 @@
 #include "cli/json_view.h"
 
 #include "model/ids.h"
+#include "model/resources.h"
 #include "scheduling/wire.h"
 
 namespace rayx::cli {
@@ -30,7 +31,7 @@ const char* StateName(proto::ActorState state) {
 Json ToJson(const proto::Resources& resources) {
   Json json = Json::object();
   for (const auto& amount : resources.amounts()) {
-    json[amount.name()] = static_cast<double>(amount.units()) / 10000;
+    json[amount.name()] = static_cast<double>(amount.units()) / model::kResourceUnit;
   }
   return json;
 }

@@ -11,12 +11,14 @@
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/fd.h"
+#include "base/file_tail.h"
 #include "cli/cluster.h"
 #include "cli/command_error.h"
 #include "cli/files.h"
@@ -109,6 +111,18 @@ base::Status NoSuchLog(const std::string& file, const std::string& folder) {
                    nearest.empty() ? "`rayx logs` lists them" : "did you mean '" + nearest + "'?"));
 }
 
+// The answer does not say whether there was more: its size does.
+void SayWhatNodesSend(const proto::LogReply& reply, const LogOptions& options) {
+  const auto shown = static_cast<size_t>(reply.lines_size());
+  size_t bytes = 0;
+  for (const auto& line : reply.lines()) bytes += line.size() + 1;
+  const bool may_be_cut = shown >= base::kSentTailLinesMax || bytes > base::kSentTailBytesMax / 2;
+  if (shown >= options.tail || !may_be_cut) return;
+  std::cerr << "rayx logs: " << shown << " of " << options.tail
+            << " lines: there may be more, of which a node sends the last "
+            << base::kSentTailLinesMax << ", and 1 MiB at most\n";
+}
+
 int RemoteLogs(const LogOptions& options) {
   const auto cluster = Cluster::Connect();
   if (!cluster.ok()) return Fail(cluster.status());
@@ -120,8 +134,11 @@ int RemoteLogs(const LogOptions& options) {
               << "; `rayx logs --node " << node << "` lists them\n";
     return 1;
   }
-  for (const auto& line : reply->lines()) std::cout << Printable(line) << "\n";
-  if (!options.file.empty()) return 0;
+  for (const auto& line : reply->lines()) std::cout << PrintableLine(line) << "\n";
+  if (!options.file.empty()) {
+    SayWhatNodesSend(*reply, options);
+    return 0;
+  }
   const auto state = (*cluster)->StateOf(options.node);
   Table table({"FILE", "WHO"});
   for (const auto& file : reply->files()) {
@@ -135,7 +152,7 @@ int RemoteLogs(const LogOptions& options) {
 void PrintLines(std::string& text) {
   size_t begin = 0;
   for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    std::cout << Printable(text.substr(begin, end - begin)) << "\n";
+    std::cout << PrintableLine(text.substr(begin, end - begin)) << "\n";
   }
   text.erase(0, begin);
   std::cout.flush();
@@ -152,11 +169,9 @@ void ReadOn(int fd, std::string& text) {
   }
 }
 
-void KeepLast(size_t lines, std::string& text) {
-  auto there = static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
-  size_t begin = 0;
-  for (; there > lines; --there) begin = text.find('\n', begin) + 1;
-  text.erase(0, begin);
+void SayCut(const std::string& path, size_t tail) {
+  std::cerr << "rayx logs: fewer than the " << tail << " lines that were asked for: no more than "
+            << FormatBytes(kTailBytesMax) << " of " << path << " are looked at\n";
 }
 
 // What comes after the file that `here` describes and that is read to its end: the files that were
@@ -198,10 +213,11 @@ int Follow(const std::string& path, size_t tail) {
   struct stat here = {};
   struct stat there = {};
   std::string text;
-  if (fd && ::fstat(fd.get(), &here) == 0) {
-    ::lseek(fd.get(), std::max<off_t>(0, here.st_size - kTailBytesMax), SEEK_SET);
-    ReadOn(fd.get(), text);
-    KeepLast(tail, text);
+  if (fd) {
+    base::FileTail last = base::ReadTail(fd.get(), tail, kTailBytesMax);
+    if (last.is_cut) SayCut(path, tail);
+    text = std::move(last.text);
+    ::lseek(fd.get(), last.end, SEEK_SET);
   }
   while (fd && ::fstat(fd.get(), &here) == 0) {
     // Looked at before reading, so that the last words of a file that is left are read.
@@ -259,7 +275,9 @@ int RunLogs(const LogOptions& options) {
   if (::access(path.c_str(), R_OK) != 0) {
     return Fail(absl::UnavailableError(absl::StrCat(path, ": ", std::strerror(errno))));
   }
-  for (const std::string& line : TailOf(path, options.tail)) std::cout << line << "\n";
+  bool is_cut = false;
+  for (const std::string& line : TailOf(path, options.tail, &is_cut)) std::cout << line << "\n";
+  if (is_cut) SayCut(path, options.tail);
   return 0;
 }
 

@@ -3,7 +3,8 @@
 // `rayx logs`: which log files there are and whose, and what is in them.
 // Owner:    the command line.
 // Threads:  one.
-// Promises: exit code 0 only when all that was asked for is shown.
+// Promises: where less than was asked for is shown, stderr says so; exit code 0 only when nothing
+//           has failed. A log's lines are whole.
 // Limits:   whose file a worker's is, is known while its cluster runs and the worker lives, and is
 //           asked for 2 s at most. --follow looks five times a second: files that were begun and
 //           full between two looks are shown as long as they are there, else their loss is told; a

@@ -4,12 +4,22 @@
 #include <cstdio>
 #include <ostream>
 
+#include "model/resources.h"
+
 namespace rayx::cli {
 
 std::string Printable(const std::string& text) {
   std::string result = text;
   std::replace_if(
       result.begin(), result.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return result;
+}
+
+std::string PrintableLine(const std::string& text) {
+  std::string result = text;
+  std::replace_if(
+      result.begin(), result.end(),
+      [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; }, '?');
   return result;
 }
 
@@ -28,7 +38,7 @@ std::string FormatBytes(uint64_t bytes) {
 
 std::string FormatUnits(int64_t units) {
   char text[48];
-  std::snprintf(text, sizeof text, "%.10g", static_cast<double>(units) / 10000);
+  std::snprintf(text, sizeof text, "%.10g", static_cast<double>(units) / model::kResourceUnit);
   return text;
 }
 

@@ -26,8 +26,10 @@ class Table {
 
 // "1.5 GiB"
 std::string FormatBytes(uint64_t bytes);
-// Units of 1/10000 as a number: "0.5".
+// Units of 1/kResourceUnit as a number: "0.5".
 std::string FormatUnits(int64_t units);
 std::string Printable(const std::string& text);
+// The same with its tabs.
+std::string PrintableLine(const std::string& text);
 
 }  // namespace rayx::cli

@@ -18,6 +18,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -155,6 +156,10 @@ class ClusterClient final : public detail::RuntimeInterface {
     proto::Allocated allocated;
     proto::Location location;
   };
+  struct SegmentAsked {
+    model::JobId job;
+    uint64_t request = 0;  // in answers_; the wire has none
+  };
   struct Watched {
     model::ActorId actor;
     bool creation = false;
@@ -180,6 +185,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   void OnChannelCut(model::ProcessId process, const std::string& why);
   void HandlePeerConnected(const proto::PeerConnected& message, std::vector<base::UniqueFd>& fds);
   void HandleSegment(const proto::SegmentAttached& message, std::vector<base::UniqueFd>& fds);
+  void AnswerSegmentAsked(const proto::ErrorInfo& error);
   void OnNoChannel(model::ProcessId process, const std::string& why);
   void AwaitGoodbyeHeard();
   void AwaitDetachedActors(std::unique_lock<std::mutex>& lock);
@@ -245,7 +251,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   absl::flat_hash_map<uint64_t, Answer*> answers_;  // a user thread waits for each
   absl::flat_hash_map<uint64_t, Watched> watches_;  // head requests of the core
   absl::flat_hash_map<model::ObjectId, model::StoredLocation> pulled_;
-  std::vector<uint32_t> segments_asked_;
+  std::deque<SegmentAsked> segments_asked_;  // in the order of their answers
   uint64_t next_request_ = 0;
   uint32_t default_class_ = kNoSlot;
   bool rang_somebody_ = false;

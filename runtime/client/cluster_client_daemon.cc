@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint32_t kWatchTimeoutMs = 10'000;
 constexpr std::chrono::seconds kGoodbyeWait(2);
+constexpr std::chrono::seconds kSegmentWait(10);
 
 }  // namespace
 
@@ -208,6 +209,9 @@ void ClusterClient::Handle(proto::DaemonMessage& message, std::vector<base::Uniq
     case proto::DaemonMessage::kSegmentAttached:
       HandleSegment(message.segment_attached(), fds);
       break;
+    case proto::DaemonMessage::kRefused:
+      if (!segments_asked_.empty()) AnswerSegmentAsked(message.refused().error());
+      break;
     case proto::DaemonMessage::kHeadResponse:
       HandleHeadResponse(message.head_response());
       break;
@@ -230,8 +234,7 @@ void ClusterClient::Handle(proto::DaemonMessage& message, std::vector<base::Uniq
 }
 
 void ClusterClient::HandleHeadResponse(const proto::HeadResponse& response) {
-  if (auto it = answers_.find(response.request_id());
-      it != answers_.end() && it->second != nullptr) {
+  if (auto it = answers_.find(response.request_id()); it != answers_.end()) {
     it->second->error = response.error();
     it->second->head = response;
     it->second->done = true;
@@ -274,33 +277,51 @@ void ClusterClient::HandlePeerConnected(const proto::PeerConnected& message,
 
 void ClusterClient::HandleSegment(const proto::SegmentAttached& message,
                                   std::vector<base::UniqueFd>& fds) {
-  if (fds.size() != 2) {
-    RAYX_LOG(kWarning) << "the store's segment of job " << message.job()
-                       << " came without its descriptors";
-    return;
+  const model::JobId job{message.job()};
+  base::Status status = absl::ResourceExhaustedError("its descriptors did not arrive (ulimit -n)");
+  if (fds.size() == 2) {
+    status =
+        segments_.AddSegment(job, std::move(fds[0]), std::move(fds[1]), message.segment_bytes(),
+                             message.control_bytes(), message.ledger());
   }
-  base::Status status =
-      segments_.AddSegment(model::JobId{message.job()}, std::move(fds[0]), std::move(fds[1]),
-                           message.segment_bytes(), message.control_bytes(), message.ledger());
   if (!status.ok())
-    RAYX_LOG(kWarning) << "store segment of job " << message.job() << ": " << base::Message(status);
+    RAYX_LOG(kWarning) << "store segment of job " << job.value << ": " << base::Message(status);
+  // That of the own job comes unasked, too.
+  if (segments_asked_.empty() || segments_asked_.front().job != job) return;
+  proto::ErrorInfo error;
+  if (!status.ok()) {
+    error.set_code(static_cast<int>(ErrorCode::kObjectLost));
+    error.set_message(std::string(base::Message(status)));
+  }
+  AnswerSegmentAsked(error);
+}
+
+// The first of those that wait. Its asker may have given up.
+void ClusterClient::AnswerSegmentAsked(const proto::ErrorInfo& error) {
+  const auto it = answers_.find(segments_asked_.front().request);
+  segments_asked_.pop_front();
+  if (it == answers_.end()) return;
+  it->second->error = error;
+  it->second->done = true;
 }
 
 void ClusterClient::EnsureSegment(model::JobId job, std::unique_lock<std::mutex>& lock) {
   if (segments_.HasSegment(job)) return;
   proto::ClientMessage message;
   message.mutable_attach_segment()->set_job(job.value);
-  daemon_.Send(message);
-  Answer* never = nullptr;
-  answers_.emplace(UINT64_MAX - job.value, never);  // so that a polling thread reads the socket
-  const auto attached = [&] { return segments_.HasSegment(job); };
-  WaitUntil(
-      lock, [&] { return attached() || !core_.lost().empty(); }, Now() + std::chrono::seconds(10));
-  answers_.erase(UINT64_MAX - job.value);
-  if (!attached()) ThrowIfLost();
-  if (!attached())
+  Answer answer;
+  const uint64_t request = NewRequest();
+  segments_asked_.push_back({job, request});
+  Ask(message, request, answer, Now() + kSegmentWait, lock);
+  if (segments_.HasSegment(job)) return;
+  ThrowIfLost();
+  const std::string what = "the store of job " + std::to_string(job.value);
+  if (!answer.done) {
     Throw(ErrorCode::kObjectLost,
-          "the store of job " + std::to_string(job.value) + " could not be mapped");
+          what + " was not given: the node daemon of this VM does not " + "answer");
+  }
+  answer.error.set_message(what + " is out of reach: " + answer.error.message());
+  detail::ThrowError(ToRecord(answer.error));
 }
 
 // Nothing more will come from there, though the process may live: it is judged as dead. A worker of
@@ -352,7 +373,6 @@ void ClusterClient::LoseCluster(const std::string& error) {
   proto::ErrorInfo info;
   info.ParseFromString(error);
   for (auto& [request, answer] : answers_) {
-    if (answer == nullptr) continue;
     answer->error = info;
     answer->done = true;
   }

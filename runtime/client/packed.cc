@@ -24,7 +24,16 @@ void Store(std::byte*& out, U value) {
 
 std::size_t Packed::EncodedBytes() const {
   if (buffers.empty()) return 1 + structure.size();
+<<<<<<< HEAD
   std::size_t bytes = kEncodedHeaderBytes + kEncodedEntryBytes * buffers.size() + structure.size();
+=======
+  // Here and not while it is written: nothing has been granted for it yet.
+  constexpr std::size_t kMax = std::numeric_limits<std::uint32_t>::max();
+  if (structure.size() > kMax || buffers.size() > kMax) {
+    throw SerializationError("A value with more than 4 GiB of structure cannot be sent.");
+  }
+  std::size_t bytes = kHeaderBytes + kEntryBytes * buffers.size() + structure.size();
+>>>>>>> d285051299de88d964c562d39824d5edc22d0a8f
   for (const OutOfBand& buffer : buffers) bytes = AlignUp(bytes) + buffer.bytes;
   return bytes;
 }
@@ -34,10 +43,6 @@ void Packed::EncodeTo(std::byte* out) const {
     *out = std::byte{0};
     std::memcpy(out + 1, structure.data(), structure.size());
     return;
-  }
-  constexpr std::size_t kMax = std::numeric_limits<std::uint32_t>::max();
-  if (structure.size() > kMax || buffers.size() > kMax) {
-    throw SerializationError("A value with more than 4 GiB of structure cannot be sent.");
   }
   std::byte* const start = out;
   Store(out, std::uint32_t{1});

@@ -2,7 +2,7 @@
 //
 // Carries frames between the daemon channels of this node's processes and the streams to other
 // nodes.
-// Owner:    NodeDaemon.
+// Owner:    NodeShell.
 // Threads:  the node loop only.
 // Inputs:   frames of processes and peers, checked by shm::Channel and model::DecodeHeader: a
 //           process may speak only for itself.

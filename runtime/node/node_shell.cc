@@ -418,7 +418,7 @@ void NodeShell::Finish() {
 
 void NodeShell::OpenJob(model::JobId job, const proto::Program& program,
                         const std::string& job_namespace) {
-  if (!program.key().empty()) starter_->AddProgram(program);
+  if (!program.key().empty()) starter_->AddProgram(program, job);
   auto [it, added] = jobs_.try_emplace(job);
   if (it->second.program_key.empty()) {
     it->second.program_key = program.key();
@@ -431,10 +431,18 @@ void NodeShell::OpenJob(model::JobId job, const proto::Program& program,
   }
 }
 
-void NodeShell::OpenForeignJob(model::JobId job) {
-  if (job && ended_jobs_.count(job) == 0 && jobs_.size() < kJobsMax) {
+base::Status NodeShell::OpenForeignJob(model::JobId job) {
+  if (!job || ended_jobs_.count(job) != 0) {
+    return absl::NotFoundError("job " + std::to_string(job.value) + " has ended");
+  }
+  if (jobs_.count(job) == 0) {
+    if (jobs_.size() >= kJobsMax) {
+      return absl::ResourceExhaustedError("this node has values of " + std::to_string(kJobsMax) +
+                                          " jobs already");
+    }
     OpenJob(job, proto::Program{});
   }
+  return store_->OpenJob(job);  // open already, or why it is not
 }
 
 void NodeShell::FillProgram(model::JobId job, const std::string& key,

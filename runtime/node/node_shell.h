@@ -86,8 +86,8 @@ class NodeShell {
   void Stop(const base::Status& why);
   void OpenJob(model::JobId job, const proto::Program& program,
                const std::string& job_namespace = "");
-  // A value of it is wanted on this node, where perhaps nothing of it runs.
-  void OpenForeignJob(model::JobId job);
+  // A value of it is wanted on this node, where perhaps nothing of it runs. NotFound: it has ended.
+  base::Status OpenForeignJob(model::JobId job);
   // For another node. Jobs of several drivers may have one program.
   void FillProgram(model::JobId job, const std::string& key, proto::Program& program) const;
 
@@ -116,7 +116,8 @@ class NodeShell {
   void OnAllocate(LocalProcess& process, const proto::Allocate& request);
   void OnFree(model::ProcessId from, const proto::Location& location);
   void OnPull(LocalProcess& process, const proto::Pull& request);
-  void AttachSegment(LocalProcess& process, model::JobId job);
+  base::Status AttachSegment(LocalProcess& process, model::JobId job);
+  void OnAttachSegment(LocalProcess& process, model::JobId job);
   void OfferLeft(const model::StoredLocation& left);
   void SendLeft();
   void TellLeft(const google::protobuf::RepeatedPtrField<proto::Location>& left);

@@ -225,6 +225,7 @@ void NodeShell::EndJob(model::JobId job, const std::string& reason, bool tell_he
   RunEffects();
   store_->CloseJob(job);
   parts_->OnJobEnded(job);
+  starter_->OnJobEnded(job);
   jobs_.erase(job);
   RemoveJobFolder(job);
 }

@@ -195,6 +195,8 @@ void NodeShell::OnWorkerHello(StartedWorker worker) {
     *refused.mutable_refused()->mutable_error() =
         rpc::MakeErrorInfo(ErrorCode::kVersionMismatch, std::string(base::Message(status)));
     worker.connection->Send(refused);
+    // Another release may not heed what it is told, and the starter has let go of it.
+    io::Signal(worker.pidfd.get(), SIGKILL);
     core_->OnStartFailed(worker.start, std::string(base::Message(status)), Now(), effects_);
     return RunEffects();
   }
@@ -227,7 +229,9 @@ void NodeShell::Welcome(LocalProcess& process) {
   welcome->set_node_ip(options_.listen_ip);
   welcome->set_job_namespace(process.job_namespace);
   table_->SendWelcome(process, message);
-  AttachSegment(process, process.job);
+  if (const auto status = AttachSegment(process, process.job); !status.ok()) {
+    RAYX_LOG(kWarning) << ToString(process.id) << " has no store: " << base::Message(status);
+  }
   WatchProcess(process);
 }
 

@@ -96,7 +96,7 @@ void NodeShell::OnMessage(LocalProcess& process, const proto::ClientMessage& mes
     case proto::ClientMessage::kPullCancel:
       return store_->CancelPull(process.id, message.pull_cancel().request_id());
     case proto::ClientMessage::kAttachSegment:
-      return AttachSegment(process, model::JobId{message.attach_segment().job()});
+      return OnAttachSegment(process, model::JobId{message.attach_segment().job()});
     case proto::ClientMessage::kHeadRequest:
       return OnHeadRequest(process, message.head_request());
     case proto::ClientMessage::kGoodbye:

@@ -22,23 +22,30 @@ constexpr auto kAskDriverAgain = std::chrono::seconds(1);
 
 // --- store ---------------------------------------------------------------------------------------
 
-void NodeShell::AttachSegment(LocalProcess& process, model::JobId job) {
-  if (!job) return;
-  OpenForeignJob(job);  // an actor of another job has been given a value of it
-  auto attachment = store_->Attach(job, process.id);
-  if (!attachment.ok()) {
-    RAYX_LOG(kWarning) << ToString(process.id) << " is not given the segment of job " << job.value
-                       << ": " << base::Message(attachment.status());
-    return;
-  }
+base::Status NodeShell::AttachSegment(LocalProcess& process, model::JobId job) {
+  // An actor of another job may have been given a value of it.
+  RAYX_RETURN_IF_ERROR(OpenForeignJob(job));
+  RAYX_ASSIGN_OR_RETURN(const auto attachment, store_->Attach(job, process.id));
   proto::DaemonMessage message;
   auto* attached = message.mutable_segment_attached();
   attached->set_job(job.value);
-  attached->set_segment_bytes(attachment->segment_bytes);
-  attached->set_control_bytes(attachment->control_bytes);
-  attached->set_ledger(attachment->ledger);
-  const int fds[] = {attachment->segment, attachment->control};
+  attached->set_segment_bytes(attachment.segment_bytes);
+  attached->set_control_bytes(attachment.control_bytes);
+  attached->set_ledger(attachment.ledger);
+  const int fds[] = {attachment.segment, attachment.control};
   table_->Send(process, message, fds);
+  return absl::OkStatus();
+}
+
+// Answered before the next message is read: in the order of the requests.
+void NodeShell::OnAttachSegment(LocalProcess& process, model::JobId job) {
+  const auto status = AttachSegment(process, job);
+  if (status.ok()) return;
+  RAYX_LOG(kWarning) << ToString(process.id) << " is not given the segment of job " << job.value
+                     << ": " << base::Message(status);
+  proto::DaemonMessage message;
+  *message.mutable_refused()->mutable_error() = StoreError(status);
+  table_->Send(process, message);
 }
 
 void NodeShell::OnAllocate(LocalProcess& process, const proto::Allocate& request) {
@@ -74,7 +81,8 @@ void NodeShell::OnFree(ProcessId from, const proto::Location& wire) {
 
 void NodeShell::OnPull(LocalProcess& process, const proto::Pull& request) {
   const uint64_t id = request.request_id();
-  OpenForeignJob(model::JobId{request.source().job()});  // the copy lies in its segment here
+  // The copy lies in its segment here. Without one the store answers why there is no copy.
+  OpenForeignJob(model::JobId{request.source().job()}).IgnoreError();
   store_->Pull(process.id, id, scheduling::FromWire(request.source()),
                [this, id, from = process.id](base::StatusOr<model::StoredLocation> copy) {
                  LocalProcess* asker = table_->Find(from);

@@ -1,11 +1,13 @@
 // NodeShell: calls of the head, of other daemons, of the command line.
 #include <dirent.h>
+#include <fcntl.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <deque>
 #include <utility>
 
+#include "base/fd.h"
+#include "base/file_tail.h"
 #include "base/log.h"
 #include "node/node_shell.h"
 #include "node/wire.h"
@@ -20,8 +22,6 @@ using model::ProcessId;
 
 namespace {
 
-constexpr size_t kLogTailBytes = 1 << 20;
-constexpr uint32_t kLogLinesMax = 10000;
 constexpr uint32_t kSpillsMax = LeaseCore::kSpillsMax;
 
 base::Status NotYet() {
@@ -295,24 +295,11 @@ void NodeShell::OnLogs(const proto::LogRequest& request, proto::LogReply& reply)
   if (request.file().find('/') != std::string::npos || request.file()[0] == '.') {
     return refuse("a log file is named without a folder");
   }
-  std::FILE* file = std::fopen((folder + "/" + request.file()).c_str(), "re");
-  if (file == nullptr) return refuse("there is no log file " + request.file());
-  std::fseek(file, 0, SEEK_END);
-  const long size = std::ftell(file);
-  const bool cut = size > static_cast<long>(kLogTailBytes);
-  std::fseek(file, cut ? size - static_cast<long>(kLogTailBytes) : 0, SEEK_SET);
-  std::string text(kLogTailBytes, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file));
-  std::fclose(file);
-  std::deque<std::string> lines;
-  const uint32_t wanted = std::min(std::max(request.tail_lines(), 1u), kLogLinesMax);
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    if (!(cut && at == 0)) lines.push_back(text.substr(at, end - at));
-    if (lines.size() > wanted) lines.pop_front();
-    at = end + 1;
-  }
-  for (std::string& line : lines) reply.add_lines(ValidUtf8(std::move(line)));
+  const base::UniqueFd file(::open((folder + "/" + request.file()).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return refuse("there is no log file " + request.file());
+  const size_t wanted = std::min<size_t>(request.tail_lines(), base::kSentTailLinesMax);
+  const base::FileTail tail = base::ReadTail(file.get(), wanted, base::kSentTailBytesMax);
+  for (std::string& line : base::LinesOf(tail.text)) reply.add_lines(ValidUtf8(std::move(line)));
 }
 
 void NodeShell::OnNodeStop(const proto::NodeStopRequest& request, proto::NodeStopReply&) {

@@ -1,7 +1,7 @@
 // runtime/node/peer_nodes.h
 //
 // The other daemons of the cluster: calls to them, and the streams that carry frames.
-// Owner:    NodeDaemon.
+// Owner:    NodeShell.
 // Threads:  the node loop only.
 // Inputs:   the cluster view; frames to send; batches from incoming streams.
 // Outputs:  the functions of PeerNodesEvents.

@@ -1,7 +1,7 @@
 // runtime/node/process_table.h
 //
 // The processes of this node that speak to the daemon, and the shared memory between them.
-// Owner:    NodeDaemon.
+// Owner:    NodeShell.
 // Threads:  the node loop only.
 // Promises: process numbers are never used twice; two processes are connected at most once; a
 //           message to a process that is gone is dropped. One too large for a packet is cut (see

@@ -17,6 +17,7 @@ namespace {
 
 constexpr auto kExitGrace = std::chrono::milliseconds(500);
 constexpr auto kSweepEvery = std::chrono::seconds(5);
+constexpr char kUnknownProgram[] = "this node does not know the program";
 constexpr int kWorkerFd = 3;  // the descriptor that a child inherits
 
 // One that a worker can be in.
@@ -39,14 +40,6 @@ void KillAndReap(pid_t pid) {
   ::kill(pid, SIGKILL);
   siginfo_t info{};
   ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED);
-}
-
-std::string Describe(const io::ExitStatus& status) {
-  if (status.signal != 0) {
-    return "killed by signal " + std::to_string(status.signal) + " (" + ::strsignal(status.signal) +
-           ")";
-  }
-  return "exited with code " + std::to_string(status.exit_code);
 }
 
 // Only a refusal to run what lies there has a code of its own.
@@ -123,8 +116,27 @@ void WorkerStarter::Stop() {
   logs_.clear();
 }
 
-void WorkerStarter::AddProgram(const proto::Program& program) {
-  programs_.try_emplace(program.key(), program);
+void WorkerStarter::AddProgram(const proto::Program& program, model::JobId job) {
+  const auto [it, is_new] = programs_.try_emplace(program.key());
+  if (is_new) it->second.program = program;
+  it->second.jobs.insert(job);
+}
+
+void WorkerStarter::OnJobEnded(model::JobId job) {
+  std::vector<std::string> keys;
+  for (auto& [key, known] : programs_) {
+    if (known.jobs.erase(job) != 0) keys.push_back(key);
+  }
+  for (const std::string& key : keys) ForgetIfUnused(key);
+}
+
+void WorkerStarter::ForgetIfUnused(const std::string& key) {
+  const auto it = programs_.find(key);
+  if (it == programs_.end() || !it->second.jobs.empty() || zygotes_.count(key) != 0) return;
+  for (const auto& [id, start] : starts_) {
+    if (start.program_key == key) return;
+  }
+  programs_.erase(it);
 }
 
 std::unique_ptr<WorkerLog> WorkerStarter::MakeLog(const char* kind, int pid, Pipes& pipes,
@@ -147,7 +159,8 @@ void WorkerStarter::Sweep() {
 }
 
 void WorkerStarter::SetPlan(const std::string& key, RunPlan plan) {
-  plans_[key] = std::move(plan);
+  // Of a program that is unknown by now, nothing will be started.
+  if (const auto it = programs_.find(key); it != programs_.end()) it->second.plan = std::move(plan);
 }
 
 std::string WorkerStarter::JobFolder(model::JobId job) const {
@@ -170,7 +183,9 @@ base::StatusOr<io::Process> WorkerStarter::SpawnProgram(const proto::Program& pr
   RunPlan plan{program.executable(),
                "",
                {program.preload_libraries().begin(), program.preload_libraries().end()}};
-  if (auto it = plans_.find(program.key()); it != plans_.end()) plan = it->second;
+  if (const auto it = programs_.find(program.key()); it != programs_.end() && it->second.plan) {
+    plan = *it->second.plan;
+  }
   if (plan.executable == program.executable() && plan.library_path.empty()) {
     RAYX_ASSIGN_OR_RETURN(const std::string image, events_.image_of(program.key()));
     if (!image.empty()) plan.executable = image;
@@ -212,13 +227,13 @@ void WorkerStarter::StartZygote(const std::string& key) {
       if (*alive) events_.on_zygote_gone(key, code, reason);
     });
   };
-  auto program = programs_.find(key);
-  if (program == programs_.end()) return fail("this node does not know the program");
+  const proto::Program* program = Program(key);
+  if (program == nullptr) return fail(kUnknownProgram);
   auto pair = io::PacketSocket::Pair();
   auto pipes = Pipes::Make();
   if (!pair.ok() || !pipes.ok()) return fail("out of file descriptors");
-  const std::string& own_folder = program->second.working_folder();
-  auto process = SpawnProgram(program->second, "zygote", IsFolder(own_folder) ? own_folder : "",
+  const std::string& own_folder = program->working_folder();
+  auto process = SpawnProgram(*program, "zygote", IsFolder(own_folder) ? own_folder : "",
                               pair->second.fd(), StartId{}, *pipes);
   if (!process.ok()) {
     return fail(std::string(base::Message(process.status())), CodeOf(process.status()));
@@ -235,7 +250,7 @@ void WorkerStarter::StartZygote(const std::string& key) {
   if (!non_blocking.ok() || !watched.ok()) LoseZygote(key, "out of file descriptors");
 }
 
-void WorkerStarter::EndZygote(const std::string& key) {
+void WorkerStarter::EndZygote(std::string key) {
   auto it = zygotes_.find(key);
   if (it == zygotes_.end()) return;
   loop_.RemoveFd(it->second.socket.fd());
@@ -243,6 +258,7 @@ void WorkerStarter::EndZygote(const std::string& key) {
   Unwatch(*it->second.log);
   KillAndReap(it->second.process.pid);
   zygotes_.erase(it);
+  ForgetIfUnused(key);
 }
 
 void WorkerStarter::LoseZygote(const std::string& key, const std::string& reason) {
@@ -253,15 +269,16 @@ void WorkerStarter::LoseZygote(const std::string& key, const std::string& reason
   zygote.log->Finish(loop_.Now());
   loop_.RemoveFd(zygote.socket.fd());
   loop_.RemoveFd(zygote.process.pidfd.get());
-  std::string why = programs_[key].executable() + ": " + reason;
+  std::string why = ExecutableOf(key) + ": " + reason;
   if (const auto status = io::Reap(zygote.process.pidfd.get())) {
     why += zygote.ready ? "; it " : " before it reached worker mode; it ";
-    why += Describe(*status);
+    why += status->ToString();
   } else {
     KillAndReap(zygote.process.pid);
   }
   why = WithLastLine(why, zygote.log.get());
   zygotes_.erase(it);
+  ForgetIfUnused(key);
   RAYX_LOG(kWarning) << "zygote: " << why;
   loop_.Post([this, alive = alive_, key, why] {
     if (*alive) events_.on_zygote_gone(key, ErrorCode::kWorkerDied, why);
@@ -290,8 +307,8 @@ void WorkerStarter::OnZygotePacket(const std::string& key) {
   if (message.has_ready() && !it->second.ready) {
     it->second.ready = true;
     if (!message.ready().can_fork()) {
-      RAYX_LOG(kWarning) << programs_[key].executable() << " cannot be forked ("
-                         << message.ready().why_not() << "): each worker is started anew";
+      RAYX_LOG(kWarning) << ExecutableOf(key) << " cannot be forked (" << message.ready().why_not()
+                         << "): each worker is started anew";
     }
     events_.on_zygote_ready(key, message.ready().can_fork());
   } else if (message.has_forked()) {
@@ -346,6 +363,8 @@ base::Status WorkerStarter::Prepare(StartId id, const std::string& key, model::J
 void WorkerStarter::Fork(StartId id, const std::string& key, model::JobId job) {
   auto zygote = zygotes_.find(key);
   if (zygote == zygotes_.end()) return FailLater(id, "the zygote is gone");
+  const proto::Program* program = Program(key);
+  if (program == nullptr) return FailLater(id, kUnknownProgram);
   io::PacketSocket worker_end;
   if (const auto status = Prepare(id, key, job, worker_end); !status.ok()) {
     return FailLater(id, std::string(base::Message(status)));
@@ -353,9 +372,8 @@ void WorkerStarter::Fork(StartId id, const std::string& key, model::JobId job) {
   Start& start = starts_.at(id);
   proto::ZygoteMessage message;
   message.mutable_fork_worker()->set_worker_token(id.value);
-  const proto::Program& program = programs_[key];
-  if (!IsFolder(program.working_folder())) {
-    message.mutable_fork_worker()->set_working_folder(FolderOf(program, job));
+  if (!IsFolder(program->working_folder())) {
+    message.mutable_fork_worker()->set_working_folder(FolderOf(*program, job));
   }
   const std::string bytes = message.SerializeAsString();
   const int fds[] = {worker_end.fd(), start.pipes.out_write.get(), start.pipes.err_write.get()};
@@ -366,14 +384,15 @@ void WorkerStarter::Fork(StartId id, const std::string& key, model::JobId job) {
 }
 
 void WorkerStarter::Exec(StartId id, const std::string& key, model::JobId job) {
+  const proto::Program* program = Program(key);
+  if (program == nullptr) return FailLater(id, kUnknownProgram);
   io::PacketSocket worker_end;
   if (const auto status = Prepare(id, key, job, worker_end); !status.ok()) {
     return FailLater(id, std::string(base::Message(status)));
   }
   Start& start = starts_.at(id);
-  const proto::Program& program = programs_[key];
   auto process =
-      SpawnProgram(program, "exec", FolderOf(program, job), worker_end.fd(), id, start.pipes);
+      SpawnProgram(*program, "exec", FolderOf(*program, job), worker_end.fd(), id, start.pipes);
   start.pipes.out_write.Reset();
   start.pipes.err_write.Reset();
   if (!process.ok()) {
@@ -426,14 +445,16 @@ void WorkerStarter::FinishIfComplete(StartId id) {
   Start& start = it->second;
   StartedWorker worker;
   worker.start = id;
-  worker.program_key = std::move(start.program_key);
+  worker.program_key = start.program_key;
   worker.job = start.job;
   worker.hello = std::move(start.hello);
   worker.pid = start.pid;
   worker.pidfd = std::move(start.pidfd);
   worker.connection = std::move(start.connection);
+  const std::string key = std::move(start.program_key);
   starts_.erase(it);
   events_.on_hello(std::move(worker));
+  ForgetIfUnused(key);
 }
 
 void WorkerStarter::WhenExited(int pidfd, std::function<void()> call) {
@@ -459,7 +480,7 @@ void WorkerStarter::FailLater(StartId id, std::string reason, ErrorCode code) {
       }
       if (it->second.pidfd) {
         if (const auto status = io::Reap(it->second.pidfd.get())) {
-          why += " (" + Describe(*status) + ")";
+          why += "; it " + status->ToString();
         }
       }
     }
@@ -479,8 +500,10 @@ void WorkerStarter::Drop(StartId id) {
   if (start.connection) loop_.RemoveFd(start.connection->socket.fd());
   if (start.pidfd) loop_.RemoveFd(start.pidfd.get());
   KillAndReap(start.pid);
+  const std::string key = start.program_key;
   starts_.erase(it);
   FinishLog(id);
+  ForgetIfUnused(key);
 }
 
 std::vector<std::string> WorkerStarter::LastLines(StartId start) const {
@@ -516,7 +539,12 @@ void WorkerStarter::Tick() {
 
 const proto::Program* WorkerStarter::Program(const std::string& key) const {
   auto it = programs_.find(key);
-  return it == programs_.end() ? nullptr : &it->second;
+  return it == programs_.end() ? nullptr : &it->second.program;
+}
+
+std::string WorkerStarter::ExecutableOf(const std::string& key) const {
+  const proto::Program* program = Program(key);
+  return program == nullptr ? "a program" : program->executable();
 }
 
 }  // namespace rayx::node

@@ -1,19 +1,21 @@
 // runtime/node/worker_starter.h
 //
 // Makes workers: a zygote a program that forks them, or exec where it cannot.
-// Owner:    NodeDaemon.
+// Owner:    NodeShell.
 // Threads:  the node loop, which is the main thread (PDEATHSIG).
 // Inputs:   effects of WorkerPoolCore; zygotes and new workers, which run user code: their messages
-//           are checked, a pid is believed only when it is our child
-//           and nobody's yet.
+//           are checked, a pid is believed only when it is our child and nobody's yet.
 // Outputs:  the callbacks of WorkerStarterEvents.
 // Promises: every Fork and Exec ends in one on_hello or one on_start_failed, unless it is
 //           abandoned; an abandoned start's process is killed. Children die with this process.
+// Limits:   a program is known as long as a job has it, or a zygote or a start of it is there.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "io/loop.h"
@@ -56,8 +58,10 @@ class WorkerStarter {
                 WorkerStarterEvents events);
   ~WorkerStarter();
 
-  // What workers of this key run. A key once added stays the same program.
-  void AddProgram(const proto::Program& program);
+  // What workers of this key run, for the job. A key that is known stays the same program.
+  void AddProgram(const proto::Program& program, model::JobId job);
+  // Forgets the programs that no other job has, once nothing of them is under way.
+  void OnJobEnded(model::JobId job);
   const proto::Program* Program(const std::string& key) const;  // null: unknown
   // Where its files lie on this VM; without it, where the program says.
   void SetPlan(const std::string& program_key, RunPlan plan);
@@ -66,7 +70,7 @@ class WorkerStarter {
   std::string JobFolder(model::JobId job) const;
 
   void StartZygote(const std::string& program_key);
-  void EndZygote(const std::string& program_key);
+  void EndZygote(std::string program_key);
   void Fork(StartId start, const std::string& program_key, model::JobId job);
   void Exec(StartId start, const std::string& program_key, model::JobId job);
   void Abandon(StartId start);
@@ -83,6 +87,11 @@ class WorkerStarter {
   void Stop();
 
  private:
+  struct Known {
+    proto::Program program;
+    std::optional<RunPlan> plan;
+    std::set<model::JobId> jobs;
+  };
   struct Zygote {
     io::Process process;
     io::PacketSocket socket;
@@ -111,9 +120,11 @@ class WorkerStarter {
   std::string FolderOf(const proto::Program& program, model::JobId job) const;
   std::unique_ptr<WorkerLog> MakeLog(const char* kind, int pid, Pipes& pipes,
                                      WorkerLog::LinesCallback on_lines) const;
+  void ForgetIfUnused(const std::string& key);
   void Sweep();
   void OnZygotePacket(const std::string& program_key);
   bool IsKnown(int32_t pid) const;
+  std::string ExecutableOf(const std::string& program_key) const;  // for people
   void OnForked(const std::string& program_key, const proto::Forked& forked);
   void LoseZygote(const std::string& program_key, const std::string& reason);
   base::Status Prepare(StartId id, const std::string& program_key, model::JobId job,
@@ -133,8 +144,7 @@ class WorkerStarter {
   const LogLimits log_limits_;
   const WorkerStarterEvents events_;
   model::TimePoint next_sweep_{};
-  std::map<std::string, proto::Program> programs_;
-  std::map<std::string, RunPlan> plans_;
+  std::map<std::string, Known> programs_;
   std::map<std::string, Zygote> zygotes_;
   std::map<StartId, Start> starts_;
   std::map<StartId, std::unique_ptr<WorkerLog>> logs_;

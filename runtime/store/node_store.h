@@ -53,9 +53,6 @@ struct NodeStoreOptions {
 
 inline constexpr size_t kCopiesToldMax = 16;
 
-// 30 % of the memory of this machine, or of its cgroup, in whole pages.
-uint64_t DefaultStoreBytes();
-
 // A pinned object while it is sent. Read and the destructor from any thread.
 class ServedObject {
  public:
@@ -79,7 +76,7 @@ struct ObjectView {
   model::ObjectId object;
   model::JobId job;
   uint64_t bytes = 0;
-  const char* state = "";  // writing sealed evicting freed
+  const char* state = "";  // granting writing sealed freed
   bool is_pinned = false;
   bool is_primary = true;
   size_t copies = 0;  // nodes that pulled it

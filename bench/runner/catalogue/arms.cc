@@ -44,4 +44,22 @@ std::vector<ArmSpec> Join(std::vector<ArmSpec> first, const std::vector<ArmSpec>
   return first;
 }
 
+std::vector<GateSpec> TrainingGates(std::vector<GateSpec> of_data, const std::string& quality,
+                                    const std::string& words, double quality_bound) {
+  using enum GateKind;
+  using enum Closeness;
+  using enum GateScope;
+  const std::vector<GateSpec> of_model = {
+      {"loss trace", "loss", "loss of each step", kSeries, kExact, 0, kBitForBit},
+      {"loss trace", "loss", "loss of each step", kSeries, kAbsolute, 1e-6, kBeyond},
+      {"weights", "weights", "final weights", kHash, kExact, 0, kBitForBit},
+      // Single weights are not compared there.
+      {"weights", "weights_abs_sum", "sum of the weights’ absolute values", kValue, kRelative, 1e-6,
+       kBeyond},
+      {quality, quality, words, kValue, kExact, 0, kBitForBit},
+      {quality, quality, words, kValue, kAbsolute, quality_bound, kBeyond}};
+  of_data.insert(of_data.end(), of_model.begin(), of_model.end());
+  return of_data;
+}
+
 }  // namespace rayx::bench

@@ -10,9 +10,6 @@ constexpr double kKnownBest = 0.93319279873114191;
 
 // Both models, but for what they are and how long they are trained.
 WorkloadSpec Classification(const std::string& model) {
-  using enum GateKind;
-  using enum Closeness;
-  using enum GateScope;
   return {
       .name = "classification-" + model,
       .dataset_folder = "classification-393216x32-s1",
@@ -25,16 +22,9 @@ WorkloadSpec Classification(const std::string& model) {
       .phases = {"load", "clean", "split", "standardise", "train", "evaluate"},
       .main_phase = "train",
       .compared_phases = {"load", "standardise", "train"},
-      .gates = {{"rows", "rows", "rows without empty cells", kValue},
-                {"features", "features", "features", kHash},
-                {"loss trace", "loss", "loss of each step", kSeries, kExact, 0, kBitForBit},
-                {"loss trace", "loss", "loss of each step", kSeries, kAbsolute, 1e-6, kBeyond},
-                {"weights", "weights", "final weights", kHash, kExact, 0, kBitForBit},
-                // Single weights are not compared there.
-                {"weights", "weights_abs_sum", "sum of the weights’ absolute values", kValue,
-                 kRelative, 1e-6, kBeyond},
-                {"accuracy", "accuracy", "accuracy", kValue, kExact, 0, kBitForBit},
-                {"accuracy", "accuracy", "accuracy", kValue, kAbsolute, 0.001, kBeyond}},
+      .gates = TrainingGates({{"rows", "rows", "rows without empty cells", GateKind::kValue},
+                              {"features", "features", "features", GateKind::kHash}},
+                             "accuracy", "accuracy", 0.001),
       .series = {{.name = "loss"}},
       .qualities = {{"accuracy", "accuracy", 4}, {"best_accuracy", "best possible", 4}},
       .curve = {"loss", "Do they learn the same?", "training loss"},

@@ -4,9 +4,6 @@
 namespace rayx::bench {
 
 WorkloadSpec FmnistMlp() {
-  using enum GateKind;
-  using enum Closeness;
-  using enum GateScope;
   return {
       .name = "fmnist-mlp",
       .title = "Fashion-MNIST, multilayer perceptron 784-512-512-10, SGD 0.001, global batch 64",
@@ -19,15 +16,8 @@ WorkloadSpec FmnistMlp() {
       .phases = {"load", "preprocess", "train", "evaluate"},
       .main_phase = "train",
       .compared_phases = {"preprocess", "train"},
-      .gates = {{"features", "features", "features", kHash},
-                {"loss trace", "loss", "loss of each step", kSeries, kExact, 0, kBitForBit},
-                {"loss trace", "loss", "loss of each step", kSeries, kAbsolute, 1e-6, kBeyond},
-                {"weights", "weights", "final weights", kHash, kExact, 0, kBitForBit},
-                // Single weights are not compared there.
-                {"weights", "weights_abs_sum", "sum of the weights’ absolute values", kValue,
-                 kRelative, 1e-6, kBeyond},
-                {"accuracy", "accuracy", "accuracy", kValue, kExact, 0, kBitForBit},
-                {"accuracy", "accuracy", "accuracy", kValue, kAbsolute, 0.001, kBeyond}},
+      .gates = TrainingGates({{"features", "features", "features", GateKind::kHash}}, "accuracy",
+                             "accuracy", 0.001),
       .series = {{.name = "loss"}},
       .qualities = {{"accuracy", "accuracy", 4}},
       .curve = {"loss", "Do they learn the same?", "training loss"},

@@ -16,8 +16,9 @@ const std::vector<MistakeSpec>& Mistakes() {
       {.name = "missing-vm",
        .title = "the program is told of two VMs, the second is not started",
        .mistake = Mistake::kMissingNode,
-       .useful = {{"1 VM", "1 node", "1/2", "world-size", "world size", "2 workers", "nodes"},
-                  {"has", "waiting", "timed out", "joined", "not", "only"}}},
+       // How many there are, or who is missing: a line that speaks of nodes alone names nothing.
+       .useful = {{"1 VM", "1 node", "1/2", "1 of 2", "2 members", "missing_ranks="},
+                  {"join", "waiting", "timed out", "there is", "has", "only"}}},
       {.name = "missing-library",
        .title = "LibTorch is missing on the second VM",
        .hides_library = true,

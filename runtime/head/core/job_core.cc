@@ -9,6 +9,8 @@ namespace rayx::head {
 namespace {
 
 constexpr size_t kProgramBytesMax = 4096;
+constexpr size_t kRegistrationBytesMax = 256;
+constexpr size_t kNamespaceBytesMax = 256;  // as ActorCore takes them
 
 }  // namespace
 
@@ -30,11 +32,12 @@ proto::RegisterJobReply JobCore::OnRegister(const proto::RegisterJobRequest& req
     RAYX_MARK("job registration repeated");
     return answer(jobs_.at(known->second));
   }
-  if (request.registration().empty() || request.registration().size() > 256) {
-    return refuse("expected a word that names the driver's start, of at most 256 bytes");
+  if (request.registration().empty() || request.registration().size() > kRegistrationBytesMax) {
+    return refuse(absl::StrCat("expected a word that names the driver's start, of at most ",
+                               kRegistrationBytesMax, " bytes"));
   }
   if (request.program().size() > kProgramBytesMax || request.host().size() > kProgramBytesMax ||
-      request.job_namespace().size() > 256) {
+      request.job_namespace().size() > kNamespaceBytesMax) {
     return refuse("program, host or namespace is too long");
   }
   if (jobs_.size() - ended_.size() >= options_.jobs_max) {

@@ -12,7 +12,7 @@
 namespace rayx::head {
 namespace {
 
-constexpr size_t kRegistrationBytesMax = 256;
+constexpr size_t kNodeTextBytesMax = 256;
 
 std::string Seconds(model::Duration duration) {
   return absl::StrCat(std::chrono::duration_cast<std::chrono::seconds>(duration).count(), " s");
@@ -26,13 +26,13 @@ proto::ErrorInfo MembershipCore::Check(const proto::RegisterNodeRequest& request
   const auto refuse = [](const std::string& why) {
     return MakeError(ErrorCode::kInvalidOption, absl::StrCat("registration of a node: ", why));
   };
-  if (request.registration().empty() || request.registration().size() > kRegistrationBytesMax) {
+  if (request.registration().empty() || request.registration().size() > kNodeTextBytesMax) {
     return refuse("expected a word that names the daemon's start, of at most 256 bytes");
   }
-  if (request.host_name().empty() || request.host_name().size() > kRegistrationBytesMax) {
+  if (request.host_name().empty() || request.host_name().size() > kNodeTextBytesMax) {
     return refuse("expected a host name of at most 256 bytes");
   }
-  if (request.address().empty() || request.address().size() > kRegistrationBytesMax) {
+  if (request.address().empty() || request.address().size() > kNodeTextBytesMax) {
     return refuse("expected the address ip:port of its server");
   }
   proto::NodeInfo info;

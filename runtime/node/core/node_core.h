@@ -1,7 +1,7 @@
 // runtime/node/core/node_core.h
 //
 // The decisions of a node daemon in one place: leases, workers, actors, composed. Pure.
-// Owner:    NodeDaemon, one a node.
+// Owner:    NodeShell, one a node.
 // Threads:  the node loop only.
 // Inputs:   On*() calls, each with `now`.
 // Outputs:  appended to NodeEffects, which the shell runs in the order of its members.

@@ -27,9 +27,14 @@ def replaced(flags, **values):
     return kept + [f"--{name}={value}" for name, value in values.items()]
 
 
-def with_a_wrong_row(folder):
+def folder_of_the_result(flags, prefix):
+    """The result goes when the test has looked at it."""
+    return tempfile.mkdtemp(prefix=prefix, dir=os.path.dirname(value_of(flags, "out")))
+
+
+def with_a_wrong_row(flags):
     import pyarrow.parquet as parquet
-    copy = tempfile.mkdtemp(prefix="planted-data-")
+    folder, copy = value_of(flags, "data"), folder_of_the_result(flags, "planted-data-")
     for name in os.listdir(folder):
         shutil.copy(os.path.join(folder, name), copy)
     path = os.path.join(copy, "cities.parquet")
@@ -43,7 +48,7 @@ def with_a_wrong_row(folder):
 def skip_a_batch(program, flags):
     """Speaks with the runner in the arm's place: asks the arm for one step more than the runner
     does, and takes one out of what it made."""
-    folder = tempfile.mkdtemp(prefix="planted-arm-")
+    folder = folder_of_the_result(flags, "planted-arm-")
     control, events = (os.path.join(folder, name) for name in ("control", "events"))
     os.mkfifo(control)
     os.mkfifo(events)
@@ -81,7 +86,7 @@ def main():
     if plant == "batch":
         skip_a_batch(program, flags)
     if plant == "row":
-        flags = replaced(flags, data=with_a_wrong_row(value_of(flags, "data")))
+        flags = replaced(flags, data=with_a_wrong_row(flags))
     if plant == "seed":
         flags = replaced(flags, seed=2)
     os.execv(program, [program] + flags)

@@ -99,6 +99,8 @@ class Embedded(CliTest):
     def test_it_ends_with_its_driver(self):
         vm = self.vm()
         driver = subprocess.Popen(["sleep", "1000"])
+        self.addCleanup(driver.wait)
+        self.addCleanup(driver.kill)
         process, answer, life = self.start(vm, driver.pid)
         self.assertEqual(answer["error"], "")
         driver.kill()

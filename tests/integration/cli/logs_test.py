@@ -26,6 +26,38 @@ class Logs(CliTest):
         self.assertIn("head.log", self.assert_ok(vm.run("logs")).stdout)
         self.assertLess(time.monotonic() - start, 5)  # what other commands give it
 
+    def test_what_is_left_out_is_said(self):
+        vm = self.vm()
+        session = self.start_head(vm)
+        path = session["folder"] + "/logs/mine.log"
+        with open(path, "wb") as file:
+            file.write(b"first\n")
+            file.seek(65 << 20)  # a line of zeros, longer than what is looked at
+            file.write(b"\nlast\n")
+        result = self.assert_ok(vm.run("logs", "mine.log", "--tail", "1"))
+        self.assertEqual((result.stdout, result.stderr), ("last\n", ""))
+        result = self.assert_ok(vm.run("logs", "mine.log", "--tail", "3"))
+        self.assertEqual(result.stdout, "last\n")
+        self.assertIn("fewer than the 3 lines", result.stderr)
+
+    def test_a_node_sends_whole_lines_and_what_it_leaves_out_is_said(self):
+        vm = self.vm()
+        session = self.start_head(vm)
+        lines = [f"{i:05}\t{'x' * 990}" for i in range(2000)]
+        with open(session["folder"] + "/logs/mine.log", "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        command = ("logs", "mine.log", "--tail")
+        for tail in ("0", "2"):
+            here = self.assert_ok(vm.run(*command, tail))
+            there = self.assert_ok(vm.run(*command, tail, "--node", "n1"))
+            self.assertEqual(there.stdout.splitlines(), lines[len(lines) - int(tail):])
+            self.assertEqual((there.stdout, there.stderr), (here.stdout, here.stderr))
+        cut = self.assert_ok(vm.run(*command, "2000", "--node", "n1"))
+        shown = cut.stdout.splitlines()
+        self.assertTrue(1000 < len(shown) < 1100, len(shown))
+        self.assertEqual(shown, lines[-len(shown):])
+        self.assertIn(f"{len(shown)} of 2000 lines: there may be more", cut.stderr)
+
     def test_a_log_is_followed(self):
         vm = self.vm()
         session = self.start_head(vm)

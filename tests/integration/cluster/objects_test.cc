@@ -19,13 +19,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "rayx/rayx.h"
+#include "tests/eventually.h"
 
 namespace user {
 
@@ -109,6 +108,7 @@ int Scribble(const std::vector<WordsRef>& refs) {
 
 namespace {
 
+using rayx::testing::Eventually;
 using user::Make;
 using user::Words;
 using user::WordsRef;
@@ -116,15 +116,6 @@ using user::WordsRef;
 std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-bool Eventually(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return true;
 }
 
 // A started cluster, so that the command line can be asked about it.

@@ -2,6 +2,7 @@
 // program can ask of its cluster. Method: this program is driver and worker of a real cluster of
 // two nodes on this machine, one job after another.
 #include "tests/integration/cluster/two_nodes.h"
+#include "tests/eventually.h"
 #include "tests/run_tests.h"
 
 #include <signal.h>
@@ -13,7 +14,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -76,20 +76,12 @@ class Keeper {
 
 namespace {
 
+using rayx::testing::Eventually;
 using rayx::testing::TwoNodes;
 using user::Bytes;
 using user::Keeper;
 
 constexpr std::size_t kLarge = 1 << 20;
-
-bool Eventually(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return true;
-}
 
 auto On(std::uint32_t node, bool soft = false) {
   return rayx::SchedulingStrategy::NodeAffinity(node, soft);

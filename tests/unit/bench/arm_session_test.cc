@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -186,6 +187,33 @@ TEST_CASE("ArmSession: an arm that says nothing runs out of time") {
   CHECK(session->Run("a", 2, seconds(0)).status().code() == absl::StatusCode::kDeadlineExceeded);
 }
 
+// Regression: the time was looked at only while nothing came.
+TEST_CASE("ArmSession: an arm that never stops writing runs out of time") {
+  FakeArm arm(R"(
+ready()
+f = commands()
+f.readline()
+while True: event(event='step', done=1, at=1.0)
+)");
+  auto session = arm.MustStart({.step_events = true});
+  CHECK(session->Run("a", 2, seconds(1)).status().code() == absl::StatusCode::kDeadlineExceeded);
+}
+
+// Regression: its child alone was killed, and its own end waited for without a bound.
+TEST_CASE("ArmSession: a program that goes on without its child ends with the session") {
+  FakeArm arm(R"(
+import signal, subprocess
+child = subprocess.Popen(['sleep', '1000'])
+ready()
+child.wait()
+while True: signal.pause()
+)");
+  auto session = arm.MustStart();
+  const auto begin = std::chrono::steady_clock::now();
+  session.reset();
+  CHECK(std::chrono::steady_clock::now() - begin < seconds(20));
+}
+
 TEST_CASE("ArmSession: an error event becomes the reason") {
   FakeArm arm(
       "ready()\nf = commands()\nf.readline()\nevent(event='error', message='bad "
@@ -216,6 +244,20 @@ result(words[3])
 f.readline()
 )");
   CHECK(Says(arm.MustStart()->Run("a", 2, seconds(20)).status(), "a phase that w does not have"));
+}
+
+// Regression: the second replaced the first, and the repetition was shorter than it had been.
+TEST_CASE("ArmSession: a phase that is reported twice is refused") {
+  FakeArm arm(R"(
+ready()
+f = commands()
+words = f.readline().split()
+phases()
+event(event='phase', name='load', seconds=0.1)
+result(words[3])
+f.readline()
+)");
+  CHECK(Says(arm.MustStart()->Run("a", 2, seconds(20)).status(), "phase 'load' twice"));
 }
 
 // Regression: a field of another type than expected threw through the runner.

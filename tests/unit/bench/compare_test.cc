@@ -1,5 +1,6 @@
-// Goal: `compare` finds a regression, and says nothing where nothing can be said.
-// Method: two results of made-up samples in a temporary folder.
+// Goal: a result is written whatever is in it; `compare` finds a regression, and says nothing where
+// nothing can be said.
+// Method: results of made-up samples in a temporary folder.
 #include "bench/runner/compare_command.h"
 
 #include <unistd.h>
@@ -39,6 +40,24 @@ class Results {
  private:
   const fs::path folder_;
 };
+
+TEST_CASE("ResultWriter: a text that is no UTF-8 costs no result") {
+  const fs::path results =
+      fs::temp_directory_path() / ("result-writer-test-" + std::to_string(getpid()));
+  const auto writer = ResultWriter::Create(results.string(), "id");
+  REQUIRE(writer.ok());
+  const json value = {{"text", "cut within a letter: \xe2\x80"}, {"seconds", 1.5}};
+  CHECK(writer->AppendRun(value).ok());
+  CHECK(writer->Write("summary.json", value).ok());
+  const auto lines = ReadJsonLines(writer->folder() + "/runs.jsonl");
+  const auto summary = ReadJsonFile(writer->folder() + "/summary.json");
+  fs::remove_all(results);
+  REQUIRE(lines.ok());
+  REQUIRE(summary.ok());
+  REQUIRE(lines->size() == 1);
+  CHECK(lines->front().at("seconds") == 1.5);
+  CHECK(summary->at("seconds") == 1.5);
+}
 
 TEST_CASE("Compare: slower in every repetition is a regression, faster or mixed is none") {
   Results results;

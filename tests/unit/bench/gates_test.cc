@@ -4,11 +4,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "bench/runner/arm_catalogue.h"
 #include "bench/runner/series_file.h"
@@ -119,6 +122,17 @@ TEST_CASE("Gates: every workload of the catalogue pins its data; without a pin n
       workload.dataset_sha256.clear();
       CHECK_FALSE(CheckAlone(workload, silent, {.steps = 3})[0].passed);
     }
+  }
+}
+
+TEST_CASE(
+    "Workloads: the data of each are brought by one of the commands, which are all different") {
+  const std::vector<std::string> commands = DatasetCommands();
+  CHECK(std::set<std::string>(commands.begin(), commands.end()).size() == commands.size());
+  for (const WorkloadSpec& workload : Workloads()) {
+    INFO(workload.name);
+    CHECK(std::count(commands.begin(), commands.end(), workload.dataset_command) == 1);
+    CHECK(workload.dataset_command.rfind("rayx-data ", 0) == 0);  // what bench/run has built
   }
 }
 

@@ -19,6 +19,9 @@ except ImportError as missing:
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../bench/report")
 sys.path.insert(0, FOLDER)
+import analysis  # noqa: E402
+import charts  # noqa: E402
+import ease  # noqa: E402
 import report  # noqa: E402
 
 
@@ -299,6 +302,34 @@ class ReportTest(unittest.TestCase):
             self.assertIn(words, page)
         ours["cpu_seconds"] = estimate(2.6)
         self.assertIn("it computes more, it does not only wait", self.render(workload))
+
+    def test_a_win_is_called_less_work_only_where_it_is(self):
+        def words(cpu_seconds):
+            return analysis.cpu_words({"cpu_seconds": estimate(cpu_seconds)},
+                                      {"cpu_seconds": estimate(2.0)}, times=0.5, loses=False)
+
+        self.assertIn("as much work, less waiting", words(2.2))
+        self.assertIn("partly work, partly waiting", words(1.7))
+        self.assertIn("by computing less", words(1.4))
+
+    def test_a_long_curve_keeps_its_places(self):
+        for length in (1, 3, 400, 401, 799, 938):
+            places, values = charts.thinned(list(range(1, length + 1)))
+            self.assertEqual(list(places), values)
+            self.assertLessEqual(len(values), charts.CURVE_POINTS_MAX)
+            self.assertGreater(len(values), min(length, charts.CURVE_POINTS_MAX) / 2)
+
+    def test_an_arm_that_the_charts_do_not_know_is_drawn_too(self):
+        workload = copy.deepcopy(WORKLOAD)
+        workload["rows"] += [row("other-cpp", n, 1.5) for n in (1, 2, 3)]
+        page = self.render(workload)
+        for name in ("w0p-", "w0l-", "w0s-", "w0e-", "w0c-"):  # a chart each
+            chart = page[page.index(f'id="{name}'):]
+            self.assertIn("other-cpp", chart[:chart.index("</svg>")])
+
+    def test_a_mistake_that_was_not_made_is_no_loss(self):
+        cell = ease.mistake_cell({"ending": "not run", "seconds": 0, "text": "no LibTorch"})
+        self.assertEqual((cell["words"], cell["kind"]), ("not run", "none"))
 
     def test_a_damaged_result_is_an_error_that_names_the_file(self):
         with tempfile.TemporaryDirectory() as folder:

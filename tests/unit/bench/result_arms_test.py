@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # forked below: there must be no threads
@@ -30,6 +31,7 @@ except ImportError as missing:
 
 NATIVE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../bench/native")
 BUILT = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+sys.path.insert(0, NATIVE)
 STEPS, ROWS, CLUSTERS, NODES = 4, 5000, 7, 3000
 TIMEOUT_S = 120
 
@@ -47,7 +49,6 @@ def run_python(words, environment, log):
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     sys.argv = words
-    sys.path.insert(0, NATIVE)
     runpy.run_path(words[0], run_name="__main__")
 
 
@@ -418,7 +419,6 @@ class ResultArmsTest(unittest.TestCase):
             self.assertEqual(len(hashes), 1)
 
     def test_wrong_data_is_refused_by_name(self):
-        sys.path.insert(0, NATIVE)
         import etl
         import flights
         from table import BadData
@@ -473,6 +473,36 @@ class ResultArmsTest(unittest.TestCase):
                 os.remove(path)
                 if name == "flights-3m.parquet":
                     refused("")
+
+    def test_what_is_no_command_is_no_end(self):
+        import arm
+        alone = types.SimpleNamespace(rank=0, share_command=lambda line: line)
+
+        def commands(text):
+            with tempfile.NamedTemporaryFile("w") as control:
+                control.write(text)
+                control.flush()
+                return list(arm._commands(types.SimpleNamespace(control=control.name), alone))
+
+        self.assertEqual(commands("run r 4 /p a th\nquit\nrun s 1 /p\n"), [("r", 4, "/p a th")])
+        self.assertEqual(commands("run r 4 /p\n"), [("r", 4, "/p")])  # the runner is gone
+        for line in ("runs r 4 /p", "run r 4", "run r four /p", "run r 0 /p", "run r -1 /p"):
+            with self.assertRaisesRegex(ValueError, f"not a command: '{line}'"):
+                commands(f"{line}\nquit\n")
+
+    def test_threads_are_set_however_they_are_said(self):
+        import arm
+        for words, threads in ((["a"], "1"), (["a", "--threads=3"], "3"),
+                               (["a", "--threads", "3", "--seed", "2"], "3")):
+            self.assertEqual(arm._threads_in(words), threads)
+
+    def test_rows_that_do_not_go_round_are_an_error_with_a_name(self):
+        import flights
+        ranks = types.SimpleNamespace(rank=0, world=2)
+        for batch, rows_of_rank in ((8, [9, 0]), (1, [9, 9])):
+            options = types.SimpleNamespace(batch=batch, train_steps=1, seed=1)
+            with self.assertRaisesRegex(ValueError, "too few for 2 ranks"):
+                next(flights.batches(options, ranks, rows_of_rank))
 
     def test_kmeans(self):
         random = np.random.default_rng(5)

@@ -134,6 +134,27 @@ TEST_CASE("Mistakes: a line is useful when it has a word of each group") {
   CHECK(UsefulLine("", groups).empty());
 }
 
+// Regression: any line with "nodes" and "not" counted, whatever it was about.
+TEST_CASE("Mistakes: a missing VM is named by a line that counts, not by one that is about nodes") {
+  const auto spec = std::find_if(Mistakes().begin(), Mistakes().end(),
+                                 [](const auto& mistake) { return mistake.name == "missing-vm"; });
+  REQUIRE(spec != Mistakes().end());
+  for (const char* neutral :
+       {"W: OMP_NUM_THREADS is not set on all nodes", "the world size has been read: 2",
+        "starting 2 workers, output is not buffered", "nodes: only lo has an address"}) {
+    INFO(neutral);
+    CHECK(UsefulLine(neutral, spec->useful).empty());
+  }
+  for (const char* naming :
+       {"DistStoreError: Timed out after 61 seconds waiting for clients. 1/2 clients joined.",
+        "TimeoutError: timed out waiting for all 2 members to join",
+        "Timed out waiting on barrier on rank 0 (world_size=2, missing_ranks=[1], timeout=60)",
+        "--world-size says 2, the cluster has 1 VMs"}) {
+    INFO(naming);
+    CHECK_FALSE(UsefulLine(naming, spec->useful).empty());
+  }
+}
+
 TEST_CASE("CodeLines: comments, blank lines and docstrings do not count") {
   CHECK(CodeLines("// a\n\n  /* b\n c */ int x;\nint y;  // d\n/* e */\nchar z[] = \"// f\";\n",
                   false) == 3);

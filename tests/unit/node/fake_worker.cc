@@ -22,6 +22,11 @@ namespace {
   hello.mutable_hello()->set_role(proto::WORKER);
   hello.mutable_hello()->set_pid(::getpid());
   hello.mutable_hello()->set_worker_token(token);
+  if (std::getenv("FAKE_OTHER_RELEASE") != nullptr) {
+    hello.mutable_hello()->mutable_versions()->set_layout(77);
+    process.Send(hello);
+    for (;;) ::pause();  // whatever it is told
+  }
   process.Send(hello);
   if (!process.Await(proto::DaemonMessage::kWelcome)) ::_exit(3);
   while (!process.closed()) {
@@ -116,6 +121,7 @@ namespace {
     std::fprintf(stderr, "no library of that name\n");
     ::_exit(9);
   }
+  if (std::getenv("FAKE_ZYGOTE_IS_KILLED") != nullptr) ::kill(::getpid(), SIGKILL);
   const auto tell = [&](const proto::ZygoteMessage& message) {
     const std::string bytes = message.SerializeAsString();
     socket.Send(std::as_bytes(std::span(bytes)));

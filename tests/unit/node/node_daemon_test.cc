@@ -259,6 +259,53 @@ TEST_CASE("NodeDaemon: a program that cannot be forked is executed; one that die
   const std::string& why = failed->lease_failed().error().message();
   CHECK(why.find("exited with code 9") != std::string::npos);
   CHECK(why.find("no library of that name") != std::string::npos);
+  broken->Close();
+  auto killed = daemon.Driver({"FAKE_ZYGOTE_IS_KILLED=1"});
+  killed->Send(LeaseRequestOf(1, 1));
+  const auto lost = killed->Await(Case::kLeaseFailed, 20000);
+  REQUIRE(lost);
+  CHECK(lost->lease_failed().error().message().find("it was killed by signal 9") !=
+        std::string::npos);
+}
+
+// Regression: the one refused was left alone with what it was told.
+TEST_CASE("NodeDaemon: a worker of another release is refused, and ended") {
+  FakeHead head;
+  FakeDaemon daemon(head);
+  auto driver = daemon.Driver({"FAKE_OTHER_RELEASE=1"});
+  driver->Send(LeaseRequestOf(1, 1));
+  const auto failed = driver->Await(Case::kLeaseFailed, 20000);
+  REQUIRE(failed);
+  CHECK(failed->lease_failed().error().message().find("layout 77") != std::string::npos);
+  int workers = 0;
+  for (const auto& log : std::filesystem::directory_iterator(daemon.folder() + "/logs")) {
+    const std::string name = log.path().filename();
+    if (name.rfind("worker-", 0) != 0) continue;
+    ++workers;
+    CHECK(AwaitGone(std::stoi(name.substr(7))));
+  }
+  CHECK(workers > 0);
+}
+
+// Regression: the refusal was a line in the daemon's log alone, and the process waited for it.
+TEST_CASE("NodeDaemon: a segment that it cannot give is refused with the reason") {
+  FakeHead head;
+  FakeDaemon daemon(head);
+  auto driver = daemon.Driver();
+  auto other = daemon.Driver();
+  other->Close();
+  REQUIRE(head.AwaitFinished(2));
+  REQUIRE(driver->Await(Case::kSegmentAttached));  // its own, unasked
+  for (const uint32_t job : {2, 1}) {
+    proto::ClientMessage ask;
+    ask.mutable_attach_segment()->set_job(job);
+    driver->Send(ask);
+  }
+  const auto refused = driver->Await(Case::kRefused);
+  REQUIRE(refused);
+  CHECK(refused->refused().error().code() == static_cast<int>(ErrorCode::kObjectLost));
+  CHECK(refused->refused().error().message() == "job 2 has ended");
+  CHECK(driver->Await(Case::kSegmentAttached));
 }
 
 TEST_CASE("NodeDaemon: an actor is created, reported, and its death reported with its cause") {

@@ -25,6 +25,7 @@
 #include "rpc/secret.h"
 #include "rpc/server_stream.h"
 #include "scheduling/wire.h"
+#include "tests/eventually.h"
 
 namespace rayx::node::testing {
 namespace {
@@ -194,15 +195,6 @@ struct Asker {
 
 int Files(const std::string& folder) {
   return static_cast<int>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
-}
-
-bool Eventually(const std::function<bool()>& done) {
-  const auto deadline = Clock::now() + std::chrono::seconds(10);
-  while (!done()) {
-    if (Clock::now() > deadline) return false;
-    ::poll(nullptr, 0, 10);
-  }
-  return true;
 }
 
 std::vector<std::string> EnvironmentOf(pid_t pid) {

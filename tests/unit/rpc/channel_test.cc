@@ -7,11 +7,11 @@
 
 #include <chrono>
 #include <future>
-#include <thread>
 
 #include <catch2/catch.hpp>
 
 #include "rpc/errors.h"
+#include "tests/eventually.h"
 #include "tests/unit/rpc/test_server.h"
 
 namespace rayx::rpc {
@@ -24,16 +24,6 @@ CallOptions Within(int ms, bool idempotent = false) {
   options.deadline = milliseconds(ms);
   options.idempotent = idempotent;
   return options;
-}
-
-// Within 10 s.
-bool Soon(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::yield();
-  }
-  return true;
 }
 
 }  // namespace
@@ -115,7 +105,7 @@ TEST_CASE("RpcChannel: a call that was repeated and is over holds its connection
     const auto reply = channel.CallAndWait(kHeadStatus, proto::StatusRequest(), Within(400, true));
     CHECK_FALSE(reply.ok());
   }
-  CHECK(Soon([&] { return connection.expired(); }));
+  CHECK(testing::Eventually([&] { return connection.expired(); }));
 }
 
 TEST_CASE("RpcServer: a connection without calls is closed after idle_max") {
