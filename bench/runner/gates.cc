@@ -1,9 +1,13 @@
 #include "bench/runner/gates.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <optional>
+#include <vector>
 
 #include "bench/runner/series_file.h"
 
@@ -63,6 +67,12 @@ GateResult CloseValue(const GateSpec& gate, const Outcome& outcome, const Outcom
                   Precise(expected->second) + " (allowed: " + ClosenessWords(gate) + ")");
 }
 
+std::vector<double> FirstOf(const Series& series, size_t count) {
+  const auto end =
+      series.numbers.begin() + static_cast<std::ptrdiff_t>(std::min(count, series.numbers.size()));
+  return {series.numbers.begin(), end};
+}
+
 double Apart(const SeriesDifference& difference, Closeness closeness) {
   switch (closeness) {
     case Closeness::kRelative:
@@ -79,12 +89,14 @@ GateResult CloseSeries(const GateSpec& gate, const Outcome& outcome, const Outco
   const Series expected = Find(reference.series, gate.field);
   if (!got.error.empty()) return Gate(gate.name, false, got.error);
   if (got.numbers.empty()) return Gate(gate.name, false, gate.words + ": no numbers");
-  const SeriesDifference difference = CompareSeries(got.numbers, expected.numbers);
-  if (!difference.same_length) {
+  if (got.numbers.size() != expected.numbers.size()) {
     return Gate(gate.name, false,
                 gate.words + ": " + std::to_string(got.numbers.size()) +
                     " numbers, the reference has " + std::to_string(expected.numbers.size()));
   }
+  const size_t compared = gate.first_steps > 0 ? static_cast<size_t>(gate.first_steps) : SIZE_MAX;
+  const SeriesDifference difference =
+      CompareSeries(FirstOf(got, compared), FirstOf(expected, compared));
   const double apart = Apart(difference, gate.closeness);
   return Gate(gate.name, apart <= (gate.closeness == Closeness::kExact ? 0 : gate.tolerance),
               gate.words + ": differs from number " + std::to_string(difference.first) +
@@ -141,7 +153,11 @@ std::vector<GateSpec> GatesInForce(const WorkloadSpec& workload, const Expectati
   const GateScope here = expectation.bit_for_bit() ? GateScope::kBitForBit : GateScope::kBeyond;
   std::vector<GateSpec> gates;
   for (const GateSpec& gate : workload.gates) {
-    if (gate.scope == GateScope::kAlways || gate.scope == here) gates.push_back(gate);
+    const bool is_here = gate.scope == GateScope::kAlways || gate.scope == here;
+    const bool is_long = gate.kind == GateKind::kValue && gate.first_steps > 0 &&
+                         expectation.steps > gate.first_steps;
+    const bool is_short = gate.after_steps > 0 && expectation.steps <= gate.after_steps;
+    if (is_here && !is_long && !is_short) gates.push_back(gate);
   }
   return gates;
 }

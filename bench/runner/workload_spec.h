@@ -54,6 +54,10 @@ struct GateSpec {
   Closeness closeness = Closeness::kExact;
   double tolerance = 0;
   GateScope scope = GateScope::kAlways;
+  // Of a series: the numbers of so many steps from the beginning; of a value: in force where a run
+  // makes no more. 0: of any number.
+  int64_t first_steps = 0;
+  int64_t after_steps = 0;  // in force where a run makes more
 };
 
 // A value that is known without any arm, by the number of steps (0: any): arms that agree may be

@@ -24,16 +24,12 @@ void Store(std::byte*& out, U value) {
 
 std::size_t Packed::EncodedBytes() const {
   if (buffers.empty()) return 1 + structure.size();
-<<<<<<< HEAD
-  std::size_t bytes = kEncodedHeaderBytes + kEncodedEntryBytes * buffers.size() + structure.size();
-=======
   // Here and not while it is written: nothing has been granted for it yet.
   constexpr std::size_t kMax = std::numeric_limits<std::uint32_t>::max();
   if (structure.size() > kMax || buffers.size() > kMax) {
     throw SerializationError("A value with more than 4 GiB of structure cannot be sent.");
   }
-  std::size_t bytes = kHeaderBytes + kEntryBytes * buffers.size() + structure.size();
->>>>>>> d285051299de88d964c562d39824d5edc22d0a8f
+  std::size_t bytes = kEncodedHeaderBytes + kEncodedEntryBytes * buffers.size() + structure.size();
   for (const OutOfBand& buffer : buffers) bytes = AlignUp(bytes) + buffer.bytes;
   return bytes;
 }

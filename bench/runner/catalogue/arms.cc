@@ -1,6 +1,14 @@
 #include "bench/runner/catalogue/arms.h"
 
 namespace rayx::bench {
+namespace {
+
+// Where the order of a sum differs, training stays within rounding until some input of a ReLU is so
+// near to zero that it falls on the other side; from there on the two runs drift apart. Seen after
+// 200 and 660 steps.
+constexpr int64_t kSteadySteps = 100;
+
+}  // namespace
 
 ArmSpec RayxArm(const std::string& program, const std::string& description) {
   return {.name = "rayx",
@@ -51,13 +59,18 @@ std::vector<GateSpec> TrainingGates(std::vector<GateSpec> of_data, const std::st
   using enum GateScope;
   const std::vector<GateSpec> of_model = {
       {"loss trace", "loss", "loss of each step", kSeries, kExact, 0, kBitForBit},
-      {"loss trace", "loss", "loss of each step", kSeries, kAbsolute, 1e-6, kBeyond},
+      {"loss trace", "loss", "loss of each of the first 100 steps", kSeries, kAbsolute, 1e-6,
+       kBeyond, kSteadySteps},
       {"weights", "weights", "final weights", kHash, kExact, 0, kBitForBit},
       // Single weights are not compared there.
       {"weights", "weights_abs_sum", "sum of the weights’ absolute values", kValue, kRelative, 1e-6,
-       kBeyond},
+       kBeyond, kSteadySteps},
       {quality, quality, words, kValue, kExact, 0, kBitForBit},
-      {quality, quality, words, kValue, kAbsolute, quality_bound, kBeyond}};
+      {quality, quality, words, kValue, kAbsolute, quality_bound, kBeyond},
+      {"whole loss trace", "loss", "loss of each step", kSeries, kAbsolute, 1e-3, kBeyond, 0,
+       kSteadySteps},
+      {"weights", "weights_abs_sum", "sum of the weights’ absolute values", kValue, kRelative, 1e-4,
+       kBeyond, 0, kSteadySteps}};
   of_data.insert(of_data.end(), of_model.begin(), of_model.end());
   return of_data;
 }

@@ -192,6 +192,23 @@ TEST_CASE("Gates: at three VMs a loss may differ by 1e-6 and no more") {
       std::string::npos);
 }
 
+TEST_CASE("Gates: at three VMs what comes after 100 steps may drift, the steps before may not") {
+  const WorkloadSpec workload = Workload("classification-mlp");
+  Outcome reference = Sound(workload);
+  reference.steps = 150;
+  reference.series["loss"].numbers.assign(150, 2.0);
+  const auto failed = [&](int step, double difference, double of_weights) {
+    Outcome outcome = reference;
+    outcome.series["loss"].numbers.at(static_cast<size_t>(step)) += difference;
+    outcome.values["weights_abs_sum"] *= 1 + of_weights;
+    return Failed(CheckAgainst(workload, outcome, reference, {.steps = 150, .nodes = 3}));
+  };
+  CHECK(failed(100, 0.9e-3, 0.9e-4).empty());
+  CHECK(failed(99, 1.1e-6, 0) == "loss trace;");
+  CHECK(failed(100, 1.1e-3, 0) == "whole loss trace;");
+  CHECK(failed(100, 0, 1.1e-4) == "weights;");
+}
+
 TEST_CASE("Gates: other weights fail, by hash or by sum") {
   const auto hash = [](Outcome& o) { o.hashes["weights"] = kHashD; };
   CHECK(FailedAfter("fmnist-mlp", 2, hash) == "weights;");
