@@ -24,6 +24,7 @@ namespace {
   hello.mutable_hello()->set_worker_token(token);
   if (std::getenv("FAKE_OTHER_RELEASE") != nullptr) {
     hello.mutable_hello()->mutable_versions()->set_layout(77);
+    std::fprintf(stderr, "of another release\n");  // so that it has a log, whose name has its pid
     process.Send(hello);
     for (;;) ::pause();  // whatever it is told
   }

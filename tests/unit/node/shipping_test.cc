@@ -33,6 +33,7 @@ namespace {
 namespace fs = std::filesystem;
 using model::NodeNumber;
 using model::ProcessId;
+using rayx::testing::Eventually;
 using Case = proto::DaemonMessage::MessageCase;
 using Clock = std::chrono::steady_clock;
 
