@@ -150,7 +150,7 @@ RAYX_DECLARE_FAILURE(OutOfMemory);         // memory or descriptors ran out; nam
 RAYX_DECLARE_FAILURE(ObjectStoreFull);     // no room in the object store
 RAYX_DECLARE_FAILURE(OutOfDisk);           // no room to spill
 RAYX_DECLARE_FAILURE(Timeout);             // the given time passed; names what is missing
-RAYX_DECLARE_FAILURE(Cancelled);           // Cancel, or the end of the job
+RAYX_DECLARE_FAILURE(Cancelled);           // its job has ended
 RAYX_DECLARE_FAILURE(Infeasible);          // no node could ever run it; says what is missing
 RAYX_DECLARE_FAILURE(TaskPoisoned);        // every attempt killed its worker
 RAYX_DECLARE_FAILURE(WouldDeadlock);       // an actor waits for a call to itself
