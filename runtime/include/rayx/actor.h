@@ -226,6 +226,9 @@ class ActorCreator : public detail::CallBuilder<ActorCreator<F>> {
 };
 
 namespace detail {
+template <class>
+inline constexpr bool kNoFactory = false;
+
 template <class F>
 constexpr bool CheckFactory() {
   using Traits = FunctionTraits<F>;
@@ -250,6 +253,14 @@ auto Actor() {
     static_cast<void>(&detail::RegisteredFactory<F>::done);
     return ActorCreator<decltype(F)>(detail::FactoryId<F>());
   }
+}
+
+// rayx::Actor<C>(): a class is no factory.
+template <class C>
+auto Actor() {
+  static_assert(
+      detail::kNoFactory<C>,
+      "rayx::Actor<&C::Create>() names the function that makes the actor, not its class.");
 }
 
 // A factory that a RAYX_REMOTE names. Throws UnknownFunction when none does.
