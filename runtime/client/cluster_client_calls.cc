@@ -321,7 +321,7 @@ void ClusterClient::KillActor(const detail::RawActor& actor, bool no_restart) {
 }
 
 bool ClusterClient::FindActor(const std::string& name, const std::string& actor_namespace,
-                              detail::RawActor& actor) {
+                              detail::RawActor& actor, std::string& actor_class) {
   proto::HeadRequest request;
   request.mutable_find_actor()->set_name(name);
   request.mutable_find_actor()->set_name_space(actor_namespace);
@@ -329,6 +329,7 @@ bool ClusterClient::FindActor(const std::string& name, const std::string& actor_
   if (!response.find_actor().found()) return false;
   actor.creator = response.find_actor().actor().id().creator();
   actor.sequence = response.find_actor().actor().id().sequence();
+  actor_class = response.find_actor().actor().class_name();
   std::lock_guard lock(mutex_);
   core_.ActorIndex(IdOf(actor), name);
   return true;

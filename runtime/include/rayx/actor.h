@@ -271,12 +271,15 @@ auto Actor(F factory) {
   }
 }
 
-// The living actor of that name; nothing when there is none. The namespace "" is this job's.
+// The living actor of that name; nothing when there is none. The namespace "" is this job's. Throws
+// InvalidOption when it is of another class than T.
 template <class T>
 std::optional<ActorHandle<T>> GetActor(const std::string& name,
                                        const std::string& actor_namespace = "") {
   detail::RawActor actor;
-  if (!detail::Runtime().FindActor(name, actor_namespace, actor)) return std::nullopt;
+  std::string actor_class;
+  if (!detail::Runtime().FindActor(name, actor_namespace, actor, actor_class)) return std::nullopt;
+  detail::CheckActorClass(name, actor_class, detail::TypeName<T>());
   return ActorHandle<T>(actor);
 }
 

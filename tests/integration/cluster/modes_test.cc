@@ -1,0 +1,98 @@
+// Goal: what a program may rely on is the same in local mode, on a cluster of its own and on one
+// that runs already. Method: each case is a small program that runs in all three.
+#include <catch2/catch.hpp>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "rayx/rayx.h"
+#include "tests/integration/cluster/two_nodes.h"
+#include "tests/run_tests.h"
+
+namespace user {
+
+class Shelf {
+ public:
+  static Shelf* Create(int size) { return new Shelf(size); }
+  static std::unique_ptr<Shelf> Fail(const std::string& why) { throw std::domain_error(why); }
+  static Shelf* Nothing() { return nullptr; }
+  explicit Shelf(int size) : size_(size) {}
+  int Size() const { return size_; }
+
+ private:
+  int size_;
+};
+class Text {
+ public:
+  std::string All() const { return all_; }
+
+ private:
+  std::string all_ = "all";
+};
+
+int Fail(const std::string& why) {
+  throw std::out_of_range(why);
+}
+int ShutdownInside() {
+  rayx::Shutdown();
+  return 7;
+}
+
+}  // namespace user
+
+namespace {
+
+constexpr int kPatience = 30'000;
+
+class Program {
+ public:
+  Program()
+      : mode_(GENERATE(std::string("local"), std::string("embedded"), std::string("running"))) {
+    rayx::Options options;
+    options.local_mode = mode_ == "local";
+    if (mode_ == "running") {
+      running_.emplace();
+      running_->Connect(1);
+    } else {
+      options.num_cpus = 2;
+      rayx::Init(options);
+    }
+  }
+  ~Program() { rayx::Shutdown(); }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  const std::string& mode() const { return mode_; }
+
+ private:
+  std::string mode_;
+  std::optional<rayx::testing::TwoNodes> running_;
+};
+
+// Of the ActorDied of a call of it.
+std::string CauseOf(const rayx::ActorHandle<user::Shelf>& shelf) {
+  try {
+    shelf.Task<&user::Shelf::Size>().Remote().Get(kPatience);
+  } catch (const rayx::ActorDied& died) {
+    return died.message();
+  }
+  return "nothing was thrown";
+}
+
+}  // namespace
+
+TEST_CASE("modes: GetActor of another class is refused, for its methods would run on its memory") {
+  const Program program;
+  INFO(program.mode());
+  const auto shelf = rayx::Actor<&user::Shelf::Create>().SetName("shelf").Remote(3);
+  CHECK(*shelf.Task<&user::Shelf::Size>().Remote().Get(kPatience) == 3);
+  CHECK_THROWS_AS(rayx::GetActor<user::Text>("shelf"), rayx::InvalidOption);
+  CHECK_THROWS_WITH(rayx::GetActor<user::Text>("shelf"),
+                    "GetActor: the actor \"shelf\" is of class user::Shelf, not user::Text");
+  CHECK(*rayx::GetActor<user::Shelf>("shelf") == shelf);
+  CHECK_FALSE(rayx::GetActor<user::Text>("nobody"));
+}
+
+int main(int argc, char** argv) {
+  return rayx::testing::RunTests(argc, argv);
+}
