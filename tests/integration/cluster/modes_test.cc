@@ -93,6 +93,14 @@ TEST_CASE("modes: GetActor of another class is refused, for its methods would ru
   CHECK_FALSE(rayx::GetActor<user::Text>("nobody"));
 }
 
+TEST_CASE("modes: Shutdown inside a task does nothing") {
+  const Program program;
+  INFO(program.mode());
+  CHECK(*rayx::Task<&user::ShutdownInside>().Remote().Get(kPatience) == 7);
+  CHECK(rayx::IsInitialized());
+  CHECK(*rayx::Put(1).Get() == 1);
+}
+
 int main(int argc, char** argv) {
   return rayx::testing::RunTests(argc, argv);
 }
