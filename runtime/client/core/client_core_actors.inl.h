@@ -45,7 +45,7 @@ uint32_t ClientCore<Sink>::CreateActor(std::unique_ptr<TaskRecord> record, proto
   actor_by_id_.emplace(id, index);
   auto& actor = actors_.emplace_back(std::make_unique<ActorRecord>());
   actor->id = id;
-  actor->name = spec.name().empty() ? spec.class_name() : spec.name();
+  actor->name = ActorLabel(spec.class_name(), spec.name());
   actor->spec = std::move(spec);
   *actor->spec.mutable_id() = scheduling::ToWire(id);
   const uint32_t slot = NewObject();
@@ -213,15 +213,9 @@ void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoin
   if (actor.state == proto::ACTOR_DEAD) return;
   if (view.version() >= actor.version) {
     actor.version = view.version();
+    if (!view.class_name().empty()) actor.name = ActorLabel(view.class_name(), view.name());
     if (view.state() == proto::ACTOR_DEAD) {
-      // For who calls it, the death of its process or VM is the actor's; the sentence says which.
-      proto::ErrorInfo cause = view.cause();
-      const auto code = static_cast<ErrorCode>(cause.code());
-      if (code == ErrorCode::kNone || code == ErrorCode::kNodeDied ||
-          code == ErrorCode::kWorkerDied) {
-        cause.set_code(static_cast<int>(ErrorCode::kActorDied));
-      }
-      EndCreation(actor, cause.SerializeAsString());
+      EndCreation(actor, EncodeActorEnd(actor.name, view.cause()));
       return;
     }
     // The head may tell of an incarnation's end before the daemon does.

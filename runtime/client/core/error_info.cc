@@ -20,4 +20,27 @@ std::string EncodeDeath(ErrorCode code, const std::string& what, const proto::De
   return info.SerializeAsString();
 }
 
+std::string ActorLabel(const std::string& class_name, const std::string& name) {
+  return name.empty() ? class_name : class_name + " \"" + name + "\"";
+}
+
+std::string EncodeActorEnd(const std::string& label, proto::ErrorInfo cause) {
+  switch (static_cast<ErrorCode>(cause.code())) {
+    case ErrorCode::kNone:
+    case ErrorCode::kTaskError:
+    case ErrorCode::kWorkerDied:
+    case ErrorCode::kNodeDied:
+      cause.set_code(static_cast<int>(ErrorCode::kActorDied));
+      break;
+    default:
+      break;
+  }
+  if (cause.code() == static_cast<int>(ErrorCode::kActorDied) &&
+      !cause.message().starts_with("actor ")) {
+    cause.set_message("actor " + label + (cause.message().empty() ? " ended" : ": ") +
+                      cause.message());
+  }
+  return cause.SerializeAsString();
+}
+
 }  // namespace rayx::client

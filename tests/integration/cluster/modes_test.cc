@@ -101,6 +101,22 @@ TEST_CASE("modes: Shutdown inside a task does nothing") {
   CHECK(*rayx::Put(1).Get() == 1);
 }
 
+TEST_CASE("modes: a factory that throws or returns nothing is the ActorDied of each call") {
+  const Program program;
+  INFO(program.mode());
+  const auto failed = rayx::Actor<&user::Shelf::Fail>().Remote("no disk");
+  for (int i = 0; i < 2; ++i) {
+    CHECK_THAT(CauseOf(failed),
+               Catch::Contains("user::Shelf") && Catch::Contains("std::domain_error: no disk"));
+  }
+  const auto none = rayx::Actor<&user::Shelf::Nothing>().SetName("none").Remote();
+  CHECK_THAT(CauseOf(none), Catch::Contains("\"none\"") && Catch::Contains("user::Shelf") &&
+                                Catch::Contains("returned no object"));
+  const auto argument = rayx::Task<&user::Fail>().Remote("no argument");
+  const auto stillborn = rayx::Actor<&user::Shelf::Create>().Remote(argument);
+  CHECK_THAT(CauseOf(stillborn), Catch::Contains("std::out_of_range: no argument"));
+}
+
 int main(int argc, char** argv) {
   return rayx::testing::RunTests(argc, argv);
 }
