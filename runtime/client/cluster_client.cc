@@ -384,9 +384,13 @@ uint32_t ClusterClient::Need(const detail::RawRef& ref) {
 // --- objects -------------------------------------------------------------------------------------
 
 detail::RawRef ClusterClient::Put(const detail::Packed& value) {
+  return PutValue(value, model::kInlineValueBytesMax);
+}
+
+detail::RawRef ClusterClient::PutValue(const detail::Packed& value, size_t inline_max) {
   const size_t bytes = value.EncodedBytes();
   std::string encoded;
-  if (bytes <= model::kInlineValueBytesMax) encoded = Encode(value);
+  if (bytes <= inline_max) encoded = Encode(value);
   model::ObjectId id;
   uint32_t slot;
   {
@@ -396,7 +400,7 @@ detail::RawRef ClusterClient::Put(const detail::Packed& value) {
       Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
     id = core_.At(slot).id;
     core_.Contain(slot, IdsOf(value.references));
-    if (bytes <= model::kInlineValueBytesMax) {
+    if (bytes <= inline_max) {
       core_.ResolveValue(slot, std::as_bytes(std::span(encoded)));
       return RawOf(id);
     }

@@ -189,10 +189,18 @@ class ClusterClient final : public detail::RuntimeInterface {
   // its slot, wanted; throws for a released or foreign-made ref
   uint32_t Need(const detail::RawRef& ref);
   void RunInline(std::unique_lock<std::mutex>& lock);
+  struct CallKind {
+    const char* name;
+    size_t body_bytes_max;  // of what its frame holds
+  };
   std::unique_ptr<TaskRecord> MakeRecord(uint64_t function, const detail::CallOptions& options,
                                          const std::vector<detail::Argument>& arguments,
                                          size_t result_count, std::unique_lock<std::mutex>& lock,
-                                         const char* kind);
+                                         const CallKind& kind);
+  bool PutArguments(const std::vector<detail::Argument>& arguments, size_t body_bytes_max,
+                    std::vector<detail::RawRef>& owned);
+  // A value of more than inline_max bytes goes into the object store.
+  detail::RawRef PutValue(const detail::Packed& value, size_t inline_max);
   void HoldReferred(const std::vector<detail::Argument>& arguments, TaskRecord& record);
   proto::SchedulingClass ClassOf(const detail::CallOptions& options, double default_cpus) const;
   uint32_t DefaultClass();

@@ -1,6 +1,7 @@
 // Goal: what a program may rely on is the same in local mode, on a cluster of its own and on one
 // that runs already. Method: each case is a small program that runs in all three.
 #include <catch2/catch.hpp>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -16,6 +17,9 @@ class Shelf {
  public:
   static Shelf* Create(int size) { return new Shelf(size); }
   static std::unique_ptr<Shelf> Fail(const std::string& why) { throw std::domain_error(why); }
+  static Shelf* OfTwo(const std::string& first, const std::string& second) {
+    return new Shelf(static_cast<int>(first.size() + second.size()));
+  }
   static Shelf* Nothing() { return nullptr; }
   explicit Shelf(int size) : size_(size) {}
   int Size() const { return size_; }
@@ -33,6 +37,11 @@ class Text {
 
 int Fail(const std::string& why) {
   throw std::out_of_range(why);
+}
+std::size_t Total(const std::string& a, const std::string& b, const std::string& c,
+                  const std::string& d, const std::string& e, const std::string& f,
+                  const std::string& g, const std::string& h) {
+  return a.size() + b.size() + c.size() + d.size() + e.size() + f.size() + g.size() + h.size();
 }
 int ShutdownInside() {
   rayx::Shutdown();
@@ -115,6 +124,17 @@ TEST_CASE("modes: a factory that throws or returns nothing is the ActorDied of e
   const auto argument = rayx::Task<&user::Fail>().Remote("no argument");
   const auto stillborn = rayx::Actor<&user::Shelf::Create>().Remote(argument);
   CHECK_THAT(CauseOf(stillborn), Catch::Contains("std::out_of_range: no argument"));
+}
+
+TEST_CASE("modes: arguments by value may add up to more than a frame holds") {
+  const Program program;
+  INFO(program.mode());
+  const std::string page(90'000, 'x');
+  const auto task = rayx::Task<&user::Total>();
+  CHECK(*task.Remote(page, page, page, page, page, page, page, page).Get(kPatience) == 720'000);
+  CHECK(*task.Remote(page, "a", page, "", page, page, page, page).Get(kPatience) == 540'001);
+  const auto shelf = rayx::Actor<&user::Shelf::OfTwo>().Remote(page, page);
+  CHECK(*shelf.Task<&user::Shelf::Size>().Remote().Get(kPatience) == 180'000);
 }
 
 int main(int argc, char** argv) {
