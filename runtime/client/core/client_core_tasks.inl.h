@@ -417,11 +417,17 @@ void ClientCore<Sink>::OnAttemptLost(uint32_t slot, const proto::DeathCause& cau
     Requeue(slot, now);
     return;
   }
-  const bool poisoned = record.header.attempt > 1 && record.deaths == record.header.attempt;
-  FailTask(slot,
-           EncodeDeath(poisoned ? ErrorCode::kTaskPoisoned : code,
-                       "task " + record.name + ", attempt " + std::to_string(record.header.attempt),
-                       cause, record.header.attempt));
+  const uint32_t attempt = record.header.attempt;
+  const std::string number = std::to_string(attempt);
+  if (attempt > 1 && record.deaths == attempt) {
+    FailTask(slot, EncodeDeath(ErrorCode::kTaskPoisoned,
+                               "each of the " + number + " attempts of task " + record.name +
+                                   " killed its worker; the last",
+                               cause, attempt));
+  } else {
+    FailTask(slot,
+             EncodeDeath(code, "task " + record.name + ", attempt " + number, cause, attempt));
+  }
 }
 
 template <class Sink>

@@ -154,12 +154,14 @@ struct Fixture {
     const auto bytes = core.At(slot).bytes();
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
-  ErrorCode Error(uint32_t slot) {
+  proto::ErrorInfo ErrorInfo(uint32_t slot) {
     REQUIRE(core.At(slot).kind == ValueKind::kError);
     proto::ErrorInfo info;
     REQUIRE(info.ParseFromString(Value(slot)));
-    return static_cast<ErrorCode>(info.code());
+    return info;
   }
+  ErrorCode Error(uint32_t slot) { return static_cast<ErrorCode>(ErrorInfo(slot).code()); }
+  std::string Message(uint32_t slot) { return ErrorInfo(slot).message(); }
   void Answer(const FrameHeader& call, FrameKind kind) {
     FrameHeader answer = call;
     answer.kind = kind;
@@ -188,6 +190,7 @@ struct Fixture {
     proto::DeathCause cause;
     cause.set_code(code);
     cause.set_signal(9);
+    cause.set_reason("pid 7 ended");
     core.OnProcessDied(process, cause, now);
     core.CheckInvariants();
   }
@@ -389,6 +392,8 @@ TEST_CASE(
   f.Grant(kWorkerA);
   f.Die(kWorkerA);
   CHECK(f.Error(slot) == ErrorCode::kTaskPoisoned);
+  CHECK_THAT(f.Message(slot), Catch::Contains("each of the 2 attempts of task ") &&
+                                  Catch::Contains(" killed its worker; the last: pid 7 ended"));
   const uint32_t other = f.Submit(/*retries=*/0);
   f.sink.started.insert(f.core.At(other).id);
   f.Grant(kWorkerB);
