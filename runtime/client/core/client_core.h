@@ -351,6 +351,7 @@ class ClientCore {
   }
   void SendCreation(uint32_t slot);
   void EndCreation(ActorRecord& actor, const std::string& error);
+  std::string EncodeActorDeath(const ActorRecord& actor, const proto::DeathCause& cause) const;
   void Created(ActorRecord& actor);
   void LoseIncarnation(ActorRecord& actor, const std::string& error);
   void Watch(ActorRecord& actor);

@@ -130,6 +130,20 @@ void ClientCore<Sink>::Created(ActorRecord& actor) {
   actor.creation.reset();
 }
 
+// The daemon tells of a death before the head has decided; who made the actor knows the limit.
+template <class Sink>
+std::string ClientCore<Sink>::EncodeActorDeath(const ActorRecord& actor,
+                                               const proto::DeathCause& cause) const {
+  proto::DeathCause told = cause;
+  if (actor.spec.has_id() && !cause.meant()) {
+    const int32_t limit = actor.spec.max_restarts();
+    told.set_reason(cause.reason() +
+                    (limit == 0 ? "; no restart is left" : "; it may be started again") +
+                    " (SetMaxRestarts(" + std::to_string(limit) + "))");
+  }
+  return EncodeDeath(ErrorCode::kActorDied, "actor " + actor.name, told);
+}
+
 // Its process has ended, whoever tells it first: the daemon or the head.
 template <class Sink>
 void ClientCore<Sink>::LoseIncarnation(ActorRecord& actor, const std::string& error) {
@@ -222,8 +236,8 @@ void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoin
     if (actor.process && view.incarnation() != actor.incarnation) {
       proto::ErrorInfo cause = view.cause();
       cause.set_code(static_cast<int>(ErrorCode::kActorDied));
-      if (cause.message().empty()) cause.set_message("actor " + actor.name + " was restarted");
-      LoseIncarnation(actor, cause.SerializeAsString());
+      if (cause.message().empty()) cause.set_message("it was restarted");
+      LoseIncarnation(actor, EncodeActorEnd(actor.name, std::move(cause)));
     }
     // The same process again: what made it unreachable has passed, or it is refused once more.
     const bool again = view.incarnation() == actor.incarnation && !actor.connected &&

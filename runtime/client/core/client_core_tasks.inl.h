@@ -450,7 +450,7 @@ void ClientCore<Sink>::OnProcessDied(model::ProcessId process, const proto::Deat
   ForgetRegistrations(process);
   for (auto& actor : actors_) {
     if (!actor->process || actor->process != process) continue;
-    LoseIncarnation(*actor, EncodeDeath(ErrorCode::kActorDied, "actor " + actor->name, cause));
+    LoseIncarnation(*actor, EncodeActorDeath(*actor, cause));
   }
   std::vector<uint32_t> orphans;
   for (const auto& [id, slot] : foreign_) {

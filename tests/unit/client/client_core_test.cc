@@ -572,12 +572,14 @@ struct ActorFixture : Fixture {
     auto record = std::make_unique<TaskRecord>();
     record->name = "A";
     proto::ActorSpec spec;
+    spec.set_class_name("Ledger");
     spec.set_max_restarts(max_restarts);
     actor = core.CreateActor(std::move(record), std::move(spec), now);
     View(1, proto::ACTOR_ALIVE, 1, kWorkerB);
   }
-  void View(uint64_t version, proto::ActorState state, uint32_t incarnation, ProcessId process) {
-    Fixture::View(actor, version, state, incarnation, process);
+  void View(uint64_t version, proto::ActorState state, uint32_t incarnation, ProcessId process,
+            std::optional<ErrorCode> cause = std::nullopt) {
+    Fixture::View(actor, version, state, incarnation, process, cause);
   }
   uint32_t Call() { return core.SubmitActorCall(actor, std::make_unique<TaskRecord>(), now); }
 
@@ -610,6 +612,20 @@ TEST_CASE("ClientCore: calls in flight when an actor restarts fail, in whatever 
     f.Reply(f.sink.calls[1].header);
     CHECK(f.core.IsReady(next));
   }
+}
+
+TEST_CASE("ClientCore: the end of an actor names it and says whether it comes back") {
+  ActorFixture gone(0);
+  const uint32_t last = gone.Call();
+  gone.Die(kWorkerB);
+  CHECK(gone.Message(last) == "actor Ledger: pid 7 ended; no restart is left (SetMaxRestarts(0))");
+  gone.View(2, proto::ACTOR_DEAD, 1, {}, ErrorCode::kWorkerDied);
+  CHECK_THAT(gone.Message(gone.Call()), Catch::StartsWith("actor Ledger"));
+  ActorFixture mortal(2);
+  const uint32_t running = mortal.Call();
+  mortal.Die(kWorkerB);
+  CHECK(mortal.Message(running) ==
+        "actor Ledger: pid 7 ended; it may be started again (SetMaxRestarts(2))");
 }
 
 TEST_CASE("ClientCore: an actor that was unreachable for a moment is called again") {
