@@ -145,6 +145,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   void ConnectPeer(model::ProcessId process);
   void FreeStored(const model::StoredLocation& location);
   void Resolved(uint32_t) { resolved_any_ = true; }
+  void Warn(const std::string& text);
 
  private:
   // What a request to the daemon is answered with.
@@ -269,6 +270,8 @@ class ClusterClient final : public detail::RuntimeInterface {
   size_t blocked_threads_ = 0;
   bool told_blocked_ = false;
   uint32_t self_waits_ = 0;  // see BeginSelfWait
+  uint32_t warnings_ = 0;    // since the span began that ends at warn_again_
+  model::TimePoint warn_again_{};
   OutputPrinter output_;
   std::thread attendant_;
 };

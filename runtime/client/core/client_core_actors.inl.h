@@ -130,6 +130,15 @@ void ClientCore<Sink>::Created(ActorRecord& actor) {
   actor.creation.reset();
 }
 
+// Who made the actor hears of each death that it is started again after; not of a Kill.
+template <class Sink>
+void ClientCore<Sink>::WarnOfRestart(ActorRecord& actor, const proto::ErrorInfo& cause) {
+  if (!actor.spec.has_id() || cause.message() == actor.told) return;
+  actor.told = cause.message();
+  if (cause.code() == static_cast<int>(ErrorCode::kActorDied)) return;
+  sink_.Warn(OfActor(actor.name, cause.message()));
+}
+
 // The daemon tells of a death before the head has decided; who made the actor knows the limit.
 template <class Sink>
 std::string ClientCore<Sink>::EncodeActorDeath(const ActorRecord& actor,
@@ -232,6 +241,7 @@ void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoin
       EndCreation(actor, EncodeActorEnd(actor.name, view.cause()));
       return;
     }
+    WarnOfRestart(actor, view.cause());
     // The head may tell of an incarnation's end before the daemon does.
     if (actor.process && view.incarnation() != actor.incarnation) {
       proto::ErrorInfo cause = view.cause();

@@ -411,6 +411,13 @@ void ClientCore<Sink>::OnAttemptLost(uint32_t slot, const proto::DeathCause& cau
     // 0 for the first retry, then 100 ms doubling to 2 s: a crash loop does not burn the machine.
     const uint32_t retry = record.header.attempt;
     ++record.header.attempt;
+    const std::string attempts =
+        record.retries_left < 0
+            ? ""
+            : " of " + std::to_string(record.header.attempt +
+                                      static_cast<uint32_t>(record.retries_left));
+    sink_.Warn("task " + record.name + ": " + cause.reason() + "; attempt " +
+               std::to_string(record.header.attempt) + attempts + " follows");
     if (retry > 1)
       record.not_before =
           now + std::chrono::milliseconds(std::min(100u << std::min(retry - 2, 5u), 2000u));

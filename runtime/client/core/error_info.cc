@@ -24,6 +24,11 @@ std::string ActorLabel(const std::string& class_name, const std::string& name) {
   return name.empty() ? class_name : class_name + " \"" + name + "\"";
 }
 
+std::string OfActor(const std::string& label, const std::string& sentence) {
+  if (sentence.starts_with("actor ")) return sentence;
+  return "actor " + label + (sentence.empty() ? " ended" : ": " + sentence);
+}
+
 std::string EncodeActorEnd(const std::string& label, proto::ErrorInfo cause) {
   switch (static_cast<ErrorCode>(cause.code())) {
     case ErrorCode::kNone:
@@ -35,10 +40,8 @@ std::string EncodeActorEnd(const std::string& label, proto::ErrorInfo cause) {
     default:
       break;
   }
-  if (cause.code() == static_cast<int>(ErrorCode::kActorDied) &&
-      !cause.message().starts_with("actor ")) {
-    cause.set_message("actor " + label + (cause.message().empty() ? " ended" : ": ") +
-                      cause.message());
+  if (cause.code() == static_cast<int>(ErrorCode::kActorDied)) {
+    cause.set_message(OfActor(label, cause.message()));
   }
   return cause.SerializeAsString();
 }

@@ -32,6 +32,7 @@ struct FakeSink {
   std::vector<proto::ActorSpec> created;
   std::vector<model::ActorId> watched;
   std::vector<model::StoredLocation> freed;
+  std::vector<std::string> warnings;
   std::set<model::TaskId> started;  // cannot be revoked
   size_t room = 1000;
   std::set<ProcessId> no_room;     // there
@@ -64,6 +65,7 @@ struct FakeSink {
   void ConnectPeer(ProcessId) {}
   void FreeStored(const model::StoredLocation& location) { freed.push_back(location); }
   void Resolved(uint32_t) {}
+  void Warn(const std::string& text) { warnings.push_back(text); }
 };
 
 struct Fixture {
@@ -113,7 +115,8 @@ struct Fixture {
   }
   // The head tells of an actor.
   void View(uint32_t actor, uint64_t version, proto::ActorState state, uint32_t incarnation,
-            ProcessId process, std::optional<ErrorCode> cause = std::nullopt) {
+            ProcessId process, std::optional<ErrorCode> cause = std::nullopt,
+            const std::string& message = "") {
     proto::ActorView view;
     view.mutable_id()->set_creator(kSelf.value);
     view.mutable_id()->set_sequence(core.Actor(actor).id.sequence);
@@ -122,6 +125,7 @@ struct Fixture {
     view.set_incarnation(incarnation);
     view.set_process(process.value);
     if (cause) view.mutable_cause()->set_code(static_cast<int>(*cause));
+    if (!message.empty()) view.mutable_cause()->set_message(message);
     core.OnActorView(view, now);
     core.CheckInvariants();
   }
@@ -367,6 +371,8 @@ TEST_CASE("ClientCore: after a worker's death a started task is sent again with 
   CHECK_FALSE(f.core.IsReady(slot));
   f.Reply(f.sink.calls[1].header, "second");
   CHECK(f.Value(slot) == "second");
+  REQUIRE(f.sink.warnings.size() == 1);
+  CHECK_THAT(f.sink.warnings[0], Catch::EndsWith(": pid 7 ended; attempt 2 of 2 follows"));
 }
 
 TEST_CASE("ClientCore: a task that had not started costs no attempt, even with no retries") {
@@ -578,8 +584,8 @@ struct ActorFixture : Fixture {
     View(1, proto::ACTOR_ALIVE, 1, kWorkerB);
   }
   void View(uint64_t version, proto::ActorState state, uint32_t incarnation, ProcessId process,
-            std::optional<ErrorCode> cause = std::nullopt) {
-    Fixture::View(actor, version, state, incarnation, process, cause);
+            std::optional<ErrorCode> cause = std::nullopt, const std::string& message = "") {
+    Fixture::View(actor, version, state, incarnation, process, cause, message);
   }
   uint32_t Call() { return core.SubmitActorCall(actor, std::make_unique<TaskRecord>(), now); }
 
@@ -626,6 +632,19 @@ TEST_CASE("ClientCore: the end of an actor names it and says whether it comes ba
   mortal.Die(kWorkerB);
   CHECK(mortal.Message(running) ==
         "actor Ledger: pid 7 ended; it may be started again (SetMaxRestarts(2))");
+}
+
+TEST_CASE("ClientCore: who made an actor is told once of each death that it is restarted after") {
+  ActorFixture f(-1);
+  f.View(2, proto::ACTOR_RESTARTING, 2, {}, ErrorCode::kWorkerDied,
+         "pid 7 ended; restart 1 follows");
+  f.View(3, proto::ACTOR_ALIVE, 2, kWorkerC, ErrorCode::kWorkerDied,
+         "pid 7 ended; restart 1 follows");
+  CHECK(f.sink.warnings ==
+        std::vector<std::string>{"actor Ledger: pid 7 ended; restart 1 follows"});
+  f.View(4, proto::ACTOR_RESTARTING, 3, {}, ErrorCode::kActorDied,
+         "actor Ledger was killed: by Kill(); restart 2 follows");
+  CHECK(f.sink.warnings.size() == 1);
 }
 
 TEST_CASE("ClientCore: an actor that was unreachable for a moment is called again") {
