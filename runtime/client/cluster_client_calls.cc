@@ -342,7 +342,7 @@ void ClusterClient::KillActor(const detail::RawActor& actor, bool no_restart) {
   auto* kill = request.mutable_kill_actor();
   *kill->mutable_id() = scheduling::ToWire(IdOf(actor));
   kill->set_no_restart(no_restart);
-  kill->set_reason("killed by Kill()");
+  kill->set_reason("by Kill()");  // the head says what was done
   CallHead(std::move(request), kHeadAway);
 }
 
