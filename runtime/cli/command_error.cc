@@ -70,7 +70,7 @@ std::string Nearest(const std::string& word, const std::vector<std::string>& can
     size_t distance = base::SlipsBetween(word, candidate);
     if (word.size() >= 2 && absl::StartsWith(candidate, word))
       distance = std::min(distance, kSlipsMax);
-    if (distance >= nearest_distance || 2 * distance > candidate.size()) continue;
+    if (distance >= nearest_distance || 2 * distance >= candidate.size()) continue;
     nearest = candidate;
     nearest_distance = distance;
   }
