@@ -647,7 +647,8 @@ void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Millis
       if (ending_) Throw(ErrorCode::kHeadUnavailable, "RayX was shut down while a Get waited");
       if (Now() >= deadline) {
         Throw(ErrorCode::kTimeout,
-              "Get: " + std::to_string(count - ready) + " of " + std::to_string(count) +
+              "Get: after " + std::to_string(timeout.count()) + " ms " +
+                  std::to_string(count - ready) + " of " + std::to_string(count) +
                   " objects are missing; first: " + core_.Describe(slots[ready]));
       }
       RAYX_LOG(kWarning) << "Get has waited " << notes.Take(Now()) << " for "

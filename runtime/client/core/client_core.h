@@ -351,6 +351,7 @@ class ClientCore {
     return destination.node() == options_.self.node() || in_flight.HasRoom(FrameBytes(slot));
   }
   void SendCreation(uint32_t slot);
+  std::string DescribeDemand(const TaskRecord& task) const;
   void EndCreation(ActorRecord& actor, const std::string& error);
   void WarnOfRestart(ActorRecord& actor, const proto::ErrorInfo& cause);
   std::string EncodeActorDeath(const ActorRecord& actor, const proto::DeathCause& cause) const;

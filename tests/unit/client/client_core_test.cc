@@ -819,6 +819,22 @@ TEST_CASE("ClientCore: what a dead worker left in the store is freed unless a re
   f.core.CheckInvariants();
 }
 
+TEST_CASE("ClientCore: a task that waits for a worker says what it demands") {
+  Fixture f;
+  proto::SchedulingClass description;
+  description.set_job(1);
+  auto* amount = description.mutable_resources()->add_amounts();
+  amount->set_name("GPU");
+  amount->set_units(2 * model::kResourceUnit);
+  auto record = std::make_unique<TaskRecord>();
+  record->name = "t";
+  record->class_index = f.core.ClassIndex(description);
+  const uint32_t slot = f.core.SubmitTask(std::move(record), f.now);
+  CHECK_THAT(f.core.Describe(slot),
+             Catch::StartsWith("task t (") &&
+                 Catch::EndsWith("queued, waits for a worker (it demands {GPU: 2})"));
+}
+
 TEST_CASE("ClientCore: a call that was not sent says what its actor waits for") {
   Fixture f;
   auto record = std::make_unique<TaskRecord>();
@@ -835,7 +851,8 @@ TEST_CASE("ClientCore: a call that was not sent says what its actor waits for") 
   const uint32_t actor = f.core.CreateActor(std::move(record), std::move(spec), f.now);
   const uint32_t call = f.core.SubmitActorCall(actor, std::make_unique<TaskRecord>(), f.now);
   using Catch::Matchers::Contains;
-  CHECK_THAT(f.core.Describe(call), Contains("Ledger") && Contains("waits for 1 argument"));
+  CHECK_THAT(f.core.Describe(call),
+             Catch::StartsWith("call ") && Contains("Ledger") && Contains("waits for 1 argument"));
   f.core.ResolveValue(argument, {});
   CHECK_THAT(f.core.Describe(call), Contains("not placed yet") && Contains("{GPU: 2}"));
   f.View(actor, 1, proto::ACTOR_ALIVE, 1, kWorkerA);
