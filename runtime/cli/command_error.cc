@@ -70,7 +70,7 @@ std::string Nearest(const std::string& word, const std::vector<std::string>& can
     size_t distance = base::SlipsBetween(word, candidate);
     if (word.size() >= 2 && absl::StartsWith(candidate, word))
       distance = std::min(distance, kSlipsMax);
-    if (distance >= nearest_distance || 2 * distance > candidate.size()) continue;
+    if (distance >= nearest_distance || 2 * distance >= candidate.size()) continue;
     nearest = candidate;
     nearest_distance = distance;
   }
@@ -84,6 +84,15 @@ std::string Complaint(const CLI::App& app, const CLI::ParseError& error) {
   const std::string name = of_command ? absl::StrCat("rayx ", command.get_name()) : "rayx";
   const std::string help = absl::StrCat("`", name, " --help` says more.\n");
   const std::vector<std::string> rest = command.remaining();
+  const std::vector<std::string> commands = CommandsOf(app);
+  const auto unknown_command = [&](const std::string& word) {
+    return absl::StrCat("rayx: unknown command '", word, "'", DidYouMean(word, commands),
+                        "\nThere are: ", absl::StrJoin(commands, ", "), ". ", help);
+  };
+  // Its flags are those of the command that was meant.
+  if (parsed.empty() && !rest.empty() && !absl::StartsWith(rest.front(), "-")) {
+    return unknown_command(rest.front());
+  }
   // First: what else is wrong may come of it, as a flag's value that is taken for another argument.
   for (const std::string& word : rest) {
     if (!absl::StartsWith(word, "-")) continue;
@@ -99,9 +108,7 @@ std::string Complaint(const CLI::App& app, const CLI::ParseError& error) {
   }
   const std::string& word = rest.front();
   if (of_command) return absl::StrCat(name, ": unexpected argument '", word, "'\n", help);
-  const std::vector<std::string> commands = CommandsOf(app);
-  return absl::StrCat(name, ": unknown command '", word, "'", DidYouMean(word, commands),
-                      "\nThere are: ", absl::StrJoin(commands, ", "), ". ", help);
+  return unknown_command(word);
 }
 
 }  // namespace rayx::cli

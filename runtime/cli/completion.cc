@@ -245,17 +245,29 @@ std::string FishValues(const Values& values) {
   return "";
 }
 
-std::string Fish(const std::vector<Command>& commands) {
+// -x: the values alone; -r: files beside them.
+std::string FishFlag(const Flag& flag) {
+  const bool is_known = flag.values.kind == Values::kWords || flag.values.kind == Values::kLogs;
+  return absl::StrCat(" -l ", flag.name,
+                      !flag.takes_value ? ""
+                      : is_known        ? " -x"
+                                        : " -r",
+                      FishValues(flag.values), " -d ", FishQuoted(flag.help), "\n");
+}
+
+std::string Fish(const Command& program, const std::vector<Command>& commands) {
   std::string script =
       "# Completion of rayx for fish. Made by `rayx completion fish`.\ncomplete -c rayx -f\n";
+  for (const Flag& flag : program.flags) {
+    absl::StrAppend(&script, "complete -c rayx -n __fish_use_subcommand", FishFlag(flag));
+  }
   for (const Command& command : commands) {
     absl::StrAppend(&script, "complete -c rayx -n __fish_use_subcommand -a ", command.name, " -d ",
                     FishQuoted(command.help), "\n");
     const std::string begin = absl::StrCat(
         "complete -c rayx -n ", FishQuoted("__fish_seen_subcommand_from " + command.name));
     for (const Flag& flag : command.flags) {
-      absl::StrAppend(&script, begin, " -l ", flag.name, flag.takes_value ? " -r" : "",
-                      FishValues(flag.values), " -d ", FishQuoted(flag.help), "\n");
+      absl::StrAppend(&script, begin, FishFlag(flag));
     }
     for (const Flag& argument : command.arguments) {
       const std::string values = FishValues(argument.values);
@@ -275,7 +287,7 @@ const std::vector<std::string>& ShellsKnown() {
 std::string CompletionScript(CLI::App& app, const std::string& shell) {
   const std::vector<Command> commands = CommandsOf(app);
   if (shell == "bash") return Bash(Describe(app), commands);
-  return shell == "zsh" ? Zsh(commands) : Fish(commands);
+  return shell == "zsh" ? Zsh(commands) : Fish(Describe(app), commands);
 }
 
 }  // namespace rayx::cli

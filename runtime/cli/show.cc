@@ -91,8 +91,8 @@ Table ActorsTable(const google::protobuf::RepeatedPtrField<proto::ActorView>& ac
     const Json json = ToJson(actor);
     table.Add({json["actor"], actor.name(), actor.name().empty() ? "" : actor.name_space(),
                actor.class_name(), StateName(actor.state()), json["node"],
-               absl::StrCat(actor.pid()), absl::StrCat(actor.incarnation()), json["job"],
-               actor.cause().message()});
+               actor.pid() == 0 ? "" : absl::StrCat(actor.pid()), absl::StrCat(actor.incarnation()),
+               json["job"], actor.cause().message()});
   }
   return table;
 }

@@ -2,6 +2,7 @@
 // errors.
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/status.h"
@@ -109,6 +110,12 @@ void CheckActorOptions(const CallOptions& options) {
     throw InvalidOption(
         "SetDetached: an actor that outlives its job needs a name (SetName), or nobody finds it.");
   }
+}
+
+void CheckActorClass(const std::string& name, std::string_view found, std::string_view asked) {
+  if (found == asked) return;
+  throw InvalidOption("GetActor: the actor \"" + name + "\" is of class " + std::string(found) +
+                      ", not " + std::string(asked));
 }
 
 void ThrowEmptyHandle() {

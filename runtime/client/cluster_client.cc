@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "client/core/wait_notes.h"
 #include "client/error_bridge.h"
 #include "client/executor/executor.h"
 #include "scheduling/wire.h"
@@ -16,7 +17,6 @@ namespace rayx::client {
 namespace {
 
 constexpr auto kBlockedAfter = std::chrono::microseconds(200);
-constexpr auto kSayWhatIsAwaited = std::chrono::seconds(10);
 // A Get of a second thread looks again this often in case the polling one left in between.
 constexpr auto kSecondWaiterLook = std::chrono::milliseconds(50);
 constexpr size_t kPulledMax = 65536;
@@ -384,9 +384,13 @@ uint32_t ClusterClient::Need(const detail::RawRef& ref) {
 // --- objects -------------------------------------------------------------------------------------
 
 detail::RawRef ClusterClient::Put(const detail::Packed& value) {
+  return PutValue(value, model::kInlineValueBytesMax);
+}
+
+detail::RawRef ClusterClient::PutValue(const detail::Packed& value, size_t inline_max) {
   const size_t bytes = value.EncodedBytes();
   std::string encoded;
-  if (bytes <= model::kInlineValueBytesMax) encoded = Encode(value);
+  if (bytes <= inline_max) encoded = Encode(value);
   model::ObjectId id;
   uint32_t slot;
   {
@@ -396,7 +400,7 @@ detail::RawRef ClusterClient::Put(const detail::Packed& value) {
       Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
     id = core_.At(slot).id;
     core_.Contain(slot, IdsOf(value.references));
-    if (bytes <= model::kInlineValueBytesMax) {
+    if (bytes <= inline_max) {
       core_.ResolveValue(slot, std::as_bytes(std::span(encoded)));
       return RawOf(id);
     }
@@ -638,17 +642,17 @@ void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Millis
         ++ready;
       return ready == count || core_.IsReady(slots[ready]);
     };
-    model::TimePoint say = Now() + kSayWhatIsAwaited;
-    while (!WaitUntil(lock, done, std::min(deadline, say))) {
+    WaitNotes notes(Now());
+    while (!WaitUntil(lock, done, std::min(deadline, notes.next()))) {
       if (ending_) Throw(ErrorCode::kHeadUnavailable, "RayX was shut down while a Get waited");
       if (Now() >= deadline) {
         Throw(ErrorCode::kTimeout,
-              "Get: " + std::to_string(count - ready) + " of " + std::to_string(count) +
+              "Get: after " + std::to_string(timeout.count()) + " ms " +
+                  std::to_string(count - ready) + " of " + std::to_string(count) +
                   " objects are missing; first: " + core_.Describe(slots[ready]));
       }
-      RAYX_LOG(kWarning) << "Get has waited " << std::chrono::seconds(kSayWhatIsAwaited).count()
-                         << " s more for " << core_.Describe(slots[ready]);
-      say = Now() + kSayWhatIsAwaited;
+      RAYX_LOG(kWarning) << "Get has waited " << notes.Take(Now()) << " for "
+                         << core_.Describe(slots[ready]);
     }
     if (ready < count) ThrowIfError(slots[ready]);
     for (size_t i = 0; i < count; ++i) {

@@ -78,7 +78,7 @@ class ClusterClient final : public detail::RuntimeInterface {
                  size_t result_count) override;
   void KillActor(const detail::RawActor& actor, bool no_restart) override;
   bool FindActor(const std::string& name, const std::string& actor_namespace,
-                 detail::RawActor& actor) override;
+                 detail::RawActor& actor, std::string& actor_class) override;
   void Get(const detail::RawRef* refs, size_t count, detail::Milliseconds timeout,
            detail::Fetched* values) override;
   void Wait(const detail::RawRef* refs, size_t count, size_t num_ready,
@@ -146,6 +146,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   void ConnectPeer(model::ProcessId process);
   void FreeStored(const model::StoredLocation& location);
   void Resolved(uint32_t) { resolved_any_ = true; }
+  void Warn(const std::string& text);
 
  private:
   // What a request to the daemon is answered with.
@@ -195,10 +196,18 @@ class ClusterClient final : public detail::RuntimeInterface {
   // its slot, wanted; throws for a released or foreign-made ref
   uint32_t Need(const detail::RawRef& ref);
   void RunInline(std::unique_lock<std::mutex>& lock);
+  struct CallKind {
+    const char* name;
+    size_t body_bytes_max;  // of what its frame holds
+  };
   std::unique_ptr<TaskRecord> MakeRecord(uint64_t function, const detail::CallOptions& options,
                                          const std::vector<detail::Argument>& arguments,
                                          size_t result_count, std::unique_lock<std::mutex>& lock,
-                                         const char* kind);
+                                         const CallKind& kind);
+  bool PutArguments(const std::vector<detail::Argument>& arguments, size_t body_bytes_max,
+                    std::vector<detail::RawRef>& owned);
+  // A value of more than inline_max bytes goes into the object store.
+  detail::RawRef PutValue(const detail::Packed& value, size_t inline_max);
   void HoldReferred(const std::vector<detail::Argument>& arguments, TaskRecord& record);
   proto::SchedulingClass ClassOf(const detail::CallOptions& options, double default_cpus) const;
   uint32_t DefaultClass();
@@ -267,6 +276,8 @@ class ClusterClient final : public detail::RuntimeInterface {
   size_t blocked_threads_ = 0;
   bool told_blocked_ = false;
   uint32_t self_waits_ = 0;  // see BeginSelfWait
+  uint32_t warnings_ = 0;    // since the span began that ends at warn_again_
+  model::TimePoint warn_again_{};
   OutputPrinter output_;
   std::thread attendant_;
 };

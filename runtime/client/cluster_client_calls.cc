@@ -1,6 +1,7 @@
 // ClusterClient: tasks, actors, key-value and queries, as the public API asks for them.
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <utility>
 
 #include "client/cluster_client.h"
@@ -15,6 +16,8 @@ namespace {
 constexpr auto kHeadAway = std::chrono::seconds(30);
 constexpr auto kKvWaitStep = std::chrono::milliseconds(5000);
 constexpr size_t kNameBytesMax = 256;
+// What an argument takes in a frame beside its value, or as a reference to it.
+constexpr size_t kItemBytes = sizeof(model::ItemHeader) + sizeof(model::StoredLocation);
 // Of a list: an answer comes in one packet, with an entry of up to some KiB beyond this.
 constexpr uint32_t kListPartBytes = 64 * 1024;
 
@@ -111,14 +114,15 @@ uint32_t ClusterClient::DefaultClass() {
 std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
     uint64_t function, const detail::CallOptions& options,
     const std::vector<detail::Argument>& arguments, size_t result_count,
-    std::unique_lock<std::mutex>& lock, const char* kind) {
+    std::unique_lock<std::mutex>& lock, const CallKind& kind) {
   if (arguments.size() > model::kItemsMax) {
-    Throw(ErrorCode::kInvalidOption, std::string(kind) + " with " +
+    Throw(ErrorCode::kInvalidOption, std::string(kind.name) + " with " +
                                          std::to_string(arguments.size()) +
                                          " arguments: at most 4096 are possible");
   }
   if (result_count == 0 || result_count > model::kItemsMax) {
-    Throw(ErrorCode::kInvalidOption, std::string(kind) + " with " + std::to_string(result_count) +
+    Throw(ErrorCode::kInvalidOption, std::string(kind.name) + " with " +
+                                         std::to_string(result_count) +
                                          " results: 1 to 4096 are possible");
   }
   if (options.name.size() > kNameBytesMax) {
@@ -130,7 +134,7 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
   if (options.each_result) record->header.flags |= model::kFlagEachResult;
   if (options.name.empty()) {
     const detail::FunctionEntry* entry = detail::FindFunction(function);
-    record->name = entry != nullptr ? entry->name : kind;
+    record->name = entry != nullptr ? entry->name : kind.name;
   } else {
     record->name = options.name;
   }
@@ -145,16 +149,7 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
     }
   };
   const std::unique_ptr<std::vector<detail::RawRef>, decltype(release)> guard(&owned, release);
-  bool by_reference = false;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    const detail::Argument& argument = arguments[i];
-    if (argument.is_reference) {
-      by_reference = true;
-    } else if (argument.value->EncodedBytes() > model::kInlineValueBytesMax) {
-      owned[i] = Put(*argument.value);
-      by_reference = true;
-    }
-  }
+  const bool by_reference = PutArguments(arguments, kind.body_bytes_max, owned);
   if (!by_reference) {
     model::BodyWriter writer(record->body);
     for (const detail::Argument& argument : arguments) {
@@ -197,6 +192,35 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
   return record;
 }
 
+// Each value that is large becomes an object; then the largest of the others, until a frame holds
+// what is left. True if any argument goes by reference.
+bool ClusterClient::PutArguments(const std::vector<detail::Argument>& arguments,
+                                 size_t body_bytes_max, std::vector<detail::RawRef>& owned) {
+  bool by_reference = false;
+  size_t total = 0;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const size_t bytes = arguments[i].is_reference ? 0 : arguments[i].value->EncodedBytes();
+    if (bytes > model::kInlineValueBytesMax) owned[i] = PutValue(*arguments[i].value, 0);
+    const bool is_object = arguments[i].is_reference || owned[i].owner != 0;
+    total += kItemBytes + (is_object ? 0 : bytes);
+    by_reference |= is_object;
+  }
+  if (total <= body_bytes_max) return by_reference;
+  std::vector<std::pair<size_t, size_t>> rest;  // bytes, place
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].is_reference || owned[i].owner != 0) continue;
+    rest.emplace_back(arguments[i].value->EncodedBytes(), i);
+  }
+  std::sort(rest.begin(), rest.end(), std::greater<>());
+  for (const auto& [bytes, i] : rest) {
+    if (total <= body_bytes_max || bytes <= kItemBytes) break;
+    owned[i] = PutValue(*arguments[i].value, 0);
+    total -= bytes;
+    by_reference = true;
+  }
+  return by_reference;
+}
+
 // Under the baton. Large values are objects by now, which hold for themselves.
 void ClusterClient::HoldReferred(const std::vector<detail::Argument>& arguments,
                                  TaskRecord& record) {
@@ -221,7 +245,7 @@ void ClusterClient::SubmitTask(uint64_t function, const detail::CallOptions& opt
   if (!is_default) description = ClassOf(options, 1);
   std::unique_lock lock(mutex_, std::defer_lock);
   std::unique_ptr<TaskRecord> record =
-      MakeRecord(function, options, arguments, result_count, lock, "task");
+      MakeRecord(function, options, arguments, result_count, lock, {"task", model::kBodyBytesMax});
   record->class_index = is_default ? DefaultClass() : core_.ClassIndex(description);
   const uint32_t slot = core_.SubmitTask(std::move(record), Now());
   if (slot == kNoSlot)
@@ -257,7 +281,9 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
               std::to_string(kConcurrencyMax));
   }
   std::unique_lock lock(mutex_, std::defer_lock);
-  std::unique_ptr<TaskRecord> record = MakeRecord(factory, options, arguments, 1, lock, "actor");
+  std::unique_ptr<TaskRecord> record =
+      MakeRecord(factory, options, arguments, 1, lock,
+                 {"actor", kCreationBytesMax - sizeof(model::FrameHeader)});
   record->header.credit = spec.max_concurrency();
   if (spec.class_name().empty()) spec.set_class_name(record->name);
   const uint32_t index = core_.CreateActor(std::move(record), std::move(spec), Now());
@@ -271,8 +297,8 @@ void ClusterClient::CallActor(const detail::RawActor& actor, uint64_t method,
                               const std::vector<detail::Argument>& arguments,
                               detail::RawRef* results, size_t result_count) {
   std::unique_lock lock(mutex_, std::defer_lock);
-  std::unique_ptr<TaskRecord> record =
-      MakeRecord(method, options, arguments, result_count, lock, "actor call");
+  std::unique_ptr<TaskRecord> record = MakeRecord(method, options, arguments, result_count, lock,
+                                                  {"actor call", model::kBodyBytesMax});
   const uint32_t index = core_.ActorIndex(IdOf(actor), "");
   const uint32_t slot = core_.SubmitActorCall(index, std::move(record), Now());
   if (slot == kNoSlot)
@@ -316,12 +342,12 @@ void ClusterClient::KillActor(const detail::RawActor& actor, bool no_restart) {
   auto* kill = request.mutable_kill_actor();
   *kill->mutable_id() = scheduling::ToWire(IdOf(actor));
   kill->set_no_restart(no_restart);
-  kill->set_reason("killed by Kill()");
+  kill->set_reason("by Kill()");  // the head says what was done
   CallHead(std::move(request), kHeadAway);
 }
 
 bool ClusterClient::FindActor(const std::string& name, const std::string& actor_namespace,
-                              detail::RawActor& actor) {
+                              detail::RawActor& actor, std::string& actor_class) {
   proto::HeadRequest request;
   request.mutable_find_actor()->set_name(name);
   request.mutable_find_actor()->set_name_space(actor_namespace);
@@ -329,6 +355,7 @@ bool ClusterClient::FindActor(const std::string& name, const std::string& actor_
   if (!response.find_actor().found()) return false;
   actor.creator = response.find_actor().actor().id().creator();
   actor.sequence = response.find_actor().actor().id().sequence();
+  actor_class = response.find_actor().actor().class_name();
   std::lock_guard lock(mutex_);
   core_.ActorIndex(IdOf(actor), name);
   return true;

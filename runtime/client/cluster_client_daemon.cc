@@ -15,6 +15,8 @@ namespace {
 constexpr uint32_t kWatchTimeoutMs = 10'000;
 constexpr std::chrono::seconds kGoodbyeWait(2);
 constexpr std::chrono::seconds kSegmentWait(10);
+constexpr uint32_t kWarningsMax = 20;  // of the core, in a span
+constexpr std::chrono::seconds kWarningsSpan(10);
 
 }  // namespace
 
@@ -108,6 +110,18 @@ void ClusterClient::ConnectPeer(model::ProcessId process) {
   proto::ClientMessage message;
   message.mutable_connect_peer()->set_process(process.value);
   daemon_.Send(message);
+}
+
+// A crash loop of many tasks does not flood the terminal.
+void ClusterClient::Warn(const std::string& text) {
+  if (Now() >= warn_again_) {
+    if (warnings_ > kWarningsMax) {
+      RAYX_LOG(kWarning) << warnings_ - kWarningsMax << " more lines like the last were left out";
+    }
+    warnings_ = 0;
+    warn_again_ = Now() + kWarningsSpan;
+  }
+  if (++warnings_ <= kWarningsMax) RAYX_LOG(kWarning) << text;
 }
 
 void ClusterClient::FreeStored(const model::StoredLocation& location) {

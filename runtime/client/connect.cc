@@ -36,7 +36,12 @@ Place FindCluster(const Options& options) {
   }
   auto session = io::FindSession(options.address);
   if (!session.ok()) {
-    Throw(CodeOf(session.status()), "Init, address '" + options.address + "'", session.status());
+    // What is wrong with an address begins with it.
+    const std::string text(base::Message(session.status()));
+    const bool is_named = text.starts_with("address ");
+    Throw(CodeOf(session.status()),
+          "Init" + (is_named ? "" : ", address '" + options.address + "'") + ": " + text +
+              (is_named ? "; or auto, for the cluster that runs here" : ""));
   }
   return {session->socket_path(), session->head_address, nullptr};
 }

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "client/connect.h"
+#include "client/local/local_actor.h"
 #include "client/local/local_runtime.h"
 #include "client/own_program.h"
 #include "client/runtime_holder.h"
@@ -58,8 +59,11 @@ void OpenStandardStreams() {
   }
 }
 
-void AtExit() {
-  Shutdown();
+// A worker's connection is its daemon's business.
+void EndRuntime() {
+  if (client::IsWorkerMode()) return;
+  std::lock_guard lock(InitMutex());
+  client::RemoveRuntime();
 }
 
 void Start(const Options& options) {
@@ -70,7 +74,7 @@ void Start(const Options& options) {
   std::unique_ptr<detail::RuntimeInterface> runtime =
       options.local_mode ? client::MakeLocalRuntime(options) : client::ConnectCluster(options);
   client::InstallRuntime(std::move(runtime));
-  static const int registered = std::atexit(&AtExit);
+  static const int registered = std::atexit(&EndRuntime);
   static_cast<void>(registered);
 }
 
@@ -107,9 +111,8 @@ bool IsInitialized() {
 }
 
 void Shutdown() {
-  if (client::IsWorkerMode()) return;  // a worker's connection is its daemon's business
-  std::lock_guard lock(InitMutex());
-  client::RemoveRuntime();
+  if (client::CurrentFrame() != nullptr) return;  // local mode's task: a worker elsewhere
+  EndRuntime();
 }
 
 }  // namespace rayx

@@ -19,6 +19,7 @@ namespace {
 struct Spoken {
   bool address = false;
   bool local = false;
+  std::string own_cluster;  // a flag that only a cluster of the program's own heeds
 };
 
 [[noreturn]] void Refuse(const std::string& flag, const std::string& value,
@@ -90,15 +91,25 @@ const std::map<std::string, Setter, std::less<>>& Flags() {
         {"ray_job_namespace", job_namespace},
         {"code_search_path", preload},
         {"ray_code_search_path", preload},
-        {"ray_head_args", [](Options& o, Spoken&, const std::string&,
-                             const std::string& v) { o.head_args = Split(v, ' '); }},
-        {"num_cpus", [](Options& o, Spoken&, const std::string& f,
-                        const std::string& v) { o.num_cpus = ParseAmount(f, v); }},
-        {"num_gpus", [](Options& o, Spoken&, const std::string& f,
-                        const std::string& v) { o.num_gpus = ParseAmount(f, v); }},
+        {"ray_head_args",
+         [](Options& o, Spoken& s, const std::string& f, const std::string& v) {
+           o.head_args = Split(v, ' ');
+           s.own_cluster = f;
+         }},
+        {"num_cpus",
+         [](Options& o, Spoken& s, const std::string& f, const std::string& v) {
+           o.num_cpus = ParseAmount(f, v);
+           s.own_cluster = f;
+         }},
+        {"num_gpus",
+         [](Options& o, Spoken& s, const std::string& f, const std::string& v) {
+           o.num_gpus = ParseAmount(f, v);
+           s.own_cluster = f;
+         }},
         {"object_store_memory",
-         [](Options& o, Spoken&, const std::string& f, const std::string& v) {
+         [](Options& o, Spoken& s, const std::string& f, const std::string& v) {
            o.object_store_memory = ParseBytes(f, v);
+           s.own_cluster = f;
          }},
         {"log_level", [](Options& o, Spoken&, const std::string& f,
                          const std::string& v) { o.log_level = ParseLevel(f, v); }},
@@ -212,6 +223,11 @@ Options ResolveOptions(Options options, int argc, const char* const* argv,
   if (spoken.address) options.local_mode = false;
   if (options.local_mode) options.address.clear();
   ReadEnvironment(options, level_is_default && !level_spoken);
+  if (!spoken.own_cluster.empty() && !options.address.empty()) {
+    throw InvalidOption(spoken.own_cluster + " is for a cluster of the program's own; that at '" +
+                        options.address + "' (--address, RAYX_ADDRESS) has what its `rayx start` " +
+                        "was told.");
+  }
   CheckOptions(options);
   return options;
 }

@@ -124,6 +124,28 @@ base::StatusOr<SessionInfo> OnlyOne(std::vector<SessionInfo> sessions) {
                    absl::StrJoin(places, " and "), "; say which one by its address"));
 }
 
+// `wanted`: the head's address, "" for any. `others`: of the heads whose clusters run here.
+std::string NoSession(const std::string& wanted, const std::vector<std::string>& others,
+                      const std::vector<std::string>& tried) {
+  std::string text = absl::StrCat(
+      "no node daemon ", wanted.empty() ? "" : absl::StrCat("of the cluster at ", wanted, " "),
+      "runs on this VM for this user; ");
+  if (!others.empty()) {
+    absl::StrAppend(&text, "one of the cluster at ", absl::StrJoin(others, " and "),
+                    others.size() == 1 ? " does (`--address auto`)" : " does", ". Else ");
+  }
+  if (wanted.empty()) {
+    absl::StrAppend(&text, "start one with `rayx start --head`");
+  } else {
+    const std::string port = wanted.substr(wanted.rfind(':') + 1);
+    const bool is_default = port == std::to_string(kDefaultPort);
+    absl::StrAppend(&text, "start one with `rayx start --address=", wanted,
+                    "` (or `rayx start --head", is_default ? "" : absl::StrCat(" --port ", port),
+                    "` on the head's VM)");
+  }
+  return absl::StrCat(text, ". Tried: ", absl::StrJoin(tried, "; "));
+}
+
 }  // namespace
 
 ProcessStamp StampOf(pid_t pid) {
@@ -253,9 +275,11 @@ base::StatusOr<SessionInfo> FindSession(const std::string& head_address) {
   RAYX_RETURN_IF_ERROR(CheckAbsolute(base));
   std::vector<std::string> tried;
   std::vector<SessionInfo> answering;
+  std::vector<std::string> others;
   for (SessionInfo& session : ListSessions(base, &tried)) {
     if (session.embedded) continue;
     if (!wanted.empty() && session.head_address != wanted) {
+      if (TryConnect(session.socket_path()).ok()) others.push_back(session.head_address);
       tried.push_back(absl::StrCat(session.folder, ": its head is at ", session.head_address));
       continue;
     }
@@ -269,12 +293,7 @@ base::StatusOr<SessionInfo> FindSession(const std::string& head_address) {
   }
   if (!answering.empty()) return OnlyOne(std::move(answering));
   if (tried.empty()) tried.push_back(absl::StrCat(base, ": no session"));
-  return absl::NotFoundError(absl::StrCat(
-      "no node daemon ", wanted.empty() ? "" : absl::StrCat("of the cluster at ", wanted, " "),
-      "runs on this VM for this user; start one with `rayx start ",
-      wanted.empty() ? "--head" : absl::StrCat("--address=", wanted), "`",
-      wanted.empty() ? "" : " (or `rayx start --head` on the head's VM)",
-      ". Tried: ", absl::StrJoin(tried, "; ")));
+  return absl::NotFoundError(NoSession(wanted, others, tried));
 }
 
 std::string FormatStartAnswer(const StartAnswer& answer) {

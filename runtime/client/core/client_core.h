@@ -25,7 +25,7 @@
 //   void CancelLease(uint64_t request);  void ReturnLease(LeaseId, bool worker_failed)
 //   void CreateActor(const proto::ActorSpec&);  void WatchActor(ActorId, uint64_t known_version)
 //   void ConnectPeer(ProcessId);  void FreeStored(const StoredLocation&)
-//   void Resolved(uint32_t slot)
+//   void Resolved(uint32_t slot);  void Warn(const std::string&)  what people should hear of
 #pragma once
 
 #include <deque>
@@ -145,6 +145,7 @@ struct ActorRecord {
   std::unique_ptr<TaskRecord> creation;  // then, while it may be restarted: holds the arguments
   proto::ActorSpec spec;                 // until it was created
   std::string name;
+  std::string told;   // the last death that it was restarted after, as its creator was warned
   std::string death;  // encoded error, once dead
 };
 
@@ -350,7 +351,10 @@ class ClientCore {
     return destination.node() == options_.self.node() || in_flight.HasRoom(FrameBytes(slot));
   }
   void SendCreation(uint32_t slot);
+  std::string DescribeDemand(const TaskRecord& task) const;
   void EndCreation(ActorRecord& actor, const std::string& error);
+  void WarnOfRestart(ActorRecord& actor, const proto::ErrorInfo& cause);
+  std::string EncodeActorDeath(const ActorRecord& actor, const proto::DeathCause& cause) const;
   void Created(ActorRecord& actor);
   void LoseIncarnation(ActorRecord& actor, const std::string& error);
   void Watch(ActorRecord& actor);

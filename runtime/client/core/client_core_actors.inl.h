@@ -45,7 +45,7 @@ uint32_t ClientCore<Sink>::CreateActor(std::unique_ptr<TaskRecord> record, proto
   actor_by_id_.emplace(id, index);
   auto& actor = actors_.emplace_back(std::make_unique<ActorRecord>());
   actor->id = id;
-  actor->name = spec.name().empty() ? spec.class_name() : spec.name();
+  actor->name = ActorLabel(spec.class_name(), spec.name());
   actor->spec = std::move(spec);
   *actor->spec.mutable_id() = scheduling::ToWire(id);
   const uint32_t slot = NewObject();
@@ -128,6 +128,29 @@ void ClientCore<Sink>::Created(ActorRecord& actor) {
   if (actor.spec.max_restarts() != 0 || !actor.creation) return;
   ReleaseArguments(*actor.creation);
   actor.creation.reset();
+}
+
+// Who made the actor hears of each death that it is started again after; not of a Kill.
+template <class Sink>
+void ClientCore<Sink>::WarnOfRestart(ActorRecord& actor, const proto::ErrorInfo& cause) {
+  if (!actor.spec.has_id() || cause.message() == actor.told) return;
+  actor.told = cause.message();
+  if (cause.code() == static_cast<int>(ErrorCode::kActorDied)) return;
+  sink_.Warn(OfActor(actor.name, cause.message()));
+}
+
+// The daemon tells of a death before the head has decided; who made the actor knows the limit.
+template <class Sink>
+std::string ClientCore<Sink>::EncodeActorDeath(const ActorRecord& actor,
+                                               const proto::DeathCause& cause) const {
+  proto::DeathCause told = cause;
+  if (actor.spec.has_id() && !cause.meant()) {
+    const int32_t limit = actor.spec.max_restarts();
+    told.set_reason(cause.reason() +
+                    (limit == 0 ? "; no restart is left" : "; it may be started again") +
+                    " (SetMaxRestarts(" + std::to_string(limit) + "))");
+  }
+  return EncodeDeath(ErrorCode::kActorDied, "actor " + actor.name, told);
 }
 
 // Its process has ended, whoever tells it first: the daemon or the head.
@@ -213,23 +236,18 @@ void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoin
   if (actor.state == proto::ACTOR_DEAD) return;
   if (view.version() >= actor.version) {
     actor.version = view.version();
+    if (!view.class_name().empty()) actor.name = ActorLabel(view.class_name(), view.name());
     if (view.state() == proto::ACTOR_DEAD) {
-      // For who calls it, the death of its process or VM is the actor's; the sentence says which.
-      proto::ErrorInfo cause = view.cause();
-      const auto code = static_cast<ErrorCode>(cause.code());
-      if (code == ErrorCode::kNone || code == ErrorCode::kNodeDied ||
-          code == ErrorCode::kWorkerDied) {
-        cause.set_code(static_cast<int>(ErrorCode::kActorDied));
-      }
-      EndCreation(actor, cause.SerializeAsString());
+      EndCreation(actor, EncodeActorEnd(actor.name, view.cause()));
       return;
     }
+    WarnOfRestart(actor, view.cause());
     // The head may tell of an incarnation's end before the daemon does.
     if (actor.process && view.incarnation() != actor.incarnation) {
       proto::ErrorInfo cause = view.cause();
       cause.set_code(static_cast<int>(ErrorCode::kActorDied));
-      if (cause.message().empty()) cause.set_message("actor " + actor.name + " was restarted");
-      LoseIncarnation(actor, cause.SerializeAsString());
+      if (cause.message().empty()) cause.set_message("it was restarted");
+      LoseIncarnation(actor, EncodeActorEnd(actor.name, std::move(cause)));
     }
     // The same process again: what made it unreachable has passed, or it is refused once more.
     const bool again = view.incarnation() == actor.incarnation && !actor.connected &&

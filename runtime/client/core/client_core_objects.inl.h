@@ -5,6 +5,7 @@
 #pragma once
 
 #include "client/core/client_core.h"
+#include "scheduling/wire.h"
 
 namespace rayx::client {
 
@@ -318,10 +319,19 @@ void ClientCore<Sink>::OnValue(const model::FrameHeader& header, std::span<const
 }
 
 template <class Sink>
+std::string ClientCore<Sink>::DescribeDemand(const TaskRecord& task) const {
+  const auto demand = scheduling::FromWire(classes_[task.class_index].description.resources());
+  return demand.ok() ? " (it demands {" + demand->ToString() + "})" : "";
+}
+
+template <class Sink>
 std::string ClientCore<Sink>::Describe(uint32_t slot) const {
   const Entry& entry = slab_.At(TaskSlot(slot));
   std::string text = "object " + model::ToString(slab_.At(slot).id);
-  if (entry.task) text = "task " + entry.task->name + " (" + model::ToString(entry.id) + ")";
+  if (entry.task) {
+    const char* kind = entry.task->actor_index == kNoSlot ? "task " : "call ";
+    text = kind + entry.task->name + " (" + model::ToString(entry.id) + ")";
+  }
   switch (entry.state) {
     case EntryState::kWaiting:
       return text + ": waits for " + std::to_string(entry.task ? entry.task->unresolved : 0) +
@@ -330,7 +340,8 @@ std::string ClientCore<Sink>::Describe(uint32_t slot) const {
       if (entry.task && entry.task->actor_index != kNoSlot) {
         return text + ": waits for " + DescribeActor(*actors_[entry.task->actor_index]);
       }
-      return text + ": queued, waits for a worker";
+      return text + ": queued, waits for a worker" +
+             (entry.task ? DescribeDemand(*entry.task) : "");
     case EntryState::kSent:
       return text + ": sent to " + model::ToString(entry.task->header.destination) + ", attempt " +
              std::to_string(entry.task->header.attempt);

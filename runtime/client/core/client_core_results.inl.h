@@ -116,7 +116,8 @@ void ClientCore<Sink>::FailTask(uint32_t slot, const std::string& error) {
     // an argument failed: there will be no actor
     ActorRecord& actor = *actors_[record->actor_index];
     slab_.At(slot).task = std::move(record);
-    EndCreation(actor, error);
+    proto::ErrorInfo cause;
+    EndCreation(actor, cause.ParseFromString(error) ? EncodeActorEnd(actor.name, cause) : error);
     return;
   }
   // Registered with an argument that is still unresolved: it must not find the slot's next tenant.

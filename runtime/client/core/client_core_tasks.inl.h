@@ -411,17 +411,30 @@ void ClientCore<Sink>::OnAttemptLost(uint32_t slot, const proto::DeathCause& cau
     // 0 for the first retry, then 100 ms doubling to 2 s: a crash loop does not burn the machine.
     const uint32_t retry = record.header.attempt;
     ++record.header.attempt;
+    const std::string attempts =
+        record.retries_left < 0
+            ? ""
+            : " of " + std::to_string(record.header.attempt +
+                                      static_cast<uint32_t>(record.retries_left));
+    sink_.Warn("task " + record.name + ": " + cause.reason() + "; attempt " +
+               std::to_string(record.header.attempt) + attempts + " follows");
     if (retry > 1)
       record.not_before =
           now + std::chrono::milliseconds(std::min(100u << std::min(retry - 2, 5u), 2000u));
     Requeue(slot, now);
     return;
   }
-  const bool poisoned = record.header.attempt > 1 && record.deaths == record.header.attempt;
-  FailTask(slot,
-           EncodeDeath(poisoned ? ErrorCode::kTaskPoisoned : code,
-                       "task " + record.name + ", attempt " + std::to_string(record.header.attempt),
-                       cause, record.header.attempt));
+  const uint32_t attempt = record.header.attempt;
+  const std::string number = std::to_string(attempt);
+  if (attempt > 1 && record.deaths == attempt) {
+    FailTask(slot, EncodeDeath(ErrorCode::kTaskPoisoned,
+                               "each of the " + number + " attempts of task " + record.name +
+                                   " killed its worker; the last",
+                               cause, attempt));
+  } else {
+    FailTask(slot,
+             EncodeDeath(code, "task " + record.name + ", attempt " + number, cause, attempt));
+  }
 }
 
 template <class Sink>
@@ -444,7 +457,7 @@ void ClientCore<Sink>::OnProcessDied(model::ProcessId process, const proto::Deat
   ForgetRegistrations(process);
   for (auto& actor : actors_) {
     if (!actor->process || actor->process != process) continue;
-    LoseIncarnation(*actor, EncodeDeath(ErrorCode::kActorDied, "actor " + actor->name, cause));
+    LoseIncarnation(*actor, EncodeActorDeath(*actor, cause));
   }
   std::vector<uint32_t> orphans;
   for (const auto& [id, slot] : foreign_) {

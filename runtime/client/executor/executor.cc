@@ -323,7 +323,7 @@ void Executor::MakeActor(const Call& call, const detail::FunctionEntry& factory,
   }
   actor_ = factory.factory(arguments);
   if (!actor_) {
-    Throw(ErrorCode::kInvalidOption, "its factory " + factory.name + " returned no object");
+    Throw(ErrorCode::kTaskError, "it returned no object");
   }
   actor_id_ = call.header.actor;
   incarnation_ = call.header.incarnation;

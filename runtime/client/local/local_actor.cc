@@ -16,6 +16,13 @@ namespace {
 
 thread_local const LocalFrame* current_frame = nullptr;
 
+// What its factory threw is the actor's end; an error of RayX's own stays what it is.
+detail::ErrorRecord DeathOfFactory(const std::string& label, detail::ErrorRecord cause) {
+  if (cause.code == ErrorCode::kTaskError) cause.code = ErrorCode::kActorDied;
+  cause.message = label + " is dead: " + cause.message;
+  return cause;
+}
+
 detail::ErrorRecord Death(const std::string& label, const std::string& reason) {
   detail::ErrorRecord record;
   record.code = ErrorCode::kActorDied;
@@ -24,9 +31,8 @@ detail::ErrorRecord Death(const std::string& label, const std::string& reason) {
 }
 
 std::string Label(const detail::RawActor& id, const detail::CallOptions& options) {
-  std::string label = "The actor ";
-  if (!options.name.empty()) label += "'" + options.name + "' ";
-  return label + detail::ActorName(id) + " (" + options.actor_class + ")";
+  const std::string name = options.name.empty() ? "" : " \"" + options.name + "\"";
+  return "actor " + options.actor_class + name + " (" + detail::ActorName(id) + ")";
 }
 
 }  // namespace
@@ -200,16 +206,19 @@ void LocalActor::CreateInstance(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   std::shared_ptr<void> instance;
   detail::ErrorRecord cause;
+  const detail::FunctionEntry* entry = detail::FindFunction(factory_);
   try {
-    const detail::FunctionEntry* entry = detail::FindFunction(factory_);
     if (entry == nullptr || entry->factory == nullptr) {
       throw UnknownFunction(label_ + ": this program has no such factory.");
     }
     LocalFrameScope frame(nullptr, this, life);
     instance = entry->factory(arguments_->Fetch(blocking_id()));
-    if (instance == nullptr) throw InvalidOption("its factory returned null");
+    if (instance == nullptr) {
+      cause.code = ErrorCode::kTaskError;
+      cause.message = "its factory " + entry->name + " returned no object";
+    }
   } catch (...) {
-    cause = CaptureLocal("its creation");
+    cause = CaptureLocal(entry == nullptr ? "its creation" : entry->name);
   }
   lock.lock();
   is_creating_ = false;
@@ -218,7 +227,7 @@ void LocalActor::CreateInstance(std::unique_lock<std::mutex>& lock) {
     if (instance != nullptr) {
       instance_ = std::move(instance);
     } else {
-      remains = DieLocked(Death(label_, cause.message));
+      remains = DieLocked(DeathOfFactory(label_, cause));
     }
   }
   work_.notify_all();

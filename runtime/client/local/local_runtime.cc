@@ -158,11 +158,12 @@ LocalRuntime::ActorName LocalRuntime::FullName(const std::string& name,
 }
 
 bool LocalRuntime::FindActor(const std::string& name, const std::string& actor_namespace,
-                             detail::RawActor& actor) {
+                             detail::RawActor& actor, std::string& actor_class) {
   std::lock_guard lock(mutex_);
   const auto found = names_.find(FullName(name, actor_namespace));
   if (found == names_.end() || found->second->IsDead()) return false;
   actor = found->second->id();
+  actor_class = found->second->options().actor_class;
   return true;
 }
 

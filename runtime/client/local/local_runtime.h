@@ -54,7 +54,7 @@ class LocalRuntime : public detail::RuntimeInterface {
                  detail::RawRef* results, std::size_t result_count) override;
   void KillActor(const detail::RawActor& actor, bool no_restart) override;
   bool FindActor(const std::string& name, const std::string& actor_namespace,
-                 detail::RawActor& actor) override;
+                 detail::RawActor& actor, std::string& actor_class) override;
   void Get(const detail::RawRef* refs, std::size_t count, detail::Milliseconds timeout,
            detail::Fetched* values) override;
   void Wait(const detail::RawRef* refs, std::size_t count, std::size_t num_ready,

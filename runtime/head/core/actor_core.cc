@@ -48,6 +48,11 @@ std::string Describe(const proto::ActorView& view) {
                       view.name().empty() ? "" : "\"");
 }
 
+// What follows the end of an incarnation.
+void AddToCause(const std::string& what, proto::ErrorInfo& cause) {
+  cause.set_message(absl::StrCat(cause.message(), cause.message().empty() ? "" : "; ", what));
+}
+
 // In front of the death that it is restarted after, if any.
 void SetWait(const std::string& wait, proto::ErrorInfo& cause) {
   if (wait.empty()) return;
@@ -262,8 +267,15 @@ void ActorCore::RestartOrBury(ActorId id, Actor& actor, proto::ErrorInfo cause,
                               model::Duration delay, model::TimePoint now, HeadEffects& effects) {
   const int32_t limit = actor.spec.max_restarts();
   const bool left = limit < 0 || actor.restarts < static_cast<uint32_t>(limit);
-  if (IsFinal(cause) || !left) return Bury(id, actor, std::move(cause), effects);
+  if (IsFinal(cause)) return Bury(id, actor, std::move(cause), effects);
+  if (!left) {
+    AddToCause(absl::StrCat("no restart is left (SetMaxRestarts(", limit, "))"), cause);
+    return Bury(id, actor, std::move(cause), effects);
+  }
   ++actor.restarts;
+  AddToCause(absl::StrCat("restart ", actor.restarts,
+                          limit < 0 ? std::string() : absl::StrCat(" of ", limit), " follows"),
+             cause);
   if (actor.view.state() == proto::ACTOR_ALIVE) actor.view.set_state(proto::ACTOR_RESTARTING);
   *actor.view.mutable_cause() = std::move(cause);
   WaitForPlace(id, actor, delay, now);

@@ -226,6 +226,9 @@ class ActorCreator : public detail::CallBuilder<ActorCreator<F>> {
 };
 
 namespace detail {
+template <class>
+inline constexpr bool kNoFactory = false;
+
 template <class F>
 constexpr bool CheckFactory() {
   using Traits = FunctionTraits<F>;
@@ -252,6 +255,14 @@ auto Actor() {
   }
 }
 
+// rayx::Actor<C>(): a class is no factory.
+template <class C>
+auto Actor() {
+  static_assert(
+      detail::kNoFactory<C>,
+      "rayx::Actor<&C::Create>() names the function that makes the actor, not its class.");
+}
+
 // A factory that a RAYX_REMOTE names. Throws UnknownFunction when none does.
 template <class F>
 auto Actor(F factory) {
@@ -260,12 +271,15 @@ auto Actor(F factory) {
   }
 }
 
-// The living actor of that name; nothing when there is none. The namespace "" is this job's.
+// The living actor of that name; nothing when there is none. The namespace "" is this job's. Throws
+// InvalidOption when it is of another class than T.
 template <class T>
 std::optional<ActorHandle<T>> GetActor(const std::string& name,
                                        const std::string& actor_namespace = "") {
   detail::RawActor actor;
-  if (!detail::Runtime().FindActor(name, actor_namespace, actor)) return std::nullopt;
+  std::string actor_class;
+  if (!detail::Runtime().FindActor(name, actor_namespace, actor, actor_class)) return std::nullopt;
+  detail::CheckActorClass(name, actor_class, detail::TypeName<T>());
   return ActorHandle<T>(actor);
 }
 

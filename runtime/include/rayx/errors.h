@@ -65,7 +65,7 @@ class RAYX_PUBLIC Failure : public std::runtime_error, public Error {
   Failure(ErrorCode code, std::string message);
 };
 
-// An exception left a task, an actor's method or an actor's constructor. what() is what it said.
+// An exception left a task or an actor's method. what() is what it said.
 class RAYX_PUBLIC TaskError : public Error {
  public:
   ~TaskError() override;
@@ -121,7 +121,7 @@ class RAYX_PUBLIC WorkerDied : public Failure {
   const std::vector<std::string>& log_lines() const noexcept { return record().log_lines; }
 };
 
-// The actor is gone: killed, ended, its process died, its constructor threw.
+// The actor is gone: killed, ended, its process died, its factory threw or returned null.
 class RAYX_PUBLIC ActorDied : public Failure {
  public:
   explicit ActorDied(detail::ErrorRecord record);
@@ -150,7 +150,7 @@ RAYX_DECLARE_FAILURE(OutOfMemory);         // memory or descriptors ran out; nam
 RAYX_DECLARE_FAILURE(ObjectStoreFull);     // no room in the object store
 RAYX_DECLARE_FAILURE(OutOfDisk);           // no room to spill
 RAYX_DECLARE_FAILURE(Timeout);             // the given time passed; names what is missing
-RAYX_DECLARE_FAILURE(Cancelled);           // Cancel, or the end of the job
+RAYX_DECLARE_FAILURE(Cancelled);           // its job has ended
 RAYX_DECLARE_FAILURE(Infeasible);          // no node could ever run it; says what is missing
 RAYX_DECLARE_FAILURE(TaskPoisoned);        // every attempt killed its worker
 RAYX_DECLARE_FAILURE(WouldDeadlock);       // an actor waits for a call to itself

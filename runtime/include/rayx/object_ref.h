@@ -80,6 +80,11 @@ ObjectRef<T> Put(const T& value) {
   return ObjectRef<T>(detail::RefHold(detail::Runtime().Put(packed)));
 }
 
+// A literal: its text.
+inline ObjectRef<std::string> Put(const char* text) {
+  return Put(std::string(text));
+}
+
 // ref.Get(timeout_ms).
 template <class T>
 typename ObjectRef<T>::Value Get(const ObjectRef<T>& ref, int timeout_ms = -1) {

@@ -27,7 +27,7 @@ struct Options {
   // accepted and ignored.   --local; RAYX_LOCAL_MODE=1
   bool local_mode = false;
 
-  // The embedded cluster only. Negative: what the VM has.     --num_cpus, --num_gpus
+  // The embedded cluster only. Negative: all CPUs of the VM, no GPU.     --num_cpus, --num_gpus
   double num_cpus = -1;
   double num_gpus = -1;
   // Other resources of the embedded cluster, by name.

@@ -67,6 +67,7 @@ class BadInput(CliTest):
         vm = self.vm()
         for arguments, texts in (
             (("stauts",), ("unknown command 'stauts'", "did you mean 'status'?")),
+            (("strat", "--head"), ("unknown command 'strat'", "did you mean 'start'?")),
             (("frobnicate",), ("unknown command 'frobnicate'", "start, stop, status")),
             (("start", "--haed"), ("rayx start: unknown option '--haed'", "'--head'")),
             (("list",), ("WHAT is missing", "nodes, actors", "jobs")),

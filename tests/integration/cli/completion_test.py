@@ -73,6 +73,13 @@ class Completion(CliTest):
             if shutil.which(shell):
                 subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=60)
 
+    def test_fish_offers_the_programs_flags_and_known_values_alone(self):
+        script = self.assert_ok(self.vm().run("completion", "fish")).stdout
+        for flag in ("help", "version"):
+            self.assertIn(f"complete -c rayx -n __fish_use_subcommand -l {flag} -d", script)
+        self.assertIn("from list' -l format -x -a 'table json'", script)
+        self.assertIn("from start' -l port -r -d", script)
+
     def test_an_unknown_shell_is_refused(self):
         vm = self.vm()
         self.assert_fails(vm.run("completion", "bsh"), "bash, fish or zsh", "did you mean 'bash'?",

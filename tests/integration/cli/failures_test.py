@@ -233,6 +233,12 @@ class TwoClusters(CliTest):
         self.assertIn("1 of 1 nodes alive", self.assert_ok(two.run("status")).stdout)
         self.assertEqual(self.say(two, addresses[1]).returncode, 0)
 
+    def test_a_wrong_address_says_what_one_is(self):
+        said = self.say(self.vm(), "autoo").stderr
+        self.assertIn('Init: address "autoo": expected ip:port', said)
+        self.assertIn("or auto", said)
+        self.assertEqual(said.count("autoo"), 1, said)
+
     def test_two_in_one_folder_are_both_named(self):
         one, two = self.vm(), self.vm()
         sessions = [self.start_head(vm) for vm in (one, two)]

@@ -391,6 +391,7 @@ TEST_CASE("one VM: an actor keeps its state, serves calls in order, and dies wit
   CHECK(*log.Task<&user::Log::Append>().Remote(std::string("still here")).Get() == 202);
   const auto waiting = log.Task<&user::Log::Wait>().Remote(20'000);
   log.Kill();
+  CHECK(rayx::Actors().front().cause == "actor user::Log \"log\" was killed: by Kill()");
   CHECK_THROWS_AS(waiting.Get(15'000), rayx::ActorDied);
   CHECK_THROWS_AS(log.Task<&user::Log::Pid>().Remote().Get(15'000), rayx::ActorDied);
   auto bad = rayx::Actor<&user::BadLog>().Remote(1);

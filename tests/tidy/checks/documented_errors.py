@@ -15,7 +15,7 @@ def check(tree):
     errors = tree.read("runtime/include/rayx/errors.h")
     if not errors:
         return
-    known = set(re.findall(r"\b(?:class|struct|using)\s+(?:\w+\s+)*?([A-Z]\w+)", errors))
+    known = set(re.findall(r"\b(?:class|struct|using)\s+(?:RAYX_PUBLIC\s+)?([A-Z]\w+)", errors))
     known |= set(re.findall(r"\b[A-Z][A-Z_]+\(([A-Z]\w+)", errors))  # RAYX_ERROR(Name, ...)
     documents = [p for p in tree.paths if p in DOCUMENTS or
                  (p.endswith(".md") and p.startswith(("runtime/", "examples/", "bench/")))]

@@ -92,6 +92,8 @@ int main(int argc, char** argv) {
                     .Remote("name");
   worker.Task(&app::Worker::Do).Remote('c').Get(1000);
   worker.Task<&app::Worker::Take>().Remote(std::vector<std::string>()).Get();
+  const rayx::ObjectRef<std::string> literal = rayx::Put("a literal");
+  if (literal.Get()->empty()) return 4;
   const auto stored = rayx::Put(std::vector<double>(10));
   const rayx::View<std::vector<double>> view = rayx::GetView(stored);
   const auto result = rayx::Wait(std::vector<rayx::ObjectRef<float>>{scaled, again}, 2, 100);

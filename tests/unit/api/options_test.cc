@@ -120,6 +120,13 @@ TEST_CASE("Options: wrong values are named, with what was expected") {
   CHECK(Refusal({"--local=perhaps"}).find("--local") == 0);
   CHECK(Refusal({"--log-level=loud"}).find("--log_level") == 0);
   CHECK(Refusal({"--local", "--address=a:1"}).find("exclude each other") != std::string::npos);
+  for (const char* own : {"--num-cpus=1", "--num-gpus=1", "--object-store-memory=1",
+                          "--ray-head-args=--labels a=b"}) {
+    const std::string refusal = Refusal({own, "--address=auto"});
+    CHECK(refusal.find("is for a cluster of the program's own; that at 'auto'") !=
+          std::string::npos);
+    CHECK(Refusal({own, "--local"}) == "accepted");
+  }
   rayx::Options options;
   options.env["A=B"] = "c";
   CHECK(Refusal({}, options).find("Options::env") == 0);

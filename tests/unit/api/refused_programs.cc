@@ -37,6 +37,13 @@ struct Derived : Base {
   int b = 0;
 };
 int TakesDerived(const Derived& x);
+struct PlainBase {
+  int a;
+};
+struct OfPlain : PlainBase {
+  int b;
+};
+int TakesOfPlain(const OfPlain& x);
 struct Virtual {
   virtual ~Virtual();
 };
@@ -105,6 +112,8 @@ void Mistakes(const rayx::ObjectRef<std::string>& text, const rayx::ActorHandle<
   rayx::Task<&TakesSeventeen>().Remote(Seventeen());
   // EXPECT: RAYX_SERIALIZE stands in a base class
   rayx::Task<&TakesDerived>().Remote(Derived());
+  // EXPECT: RayX cannot take a struct with a base class apart
+  rayx::Task<&TakesOfPlain>().Remote(OfPlain());
   // EXPECT: functions would lose its derived part
   rayx::Task<&TakesVirtual>().Remote(std::unique_ptr<Virtual>());
   // EXPECT: handle.Task takes a member function of the actor's class
@@ -113,6 +122,8 @@ void Mistakes(const rayx::ObjectRef<std::string>& text, const rayx::ActorHandle<
   handle.Task(&Elsewhere::Method);
   // EXPECT: rayx::Actor takes a function that makes the actor
   rayx::Actor(&Class::Method);
+  // EXPECT: rayx::Actor<&C::Create>() names the function that makes the actor, not its class.
+  rayx::Actor<Class>();
   // EXPECT: An actor's factory returns C*, std::unique_ptr<C> or std::shared_ptr<C>.
   rayx::Actor(&Plain);
   // EXPECT: The number of arguments is not the number of the function's parameters

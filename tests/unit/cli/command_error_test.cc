@@ -15,8 +15,10 @@ TEST_CASE("Nearest: slips of one or two letters, swapped ones and beginnings") {
   CHECK(Nearest("log", commands) == "logs");
   CHECK(Nearest("stat", commands) == "start");  // one letter is less than two
   CHECK(Nearest("mi", {"microbenchmark"}) == "microbenchmark");
-  CHECK(Nearest("m", {"microbenchmark"}).empty());  // one letter begins nothing
-  CHECK(Nearest("ab", {"abc"}) == "abc");           // one slip, as it begins it
+  CHECK(Nearest("m", {"microbenchmark"}).empty());            // one letter begins nothing
+  CHECK(Nearest("ab", {"abc"}) == "abc");                     // one slip, as it begins it
+  CHECK(Nearest("tcsh", {"bash", "fish", "zsh"}) != "bash");  // half of it is another
+  CHECK(Nearest("bsh", {"bash", "fish", "zsh"}) == "bash");
   CHECK(Nearest("", commands).empty());
   CHECK(Nearest("x", commands).empty());
   CHECK(Nearest("frobnicate", commands).empty());

@@ -89,7 +89,9 @@ TEST_CASE("SessionFolder: found by address and by auto, if its daemon accepts") 
   CHECK(FindSession("localhost:7001").value().folder == session.folder);
   CHECK_THAT(ErrorOf(FindSession("127.0.0.1:7002").status()),
              Catch::Contains("its head is at 127.0.0.1:7001") &&
-                 Catch::Contains("rayx start --address=127.0.0.1:7002"));
+                 Catch::Contains("one of the cluster at 127.0.0.1:7001 does (`--address auto`)") &&
+                 Catch::Contains("rayx start --address=127.0.0.1:7002") &&
+                 Catch::Contains("`rayx start --head --port 7002`"));
   CHECK_THAT(ErrorOf(FindSession("7001").status()), Catch::Contains("expected ip:port"));
 }
 

@@ -4,6 +4,7 @@
 // executors are played by the test, which does what client/executor does.
 #include <catch2/catch.hpp>
 #include <map>
+#include <string>
 
 #include "base/prng.h"
 #include "client/core/client_core.h"
@@ -43,6 +44,7 @@ struct Sink {
   void ConnectPeer(ProcessId) {}
   void FreeStored(const model::StoredLocation&) {}
   void Resolved(uint32_t) {}
+  void Warn(const std::string&) {}
   std::vector<uint64_t> leases;
 };
 

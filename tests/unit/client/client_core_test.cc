@@ -32,6 +32,7 @@ struct FakeSink {
   std::vector<proto::ActorSpec> created;
   std::vector<model::ActorId> watched;
   std::vector<model::StoredLocation> freed;
+  std::vector<std::string> warnings;
   std::set<model::TaskId> started;  // cannot be revoked
   size_t room = 1000;
   std::set<ProcessId> no_room;     // there
@@ -64,6 +65,7 @@ struct FakeSink {
   void ConnectPeer(ProcessId) {}
   void FreeStored(const model::StoredLocation& location) { freed.push_back(location); }
   void Resolved(uint32_t) {}
+  void Warn(const std::string& text) { warnings.push_back(text); }
 };
 
 struct Fixture {
@@ -113,7 +115,8 @@ struct Fixture {
   }
   // The head tells of an actor.
   void View(uint32_t actor, uint64_t version, proto::ActorState state, uint32_t incarnation,
-            ProcessId process, std::optional<ErrorCode> cause = std::nullopt) {
+            ProcessId process, std::optional<ErrorCode> cause = std::nullopt,
+            const std::string& message = "") {
     proto::ActorView view;
     view.mutable_id()->set_creator(kSelf.value);
     view.mutable_id()->set_sequence(core.Actor(actor).id.sequence);
@@ -122,6 +125,7 @@ struct Fixture {
     view.set_incarnation(incarnation);
     view.set_process(process.value);
     if (cause) view.mutable_cause()->set_code(static_cast<int>(*cause));
+    if (!message.empty()) view.mutable_cause()->set_message(message);
     core.OnActorView(view, now);
     core.CheckInvariants();
   }
@@ -154,12 +158,14 @@ struct Fixture {
     const auto bytes = core.At(slot).bytes();
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
-  ErrorCode Error(uint32_t slot) {
+  proto::ErrorInfo ErrorInfo(uint32_t slot) {
     REQUIRE(core.At(slot).kind == ValueKind::kError);
     proto::ErrorInfo info;
     REQUIRE(info.ParseFromString(Value(slot)));
-    return static_cast<ErrorCode>(info.code());
+    return info;
   }
+  ErrorCode Error(uint32_t slot) { return static_cast<ErrorCode>(ErrorInfo(slot).code()); }
+  std::string Message(uint32_t slot) { return ErrorInfo(slot).message(); }
   void Answer(const FrameHeader& call, FrameKind kind) {
     FrameHeader answer = call;
     answer.kind = kind;
@@ -188,6 +194,7 @@ struct Fixture {
     proto::DeathCause cause;
     cause.set_code(code);
     cause.set_signal(9);
+    cause.set_reason("pid 7 ended");
     core.OnProcessDied(process, cause, now);
     core.CheckInvariants();
   }
@@ -364,6 +371,8 @@ TEST_CASE("ClientCore: after a worker's death a started task is sent again with 
   CHECK_FALSE(f.core.IsReady(slot));
   f.Reply(f.sink.calls[1].header, "second");
   CHECK(f.Value(slot) == "second");
+  REQUIRE(f.sink.warnings.size() == 1);
+  CHECK_THAT(f.sink.warnings[0], Catch::EndsWith(": pid 7 ended; attempt 2 of 2 follows"));
 }
 
 TEST_CASE("ClientCore: a task that had not started costs no attempt, even with no retries") {
@@ -389,6 +398,8 @@ TEST_CASE(
   f.Grant(kWorkerA);
   f.Die(kWorkerA);
   CHECK(f.Error(slot) == ErrorCode::kTaskPoisoned);
+  CHECK_THAT(f.Message(slot), Catch::Contains("each of the 2 attempts of task ") &&
+                                  Catch::Contains(" killed its worker; the last: pid 7 ended"));
   const uint32_t other = f.Submit(/*retries=*/0);
   f.sink.started.insert(f.core.At(other).id);
   f.Grant(kWorkerB);
@@ -567,12 +578,14 @@ struct ActorFixture : Fixture {
     auto record = std::make_unique<TaskRecord>();
     record->name = "A";
     proto::ActorSpec spec;
+    spec.set_class_name("Ledger");
     spec.set_max_restarts(max_restarts);
     actor = core.CreateActor(std::move(record), std::move(spec), now);
     View(1, proto::ACTOR_ALIVE, 1, kWorkerB);
   }
-  void View(uint64_t version, proto::ActorState state, uint32_t incarnation, ProcessId process) {
-    Fixture::View(actor, version, state, incarnation, process);
+  void View(uint64_t version, proto::ActorState state, uint32_t incarnation, ProcessId process,
+            std::optional<ErrorCode> cause = std::nullopt, const std::string& message = "") {
+    Fixture::View(actor, version, state, incarnation, process, cause, message);
   }
   uint32_t Call() { return core.SubmitActorCall(actor, std::make_unique<TaskRecord>(), now); }
 
@@ -605,6 +618,33 @@ TEST_CASE("ClientCore: calls in flight when an actor restarts fail, in whatever 
     f.Reply(f.sink.calls[1].header);
     CHECK(f.core.IsReady(next));
   }
+}
+
+TEST_CASE("ClientCore: the end of an actor names it and says whether it comes back") {
+  ActorFixture gone(0);
+  const uint32_t last = gone.Call();
+  gone.Die(kWorkerB);
+  CHECK(gone.Message(last) == "actor Ledger: pid 7 ended; no restart is left (SetMaxRestarts(0))");
+  gone.View(2, proto::ACTOR_DEAD, 1, {}, ErrorCode::kWorkerDied);
+  CHECK_THAT(gone.Message(gone.Call()), Catch::StartsWith("actor Ledger"));
+  ActorFixture mortal(2);
+  const uint32_t running = mortal.Call();
+  mortal.Die(kWorkerB);
+  CHECK(mortal.Message(running) ==
+        "actor Ledger: pid 7 ended; it may be started again (SetMaxRestarts(2))");
+}
+
+TEST_CASE("ClientCore: who made an actor is told once of each death that it is restarted after") {
+  ActorFixture f(-1);
+  f.View(2, proto::ACTOR_RESTARTING, 2, {}, ErrorCode::kWorkerDied,
+         "pid 7 ended; restart 1 follows");
+  f.View(3, proto::ACTOR_ALIVE, 2, kWorkerC, ErrorCode::kWorkerDied,
+         "pid 7 ended; restart 1 follows");
+  CHECK(f.sink.warnings ==
+        std::vector<std::string>{"actor Ledger: pid 7 ended; restart 1 follows"});
+  f.View(4, proto::ACTOR_RESTARTING, 3, {}, ErrorCode::kActorDied,
+         "actor Ledger was killed: by Kill(); restart 2 follows");
+  CHECK(f.sink.warnings.size() == 1);
 }
 
 TEST_CASE("ClientCore: an actor that was unreachable for a moment is called again") {
@@ -779,6 +819,22 @@ TEST_CASE("ClientCore: what a dead worker left in the store is freed unless a re
   f.core.CheckInvariants();
 }
 
+TEST_CASE("ClientCore: a task that waits for a worker says what it demands") {
+  Fixture f;
+  proto::SchedulingClass description;
+  description.set_job(1);
+  auto* amount = description.mutable_resources()->add_amounts();
+  amount->set_name("GPU");
+  amount->set_units(2 * model::kResourceUnit);
+  auto record = std::make_unique<TaskRecord>();
+  record->name = "t";
+  record->class_index = f.core.ClassIndex(description);
+  const uint32_t slot = f.core.SubmitTask(std::move(record), f.now);
+  CHECK_THAT(f.core.Describe(slot),
+             Catch::StartsWith("task t (") &&
+                 Catch::EndsWith("queued, waits for a worker (it demands {GPU: 2})"));
+}
+
 TEST_CASE("ClientCore: a call that was not sent says what its actor waits for") {
   Fixture f;
   auto record = std::make_unique<TaskRecord>();
@@ -795,7 +851,8 @@ TEST_CASE("ClientCore: a call that was not sent says what its actor waits for") 
   const uint32_t actor = f.core.CreateActor(std::move(record), std::move(spec), f.now);
   const uint32_t call = f.core.SubmitActorCall(actor, std::make_unique<TaskRecord>(), f.now);
   using Catch::Matchers::Contains;
-  CHECK_THAT(f.core.Describe(call), Contains("Ledger") && Contains("waits for 1 argument"));
+  CHECK_THAT(f.core.Describe(call),
+             Catch::StartsWith("call ") && Contains("Ledger") && Contains("waits for 1 argument"));
   f.core.ResolveValue(argument, {});
   CHECK_THAT(f.core.Describe(call), Contains("not placed yet") && Contains("{GPU: 2}"));
   f.View(actor, 1, proto::ACTOR_ALIVE, 1, kWorkerA);

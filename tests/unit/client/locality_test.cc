@@ -2,6 +2,7 @@
 //         waits for that no longer than the bytes would take to come.
 // Method: the core over a sink that records what it asks for; objects that lie on nodes 1 to 3.
 #include <catch2/catch.hpp>
+#include <string>
 
 #include "client/core/client_core.h"
 
@@ -44,6 +45,7 @@ struct Sink {
   void ConnectPeer(ProcessId) {}
   void FreeStored(const model::StoredLocation&) {}
   void Resolved(uint32_t) {}
+  void Warn(const std::string&) {}
 };
 
 struct Fixture {

@@ -136,6 +136,7 @@ TEST_CASE("Actor: a death without restarts left is the end, with its cause") {
   const auto view = actors.View(1);
   CHECK(view.state() == proto::ACTOR_DEAD);
   CHECK(IsError(view.cause(), ErrorCode::kWorkerDied));
+  CHECK_THAT(view.cause().message(), Catch::EndsWith("no restart is left (SetMaxRestarts(0))"));
   CHECK(actors.cluster.starts.size() == 1);
 }
 
@@ -148,6 +149,7 @@ TEST_CASE(
   actors.Report(1, 1, proto::ACTOR_ALIVE, actors.node);
   actors.Report(1, 1, proto::ACTOR_DEAD, actors.node, ErrorCode::kWorkerDied);
   CHECK(actors.View(1).state() == proto::ACTOR_RESTARTING);
+  CHECK_THAT(actors.View(1).cause().message(), Catch::EndsWith("restart 1 of 2 follows"));
   CHECK(actors.cluster.starts.size() == 1);  // not at once
   actors.Pass(milliseconds(100));
   REQUIRE(actors.cluster.starts.size() == 2);
@@ -161,6 +163,8 @@ TEST_CASE(
   CHECK(actors.cluster.starts.size() == 3);
   actors.Report(1, 3, proto::ACTOR_DEAD, actors.node, ErrorCode::kWorkerDied);
   CHECK(actors.View(1).state() == proto::ACTOR_DEAD);
+  CHECK_THAT(actors.View(1).cause().message(),
+             Catch::EndsWith("no restart is left (SetMaxRestarts(2))"));
 }
 
 TEST_CASE("Actor: one that ended itself is not restarted") {

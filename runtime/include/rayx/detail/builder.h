@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -56,6 +57,9 @@ RAYX_PUBLIC void SetCountOption(int& option, const char* name, int value, int mi
 RAYX_PUBLIC void SetNumReturnsOption(CallOptions& options, int num_returns);
 // What only the whole chain can show: a detached actor without a name.
 RAYX_PUBLIC void CheckActorOptions(const CallOptions& options);
+// GetActor<T>: calls of T's methods on an object of another class would run on its memory.
+RAYX_PUBLIC void CheckActorClass(const std::string& name, std::string_view found,
+                                 std::string_view asked);
 RAYX_PUBLIC const CallOptions& DefaultCallOptions();
 
 // What a task and an actor can be told alike.

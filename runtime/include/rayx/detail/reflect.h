@@ -53,6 +53,19 @@ struct TakesNested<T, std::index_sequence<I...>, std::index_sequence<J...>,
 
 #pragma GCC diagnostic pop
 
+// Stands for an initialiser of a base class of the struct, and of nothing else.
+template <class Whole>
+struct AnyBase {
+  template <class T, class = std::enable_if_t<!std::is_same_v<std::remove_cv_t<T>, Whole> &&
+                                              std::is_base_of_v<std::remove_cv_t<T>, Whole>>>
+  operator T&() const& noexcept;  // NOLINT: implicit on purpose
+};
+template <class T, class = void>
+struct TakesBase : std::false_type {};
+template <class T>
+struct TakesBase<T, std::void_t<decltype(T{std::declval<const AnyBase<T>&>()})>> : std::true_type {
+};
+
 // The largest number of initialisers; kFlatMax + 1 when there are more.
 inline constexpr std::size_t kFlatMax = 64;
 template <class T, std::size_t N = 0>
@@ -99,10 +112,21 @@ constexpr bool IsPlainStruct() {
   return std::is_aggregate_v<T> && std::is_class_v<T> && !std::is_polymorphic_v<T>;
 }
 
+// Structured bindings name the fields of one class: those of a base are not of them. (A lone field
+// is one initialiser, wherever it stands.)
+template <class T>
+constexpr bool HasFieldsInBase() {
+  if constexpr (IsPlainStruct<T>() && !std::is_empty_v<T>) {
+    return TakesBase<T>::value && CountFlat<T>() != 1;
+  } else {
+    return false;
+  }
+}
+
 // 0 for an empty struct too; kFieldsMax + 1 when there are too many.
 template <class T>
 constexpr std::size_t FieldCount() {
-  if constexpr (IsPlainStruct<T>() && !std::is_empty_v<T>) {
+  if constexpr (IsPlainStruct<T>() && !std::is_empty_v<T> && !HasFieldsInBase<T>()) {
     constexpr std::size_t kFlat = CountFlat<T>();
     if constexpr (kFlat > kFlatMax) {
       return kFieldsMax + 1;

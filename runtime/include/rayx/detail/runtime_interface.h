@@ -181,9 +181,9 @@ class RuntimeInterface {
                          const std::vector<Argument>& arguments, RawRef* results,
                          std::size_t result_count) = 0;
   virtual void KillActor(const RawActor& actor, bool no_restart) = 0;
-  // False when there is none of that name.
+  // False when there is none of that name. `actor_class`: of which its factory makes it.
   virtual bool FindActor(const std::string& name, const std::string& actor_namespace,
-                         RawActor& actor) = 0;
+                         RawActor& actor, std::string& actor_class) = 0;
 
   // Waits for all, in order; throws the first failed one's error, or Timeout naming what is
   // missing.

@@ -92,7 +92,11 @@ struct Serializer {
   static constexpr bool kFits =
       detail::IsPlainStruct<T>() && (std::is_empty_v<T> || detail::kFieldCount<T> > 0);
   static_assert(
-      kFits,
+      !detail::HasFieldsInBase<T>(),
+      "RayX cannot take a struct with a base class apart: write RAYX_SERIALIZE(fields...) "
+      "inside it.");
+  static_assert(
+      kFits || detail::HasFieldsInBase<T>(),
       "RayX cannot send this type: make it a plain struct, write RAYX_SERIALIZE(fields...) "
       "inside it, or specialise rayx::Serializer for it.");
   static_assert(
