@@ -4,11 +4,21 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <string>
 
 namespace rayx::bench {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+
+namespace {
+
+// Words of programs, which errors quote, may hold any bytes: those that are no text are replaced.
+std::string Dump(const json& value, int indent) {
+  return value.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace
 
 absl::StatusOr<ResultWriter> ResultWriter::Create(const std::string& results,
                                                   const std::string& id) {
@@ -30,14 +40,14 @@ absl::StatusOr<ResultWriter> ResultWriter::Create(const std::string& results,
 
 absl::Status ResultWriter::AppendRun(const json& line) const {
   std::ofstream file(folder_ + "/runs.jsonl", std::ios::app);
-  file << line.dump() << '\n' << std::flush;
+  file << Dump(line, -1) << '\n' << std::flush;
   if (file) return absl::OkStatus();
   return absl::UnavailableError("cannot write " + folder_ + "/runs.jsonl");
 }
 
 absl::Status ResultWriter::Write(const std::string& name, const json& value) const {
   std::ofstream file(folder_ + "/" + name);
-  file << value.dump(1) << '\n' << std::flush;
+  file << Dump(value, 1) << '\n' << std::flush;
   if (file) return absl::OkStatus();
   return absl::UnavailableError("cannot write " + folder_ + "/" + name);
 }

@@ -95,7 +95,8 @@ ArmEvents::ArmEvents(const std::string& path, int rank) {
 void ArmEvents::Write(json event) {
   if (out_ == nullptr) return;
   if (!rep.empty()) event["rep"] = rep;
-  *out_ << event.dump() << '\n' << std::flush;
+  // The message of an error may hold any bytes.
+  *out_ << event.dump(-1, ' ', false, json::error_handler_t::replace) << '\n' << std::flush;
 }
 
 void ArmEvents::Ready(const json& facts) {

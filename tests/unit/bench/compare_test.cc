@@ -40,6 +40,23 @@ class Results {
   const fs::path folder_;
 };
 
+// An arm's last words are cut after so many bytes, and a path may be any bytes.
+TEST_CASE("ResultWriter: words that are no text do not end the run") {
+  const fs::path folder = fs::temp_directory_path() / ("writer-test-" + std::to_string(getpid()));
+  const auto writer = ResultWriter::Create(folder, "id");
+  REQUIRE(writer.ok());
+  const json failure = {{"why", "no such file: /data/\xff/na\xc3"}};
+  CHECK(writer->Write("summary.json", failure).ok());
+  CHECK(writer->AppendRun(failure).ok());
+  const auto read = ReadJsonFile(writer->folder() + "/summary.json");
+  const auto lines = ReadJsonLines(writer->folder() + "/runs.jsonl");
+  fs::remove_all(folder);
+  REQUIRE(read.ok());
+  CHECK(read->at("why").get<std::string>().starts_with("no such file: /data/"));
+  REQUIRE(lines.ok());
+  CHECK(lines->at(0) == *read);
+}
+
 TEST_CASE("Compare: slower in every repetition is a regression, faster or mixed is none") {
   Results results;
   const std::string a = results.Make("a", {1.0, 1.1, 1.2});
