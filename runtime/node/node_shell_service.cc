@@ -1,11 +1,15 @@
 // NodeShell: calls of the head, of other daemons, of the command line.
 #include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <deque>
 #include <utility>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "node/node_shell.h"
 #include "node/wire.h"
@@ -295,15 +299,18 @@ void NodeShell::OnLogs(const proto::LogRequest& request, proto::LogReply& reply)
   if (request.file().find('/') != std::string::npos || request.file()[0] == '.') {
     return refuse("a log file is named without a folder");
   }
-  std::FILE* file = std::fopen((folder + "/" + request.file()).c_str(), "re");
-  if (file == nullptr) return refuse("there is no log file " + request.file());
-  std::fseek(file, 0, SEEK_END);
-  const long size = std::ftell(file);
-  const bool cut = size > static_cast<long>(kLogTailBytes);
-  std::fseek(file, cut ? size - static_cast<long>(kLogTailBytes) : 0, SEEK_SET);
+  const std::string path = folder + "/" + request.file();
+  // Not blocking, and of files alone: user code may have put a pipe or a link there.
+  const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  struct stat info = {};
+  if (!file || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+    return refuse("there is no log file " + request.file());
+  }
+  const bool cut = info.st_size > static_cast<off_t>(kLogTailBytes);
   std::string text(kLogTailBytes, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file));
-  std::fclose(file);
+  const ssize_t size = ::pread(file.get(), text.data(), text.size(),
+                               cut ? info.st_size - static_cast<off_t>(kLogTailBytes) : 0);
+  text.resize(static_cast<size_t>(std::max<ssize_t>(size, 0)));
   std::deque<std::string> lines;
   const uint32_t wanted = std::min(std::max(request.tail_lines(), 1u), kLogLinesMax);
   for (size_t at = 0; at < text.size();) {
