@@ -9,6 +9,7 @@ phases and writes series and events.
 import argparse
 import datetime
 import json
+import math
 import os
 import sys
 import time
@@ -169,7 +170,9 @@ def _repetition(arm, recorder, steps, prefix, step_events):
     for name, numbers in outcome.series.items() if prefix else ():
         with open(f"{prefix}.{name}.txt", "w") as file:
             file.writelines(f"{float(number).hex()}\n" for number in numbers)
-    recorder.event("result", steps=steps, hashes=outcome.hashes, values=outcome.values,
+    # JSON has no word for what is not a number.
+    values = {key: value if math.isfinite(value) else None for key, value in outcome.values.items()}
+    recorder.event("result", steps=steps, hashes=outcome.hashes, values=values,
                    texts=outcome.texts)
 
 

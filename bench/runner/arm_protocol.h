@@ -33,7 +33,8 @@
 //       know writes none.
 //   {"event":"result","rep":S,"steps":N,"hashes":{S:S},"values":{S:X},"texts":{S:S}}
 //       ends the repetition. What only gates need is computed after the last phase. `hashes` are
-//       SHA-256 in lower-case hex, one is "dataset"; `texts` may be missing.
+//       SHA-256 in lower-case hex, one is "dataset"; a value that is not a number is null; `texts`
+//       may be missing.
 //   {"event":"error","message":S}                then a non-zero exit. The log has the message too:
 //       only its first line is shown.
 // Series NAME of a repetition lies in SERIES_PREFIX.NAME.txt before `result`: a number a line, %a.

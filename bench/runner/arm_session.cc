@@ -6,9 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "bench/runner/arm_protocol.h"
 #include "bench/runner/interrupt.h"
@@ -63,6 +65,15 @@ absl::StatusOr<T> Field(const json& event, const char* name) {
 std::string Text(const json& event, const char* name) {
   const auto found = event.find(name);
   return found != event.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// JSON has no word for what is not a number: it is null there. Gates judge it.
+std::map<std::string, double> ValuesOf(const json& values) {
+  std::map<std::string, double> numbers;
+  for (const auto& [name, value] : values.get<std::map<std::string, json>>()) {
+    numbers[name] = value.is_null() ? std::nan("") : value.get<double>();
+  }
+  return numbers;
 }
 
 }  // namespace
@@ -291,7 +302,7 @@ absl::Status ArmSession::Apply(const json& event, Repetition& repetition) {
       Outcome& outcome = repetition.outcome;
       outcome.steps = event.at("steps");
       event.at("hashes").get_to(outcome.hashes);
-      event.at("values").get_to(outcome.values);
+      outcome.values = ValuesOf(event.at("values"));
       if (event.contains("texts")) event["texts"].get_to(outcome.texts);
     } else {
       return absl::DataLossError("an unknown event: " + event.dump());

@@ -25,13 +25,18 @@ std::string WallTime(int64_t unix_ms) {
   return text;
 }
 
+// "the cluster at 10.0.0.1:7399 does not run", for a node that joined "this node of the cluster".
+std::string DoesNotRun(const io::SessionInfo& session) {
+  return absl::StrCat(session.head ? "" : "this node of ", "the cluster at ", session.head_address,
+                      " does not run: ");
+}
+
 // OK when nothing of it has died.
 base::Status WhyItEnded(const io::SessionInfo& session) {
   const auto ending = ReadEnding(session.folder);
   if (!ending.ok()) return base::OkStatus();
-  return absl::UnavailableError(absl::StrCat("the cluster at ", session.head_address,
-                                             " does not run: at ", WallTime(ending->unix_ms), " ",
-                                             ending->ToString()));
+  return absl::UnavailableError(
+      absl::StrCat(DoesNotRun(session), "at ", WallTime(ending->unix_ms), " ", ending->ToString()));
 }
 
 // Why there is no session that runs: the newest one that ended by itself, else what was looked at.
@@ -41,9 +46,8 @@ base::Status WhyNone(const std::string& base) {
     if (session.embedded) continue;
     RAYX_RETURN_IF_ERROR(WhyItEnded(session));
     return absl::UnavailableError(
-        absl::StrCat("the cluster at ", session.head_address, " does not run: its supervisor (pid ",
-                     session.supervisor.pid, ") was killed; logs: ", session.logs_folder(),
-                     "; `rayx stop` cleans up"));
+        absl::StrCat(DoesNotRun(session), "its supervisor (pid ", session.supervisor.pid,
+                     ") was killed; logs: ", session.logs_folder(), "; `rayx stop` cleans up"));
   }
   std::string last;
   if (const auto stop = LastStop(base); stop.ok()) {

@@ -33,7 +33,8 @@ std::string ErrnoText() {
 }
 
 base::StatusOr<std::string> ReadSmallFile(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  // Not blocking: the path may name a pipe.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) return absl::NotFoundError(absl::StrCat(path, ": ", ErrnoText()));
   std::string text(kFileBytesMax + 1, '\0');
   size_t size = 0;

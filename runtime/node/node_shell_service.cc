@@ -1,6 +1,8 @@
 // NodeShell: calls of the head, of other daemons, of the command line.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -295,8 +297,13 @@ void NodeShell::OnLogs(const proto::LogRequest& request, proto::LogReply& reply)
   if (request.file().find('/') != std::string::npos || request.file()[0] == '.') {
     return refuse("a log file is named without a folder");
   }
-  const base::UniqueFd file(::open((folder + "/" + request.file()).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return refuse("there is no log file " + request.file());
+  const std::string path = folder + "/" + request.file();
+  // Not blocking, and of files alone: user code may have put a pipe or a link there.
+  const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  struct stat info = {};
+  if (!file || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+    return refuse("there is no log file " + request.file());
+  }
   const size_t wanted = std::min<size_t>(request.tail_lines(), base::kSentTailLinesMax);
   const base::FileTail tail = base::ReadTail(file.get(), wanted, base::kSentTailBytesMax);
   for (std::string& line : base::LinesOf(tail.text)) reply.add_lines(ValidUtf8(std::move(line)));

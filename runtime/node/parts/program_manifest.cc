@@ -51,7 +51,8 @@ base::Status Read(proto::Part& part, bool is_executable, Manifest& manifest,
     RAYX_ASSIGN_OR_RETURN(const std::string hash, identities.HashOf(fd.get(), part.path()));
     part.set_sha256(hash);
     if (travels) {
-      manifest.files[hash] = std::make_shared<const PartFile>(PartFile{std::move(fd), facts.bytes});
+      manifest.files[hash] =
+          std::make_shared<const PartFile>(PartFile{std::move(fd), facts.bytes, StateOf(info)});
     }
   }
   manifest.states.push_back(StateOf(info));
@@ -112,6 +113,13 @@ base::StatusOr<Manifest> MakeManifest(proto::Program program, model::NodeNumber 
   RAYX_RETURN_IF_ERROR(ProgramPartsCore::CheckProgram(program));
   manifest.program = std::move(program);
   return manifest;
+}
+
+void ShareFiles(const Manifest& older, Manifest& manifest) {
+  for (auto& [hash, file] : manifest.files) {
+    const auto same = older.files.find(hash);
+    if (same != older.files.end() && same->second->state == file->state) file = same->second;
+  }
 }
 
 base::StatusOr<std::string> ImageOf(const Manifest& manifest) {

@@ -27,6 +27,7 @@ namespace rayx::node {
 struct PartFile {
   base::UniqueFd fd;
   uint64_t bytes = 0;
+  FileState state{};
 };
 using PartFiles = std::map<std::string, std::shared_ptr<const PartFile>>;  // by SHA-256
 
@@ -39,6 +40,9 @@ struct Manifest {
 // NotFound: the executable cannot be read. InvalidArgument: no driver says such things.
 base::StatusOr<Manifest> MakeManifest(proto::Program program, model::NodeNumber source,
                                       FileIdentities& identities);
+
+// One descriptor a file, however many drivers were started from it: takes those of `older`.
+void ShareFiles(const Manifest& older, Manifest& manifest);
 
 // What is to be started as this program on its driver's VM: "" is the file at its path; else a path
 // to the build that the driver runs, where another has taken its place. LibraryMismatch, with a

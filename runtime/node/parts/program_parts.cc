@@ -75,6 +75,7 @@ void ProgramParts::MakeManifest(proto::Program program,
 }
 
 void ProgramParts::Serve(JobId job, Manifest manifest) {
+  for (const auto& [other, served] : served_) ShareFiles(served, manifest);
   served_[job] = std::move(manifest);
 }
 
@@ -99,7 +100,7 @@ std::shared_ptr<const PartFile> ProgramParts::Find(const std::string& sha256) co
   struct stat info {};
   if (!fd.ok() || ::fstat(fd->get(), &info) != 0) return nullptr;
   return std::make_shared<const PartFile>(
-      PartFile{*std::move(fd), static_cast<uint64_t>(info.st_size)});
+      PartFile{*std::move(fd), static_cast<uint64_t>(info.st_size), StateOf(info)});
 }
 
 void ProgramParts::Want(const proto::Program& program, JobId job, Answer answer) {

@@ -154,6 +154,9 @@ class BadInput(CliTest):
         with open(session["folder"] + "/session.json", "w", encoding="utf-8") as file:
             file.write('{"head_address": 7}')
         self.assert_fails(vm.run("status"), "session.json")
+        os.unlink(session["folder"] + "/session.json")
+        os.mkfifo(session["folder"] + "/session.json")
+        self.assert_fails(vm.run("status"), "session.json")
 
 
 if __name__ == "__main__":

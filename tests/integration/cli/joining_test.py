@@ -7,13 +7,14 @@ a right that is missing here is reported as skipped.
 import json
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import unittest
 
-from vm import ROOT, CliTest, read
+from vm import ROOT, CliTest, read, wait_until
 
 
 class Joining(CliTest):
@@ -45,6 +46,16 @@ class Joining(CliTest):
         self.assert_ok(self.head_vm.run("stop"))
         self.assert_nothing_left(self.head_vm)
         self.assert_nothing_left(self.node_vm)  # a stop on the head's VM ends the cluster
+
+    def test_a_joined_node_that_died_does_not_speak_for_the_cluster(self):
+        self.assert_ok(self.node_vm.run("start", f"--address={self.address}", "--join-file",
+                                        self.join))
+        (joined,) = self.node_vm.sessions()
+        os.kill(joined["node"]["pid"], signal.SIGKILL)
+        wait_until(lambda: "signal 9" in self.node_vm.run("status").stderr)
+        self.assert_fails(self.node_vm.run("status"),
+                          f"this node of the cluster at {self.address} does not run")
+        self.assert_ok(self.head_vm.run("status"))
 
     def test_every_place_of_the_join_file(self):
         start = ("start", f"--address={self.address}")

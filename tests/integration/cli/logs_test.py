@@ -94,6 +94,17 @@ class Logs(CliTest):
                                     stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
         self.assert_fails(result, "standard output")
 
+    def test_what_is_no_file_stops_nobody(self):
+        vm = self.vm()
+        session = self.start_head(vm)
+        folder = session["folder"] + "/logs"
+        os.mkfifo(folder + "/pipe.log")  # a daemon that opened it would wait for a writer
+        os.symlink("/etc/passwd", folder + "/link.log")
+        for name in ("pipe.log", "link.log"):
+            self.assert_fails(vm.run("logs", "--node", "n1", name), "there is no log file")
+        self.assert_fails(vm.run("logs", "pipe.log"), "no log file")
+        self.assert_ok(vm.run("logs", "--node", "n1", "node.log"))
+
     def test_following_goes_on_over_several_new_files(self):
         vm = self.vm()
         session = self.start_head(vm)

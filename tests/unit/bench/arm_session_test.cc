@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -100,6 +101,21 @@ for line in commands():
     CHECK_FALSE(rep->usage.cpu_seconds);  // nobody meters here
   }
   CHECK(session->Stop().ok());
+}
+
+TEST_CASE("ArmSession: a value that is not a number is one for the gates, no broken protocol") {
+  FakeArm arm(R"(
+ready()
+commands().readline()
+phases()
+event(event='result', steps=2, hashes={'dataset': 'a'}, values={'accuracy': None, 'loss': 1})
+)");
+  const auto rep = arm.MustStart()->Run("a", 2, seconds(20));
+  INFO(rep.status());
+  REQUIRE(rep.ok());
+  CHECK(std::isnan(rep->outcome.values.at("accuracy")));
+  CHECK(rep->outcome.values.at("loss") == 1);
+  CHECK(rep->outcome.hashes.at("dataset") == "a");
 }
 
 TEST_CASE("ArmSession: time in no phase is seen") {

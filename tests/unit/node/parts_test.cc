@@ -138,6 +138,31 @@ TEST_CASE("Manifest: the daemon's own reading of the files counts, not the drive
   CHECK(rebuilt->program.key() != made.key());
 }
 
+// A daemon keeps the files of ended drivers: the same program run again and again must not use up
+// its descriptors.
+TEST_CASE("Manifest: drivers of the same files share descriptors, those of a rebuilt one do not") {
+  const Folder folder;
+  FileIdentities identities;
+  proto::Program program;
+  program.set_executable(folder.Write("run", "abc"));
+  *program.add_parts() = Library(folder.Write("libuser.so", "library"));
+  const auto first = MakeManifest(program, model::NodeNumber{4}, identities);
+  auto again = MakeManifest(program, model::NodeNumber{4}, identities);
+  REQUIRE(first.ok());
+  REQUIRE(again.ok());
+  ShareFiles(*first, *again);
+  CHECK(again->files == first->files);
+  // Of equal bytes, but another file: the first one may be changed in place.
+  fs::remove(program.executable());
+  folder.Write("run", "abc");
+  auto copied = MakeManifest(program, model::NodeNumber{4}, identities);
+  REQUIRE(copied.ok());
+  ShareFiles(*first, *copied);
+  CHECK(copied->files.at(kHashOfAbc) != first->files.at(kHashOfAbc));
+  CHECK(copied->files.at(copied->program.parts(1).sha256()) ==
+        first->files.at(first->program.parts(1).sha256()));
+}
+
 TEST_CASE("Manifest: an executable that cannot be read, and too many libraries, are refused") {
   const Folder folder;
   FileIdentities identities;
@@ -375,7 +400,7 @@ TEST_CASE("PartServer: parts are served whole, by their hash and by nothing else
     REQUIRE(::truncate(folder.Write("cut", text).c_str(), static_cast<off_t>(text.size())) == 0);
     auto cut = FileIdentities::Open(folder.path + "/cut");
     serving.files["cut"] =
-        std::make_shared<const PartFile>(PartFile{*std::move(cut), text.size() + 1});
+        std::make_shared<const PartFile>(PartFile{*std::move(cut), text.size() + 1, {}});
     CHECK(absl::IsDataLoss(serving.Get("cut", text.size() + 1, data)));
   }
   SECTION("a daemon that ends answers") {
