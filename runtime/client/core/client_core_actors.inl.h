@@ -133,7 +133,7 @@ void ClientCore<Sink>::Created(ActorRecord& actor) {
 // Who made the actor hears of each death that it is started again after; not of a Kill.
 template <class Sink>
 void ClientCore<Sink>::WarnOfRestart(ActorRecord& actor, const proto::ErrorInfo& cause) {
-  if (!actor.spec.has_id() || cause.message() == actor.told) return;
+  if (!actor.spec.has_id() || cause.message().empty() || cause.message() == actor.told) return;
   actor.told = cause.message();
   if (cause.code() == static_cast<int>(ErrorCode::kActorDied)) return;
   sink_.Warn(OfActor(actor.name, cause.message()));

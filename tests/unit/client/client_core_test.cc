@@ -644,6 +644,7 @@ TEST_CASE("ClientCore: who made an actor is told once of each death that it is r
         std::vector<std::string>{"actor Ledger: pid 7 ended; restart 1 follows"});
   f.View(4, proto::ACTOR_RESTARTING, 3, {}, ErrorCode::kActorDied,
          "actor Ledger was killed: by Kill(); restart 2 follows");
+  f.View(5, proto::ACTOR_ALIVE, 3, kWorkerC);  // which has forgotten the cause
   CHECK(f.sink.warnings.size() == 1);
 }
 
