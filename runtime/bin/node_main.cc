@@ -14,9 +14,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kJoinWait(4000);
 
-// gRPC allocates what a transfer receives piece by piece, and frees it at once. glibc as it is gives
-// the memory back to the system each time: faults and unmapping were a quarter of a transfer's CPU
-// time. One arena, because the others grow and shrink page by page by mprotect.
+// gRPC allocates what a transfer receives piece by piece, and frees it at once. glibc as it is
+// gives the memory back to the system each time: faults and unmapping were a quarter of a
+// transfer's CPU time. One arena, because the others grow and shrink page by page by mprotect.
 void KeepFreedMemory() {
   ::mallopt(M_ARENA_MAX, 1);
   ::mallopt(M_TRIM_THRESHOLD, 32 << 20);

@@ -54,8 +54,8 @@ inline constexpr model::Duration kRevokeAgain = std::chrono::milliseconds(100);
 // before the next try
 inline constexpr model::Duration kUndeliverableWait = std::chrono::milliseconds(10);
 // A task whose arguments lie on another node than the leases at hand waits for one there as long as
-// the arguments would take to come, at this speed (half a gigabyte a second was seen between two idle
-// VMs with TLS), and no longer than this.
+// the arguments would take to come, at this speed (half a gigabyte a second was seen between two
+// idle VMs with TLS), and no longer than this.
 inline constexpr double kTransferBytesPerUs = 500;
 inline constexpr model::Duration kDataWaitMax = std::chrono::milliseconds(200);
 inline constexpr size_t kLookAheadMax = 64;  // tasks that are compared with a lease's node
