@@ -65,8 +65,10 @@ def exchange_words(workload, nodes, phase):
             f"{workload['step_word']}s.")
 
 
-def explain(workload, nodes, loses):
-    """One entry: what differs, by how much, and what the numbers say about the reason."""
+def explain(workload, ratio, loses):
+    """One entry: what differs, by how much, and what the numbers say about the reason. `ratio`: of
+    the totals, as the rest of the report shows it: the median over pairs."""
+    nodes = ratio["nodes"]
     ours, rival = (find(workload["rows"], arm, nodes) for arm in (OURS, RIVAL))
     mine, theirs = ours["total"]["median"], rival["total"]["median"]
     times = mine / theirs
@@ -83,7 +85,8 @@ def explain(workload, nodes, loses):
     sentences += [cpu_words(ours, rival, times, loses), kernel_words(workload, ours, nodes)]
     return {"workload": workload["workload"], "nodes": nodes,
             "headline": f"{workload['workload']} on {charts.vms(nodes)}: "
-                        + (f"{times:.2f}× as long" if loses else f"{1 / times:.2f}× as fast"),
+                        + (f"{1 / ratio['median']:.2f}× as long" if loses
+                           else f"{ratio['median']:.2f}× as fast"),
             "text": " ".join(filter(None, sentences))}
 
 
@@ -101,9 +104,9 @@ def analyse(workloads):
                                                   for arm in (OURS, RIVAL)):
                 continue
             if ratio["verdict"] == "slower":
-                result["losses"].append(explain(workload, nodes, True))
+                result["losses"].append(explain(workload, ratio, True))
             elif ratio["verdict"] == "faster":
-                result["wins"].append(explain(workload, nodes, False))
+                result["wins"].append(explain(workload, ratio, False))
             else:
                 result["ties"].append(f"{workload['workload']} on {charts.vms(nodes)}")
     return result

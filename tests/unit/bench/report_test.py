@@ -302,6 +302,9 @@ class ReportTest(unittest.TestCase):
             self.assertIn(words, page)
         ours["cpu_seconds"] = estimate(2.6)
         self.assertIn("it computes more, it does not only wait", self.render(workload))
+        # The ratio is everywhere the median over pairs, not once that of two medians.
+        ours["total"] = estimate(2.6)
+        self.assertIn("w on 3 VMs: 1.25× as long.", self.render(workload))
 
     def test_a_win_is_called_less_work_only_where_it_is(self):
         def words(cpu_seconds):
