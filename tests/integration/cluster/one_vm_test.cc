@@ -106,9 +106,18 @@ std::vector<std::vector<uint8_t>> Blocks(const std::vector<size_t>& sizes) {
     blocks.push_back(Bytes(bytes, static_cast<uint8_t>(blocks.size() + 1)));
   return blocks;
 }
+// Eight at once: of gigabytes, not optimised and under sanitizers, it is most of this test's time.
 uint64_t Sum(const std::vector<uint8_t>& bytes) {
+  constexpr uint64_t kEven = 0x00ff00ff00ff00ff, kFour = 0x0001000100010001;
+  const uint8_t* const begin = bytes.data();
+  const size_t whole = bytes.size() / 8 * 8;
   uint64_t sum = 0;
-  for (uint8_t b : bytes) sum += b;
+  for (size_t i = 0; i < whole; i += 8) {
+    uint64_t word;
+    std::memcpy(&word, begin + i, sizeof word);
+    sum += ((word & kEven) + ((word >> 8) & kEven)) * kFour >> 48;
+  }
+  for (size_t i = whole; i < bytes.size(); ++i) sum += begin[i];
   return sum;
 }
 using BytesRef = rayx::ObjectRef<std::vector<uint8_t>>;
