@@ -54,7 +54,8 @@ class Download {
     if (registry.empty()) {
       return Failed("the npm package " + package,
                     "there is no npm here, and neither NPM_CONFIG_REGISTRY nor an npmrc names a "
-                    "registry (install npm, or set NPM_CONFIG_REGISTRY to its address)");
+                    "registry (third_party/install --with-data installs npm; or set "
+                    "NPM_CONFIG_REGISTRY to its address)");
     }
     const std::string file = set_.package + "-" + set_.version + ".tgz";
     const ProgramEnd end = Run({"curl", "--fail", "--silent", "--show-error", "--location",

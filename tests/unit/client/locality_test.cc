@@ -144,7 +144,8 @@ TEST_CASE("ClientCore: an idle worker elsewhere does not draw a task away from i
     CHECK(f.sink.calls[1].destination == WorkerOn(2));
   }
   SECTION("none comes while the arguments could have come here") {
-    f.Tick(milliseconds(40));
+    const milliseconds transfer(static_cast<int64_t>(50 * kMiB / kTransferBytesPerUs / 1000));
+    f.Tick(transfer - milliseconds(10));
     CHECK(f.sink.calls.size() == 1);
     f.Tick(milliseconds(20));
     REQUIRE(f.sink.calls.size() == 2);
