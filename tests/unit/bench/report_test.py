@@ -273,6 +273,9 @@ class ReportTest(unittest.TestCase):
         ids = re.findall(r'\sid="([^"]+)"', page)
         self.assertEqual(len(ids), len(set(ids)))
 
+    def test_encryption_is_named_where_vms_are_simulated(self):
+        self.assertIn("is encrypted (TLS)", self.render(WORKLOAD))
+
     def test_scenarios_alone_make_a_page(self):
         page = self.render(scenarios=SCENARIOS, ease=EASE)
         self.assertIn("When something goes wrong", page)
