@@ -231,8 +231,8 @@ def machine_threats(env):
         result.append(f"The VMs are simulated on one machine with {env['cpus']} CPUs: namespaces, "
                       f"{quota_words(env)}, and a virtual network without a wire’s latency. Real "
                       "VMs communicate slower.")
-        result.append("What RayX’s daemons send between VMs, tasks and objects, is encrypted (TLS); "
-                      "what Gloo sends is not, RayX’s gradients among it.")
+        result.append("What RayX’s daemons send between VMs, tasks and objects, is encrypted "
+                      "(TLS); what Gloo sends is not, RayX’s gradients among it.")
     else:
         result.append("No VMs were simulated: one machine without quota (" +
                       env.get("not_simulated_because", "") + ").")

@@ -208,7 +208,7 @@ TEST_CASE("two nodes: names live in namespaces") {
   const auto theirs = rayx::Actor<&Keeper::Create>().SetName("k", "theirs").Remote(2, Bytes());
   CHECK(*mine.Task<&Keeper::Add>().Remote(0).Get(30'000) == 1);
   CHECK(*theirs.Task<&Keeper::Add>().Remote(0).Get(30'000) == 2);
-  // Actors are made in the background: of two that are under way, either may come to the head first.
+  // Actors are made in the background: of two that are under way, either may be the head's first.
   const auto again = rayx::Actor<&Keeper::Create>().SetName("k", "theirs").Remote(3, Bytes());
   CHECK_THROWS_AS(again.Task<&Keeper::Add>().Remote(0).Get(30'000), rayx::NameTaken);
   CHECK(*rayx::GetActor<Keeper>("k") == mine);
