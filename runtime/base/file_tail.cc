@@ -1,29 +1,16 @@
 #include "base/file_tail.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <cstdint>
+
+#include "base/read_at.h"
 
 namespace rayx::base {
 namespace {
 
 constexpr size_t kFirstLook = size_t{64} << 10;
-
-std::string ReadAt(int fd, off_t begin, size_t bytes) {
-  std::string text(bytes, '\0');
-  size_t size = 0;
-  while (size < bytes) {
-    const ssize_t n =
-        ::pread(fd, text.data() + size, bytes - size, begin + static_cast<off_t>(size));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    size += static_cast<size_t>(n);
-  }
-  text.resize(size);
-  return text;
-}
 
 }  // namespace
 
@@ -36,7 +23,7 @@ FileTail ReadTail(int fd, size_t lines, size_t bytes_max) {
   off_t begin = 0;
   for (size_t look = std::min(kFirstLook, most);; look = std::min(2 * look, most)) {
     begin = static_cast<off_t>(there - look);
-    tail.text = ReadAt(fd, begin, look);
+    tail.text = ReadAt(fd, static_cast<uint64_t>(begin), look);
     const auto ends = std::count(tail.text.begin(), tail.text.end(), '\n');
     // With the end of the line before the first of them.
     if (look == most || static_cast<size_t>(ends) > lines) break;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/fd.h"
 #include "base/file_tail.h"
+#include "base/read_at.h"
 #include "cli/table.h"
 
 namespace rayx::cli {
@@ -23,25 +24,12 @@ base::Status Failed(const std::string& path, const char* what) {
   return errno == ENOENT ? absl::NotFoundError(text) : absl::UnavailableError(text);
 }
 
-std::string ReadUpTo(int fd, size_t limit) {
-  std::string text(limit, '\0');
-  size_t size = 0;
-  while (size < limit) {
-    const ssize_t n = ::read(fd, text.data() + size, limit - size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    size += static_cast<size_t>(n);
-  }
-  text.resize(size);
-  return text;
-}
-
 }  // namespace
 
 base::StatusOr<std::string> ReadFile(const std::string& path) {
   const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return Failed(path, "cannot be opened");
-  std::string text = ReadUpTo(fd.get(), kFileBytesMax + 1);
+  std::string text = base::ReadAt(fd.get(), 0, kFileBytesMax + 1);
   if (text.size() > kFileBytesMax) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": larger than 1 MiB"));
   }

@@ -1,7 +1,6 @@
 #include "node/parts/elf_file.h"
 
 #include <elf.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -9,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/read_at.h"
 #include "node/parts/sha256.h"
 
 namespace rayx::node {
@@ -19,20 +19,6 @@ constexpr uint64_t kTableBytesMax = 64 * 1024;
 constexpr size_t kRpathBytesMax = 4096;
 constexpr size_t kBuildIdBytesMax = 64;
 
-// Up to `bytes` from `offset`; fewer where the file ends.
-std::string ReadAt(int fd, uint64_t offset, uint64_t bytes) {
-  std::string data(static_cast<size_t>(bytes), '\0');
-  size_t done = 0;
-  while (done < data.size() && offset + done <= INT64_MAX) {
-    const ssize_t got =
-        ::pread(fd, data.data() + done, data.size() - done, static_cast<off_t>(offset + done));
-    if (got <= 0) break;
-    done += static_cast<size_t>(got);
-  }
-  data.resize(done);
-  return data;
-}
-
 template <typename T>
 std::optional<T> At(const std::string& data, uint64_t offset) {
   if (offset > data.size() || data.size() - offset < sizeof(T)) return std::nullopt;
@@ -42,14 +28,14 @@ std::optional<T> At(const std::string& data, uint64_t offset) {
 }
 
 std::vector<Elf64_Phdr> Segments(int fd) {
-  const std::string start = ReadAt(fd, 0, sizeof(Elf64_Ehdr));
+  const std::string start = base::ReadAt(fd, 0, sizeof(Elf64_Ehdr));
   const auto header = At<Elf64_Ehdr>(start, 0);
   if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
       header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
       header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phnum > kSegmentsMax) {
     return {};
   }
-  const std::string table = ReadAt(fd, header->e_phoff, header->e_phnum * sizeof(Elf64_Phdr));
+  const std::string table = base::ReadAt(fd, header->e_phoff, header->e_phnum * sizeof(Elf64_Phdr));
   std::vector<Elf64_Phdr> segments;
   for (size_t i = 0; i < header->e_phnum; ++i) {
     const auto segment = At<Elf64_Phdr>(table, i * sizeof(Elf64_Phdr));
@@ -60,7 +46,7 @@ std::vector<Elf64_Phdr> Segments(int fd) {
 }
 
 std::string Contents(int fd, const Elf64_Phdr& segment) {
-  return ReadAt(fd, segment.p_offset, std::min<uint64_t>(segment.p_filesz, kTableBytesMax));
+  return base::ReadAt(fd, segment.p_offset, std::min<uint64_t>(segment.p_filesz, kTableBytesMax));
 }
 
 uint64_t Padded(uint64_t bytes, uint64_t align) {
@@ -108,7 +94,7 @@ std::string RpathIn(int fd, const std::vector<Elf64_Phdr>& segments, const std::
   if (!strings || !rpath) return "";
   const auto offset = OffsetOf(segments, *strings + *rpath);
   if (!offset) return "";
-  const std::string text = ReadAt(fd, *offset, kRpathBytesMax);
+  const std::string text = base::ReadAt(fd, *offset, kRpathBytesMax);
   return text.substr(0, text.find('\0'));
 }
 
