@@ -1,6 +1,5 @@
 #include "bench/runner/gates.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -67,12 +66,6 @@ GateResult CloseValue(const GateSpec& gate, const Outcome& outcome, const Outcom
                   Precise(expected->second) + " (allowed: " + ClosenessWords(gate) + ")");
 }
 
-std::vector<double> FirstOf(const Series& series, size_t count) {
-  const auto end =
-      series.numbers.begin() + static_cast<std::ptrdiff_t>(std::min(count, series.numbers.size()));
-  return {series.numbers.begin(), end};
-}
-
 double Apart(const SeriesDifference& difference, Closeness closeness) {
   switch (closeness) {
     case Closeness::kRelative:
@@ -89,14 +82,13 @@ GateResult CloseSeries(const GateSpec& gate, const Outcome& outcome, const Outco
   const Series expected = Find(reference.series, gate.field);
   if (!got.error.empty()) return Gate(gate.name, false, got.error);
   if (got.numbers.empty()) return Gate(gate.name, false, gate.words + ": no numbers");
-  if (got.numbers.size() != expected.numbers.size()) {
+  const size_t compared = gate.first_steps > 0 ? static_cast<size_t>(gate.first_steps) : SIZE_MAX;
+  const SeriesDifference difference = CompareSeries(got.numbers, expected.numbers, compared);
+  if (!difference.same_length) {
     return Gate(gate.name, false,
                 gate.words + ": " + std::to_string(got.numbers.size()) +
                     " numbers, the reference has " + std::to_string(expected.numbers.size()));
   }
-  const size_t compared = gate.first_steps > 0 ? static_cast<size_t>(gate.first_steps) : SIZE_MAX;
-  const SeriesDifference difference =
-      CompareSeries(FirstOf(got, compared), FirstOf(expected, compared));
   const double apart = Apart(difference, gate.closeness);
   return Gate(gate.name, apart <= (gate.closeness == Closeness::kExact ? 0 : gate.tolerance),
               gate.words + ": differs from number " + std::to_string(difference.first) +

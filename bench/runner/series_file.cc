@@ -31,10 +31,10 @@ std::string SeriesPath(const std::string& prefix, const std::string& name) {
 }
 
 SeriesDifference CompareSeries(const std::vector<double>& numbers,
-                               const std::vector<double>& reference) {
+                               const std::vector<double>& reference, size_t count) {
   SeriesDifference result;
   result.same_length = numbers.size() == reference.size();
-  for (size_t i = 0; i < std::min(numbers.size(), reference.size()); ++i) {
+  for (size_t i = 0; i < std::min({numbers.size(), reference.size(), count}); ++i) {
     if (numbers[i] == reference[i]) continue;
     if (result.first == 0) result.first = i + 1;
     const double difference = std::abs(numbers[i] - reference[i]);

@@ -5,6 +5,8 @@
 // Inputs:   a file from outside the process: every line must be one finite number.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -26,7 +28,8 @@ struct SeriesDifference {
   double largest_share = 0;  // of the number in `reference`
   double sum = 0;            // of the absolute differences
 };
+// `same_length` is of the whole series, the rest of their first `count` numbers.
 SeriesDifference CompareSeries(const std::vector<double>& numbers,
-                               const std::vector<double>& reference);
+                               const std::vector<double>& reference, size_t count = SIZE_MAX);
 
 }  // namespace rayx::bench
