@@ -332,7 +332,7 @@ void ClusterClient::EnsureSegment(model::JobId job, std::unique_lock<std::mutex>
   const std::string what = "the store of job " + std::to_string(job.value);
   if (!answer.done) {
     Throw(ErrorCode::kObjectLost,
-          what + " was not given: the node daemon of this VM does not " + "answer");
+          what + " was not given: the node daemon of this VM does not answer");
   }
   answer.error.set_message(what + " is out of reach: " + answer.error.message());
   detail::ThrowError(ToRecord(answer.error));
