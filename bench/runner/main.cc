@@ -41,12 +41,13 @@ void AddRun(CLI::App& app, RunOptions& options, const std::string& name, const s
             const std::string& suite, int& exit_code) {
   CLI::App* run = app.add_subcommand(name, help);
   if (suite.empty()) {
-    run->add_option("--suite", options.suite, "smoke: gates only; quick: minutes; full")
+    run->add_option("--suite", options.suite,
+                    "smoke: gates of two workloads, a minute; quick: minutes; full: an hour")
         ->capture_default_str()
         ->check(CLI::IsMember({"smoke", "quick", "full"}));
   }
-  run->add_option("--workload", options.workload, "Pattern of workload names")
-      ->capture_default_str();
+  run->add_option("--workload", options.workload,
+                  "Pattern of workload names (default: the suite's)");
   run->add_option("--arm", options.arms, "Arms, separated by commas")->delimiter(',');
   run->add_option("--nodes", options.nodes, "Numbers of simulated VMs, separated by commas")
       ->delimiter(',')
@@ -85,7 +86,7 @@ int Main(int argc, char** argv) {
   RunOptions check = run;
   check.shape.cpus = 0;  // what is right does not depend on how fast it comes
   AddRun(app, run, "run", "Run a suite", "", exit_code);
-  AddRun(app, check, "check", "Run the gates alone, without a quota", "smoke", exit_code);
+  AddRun(app, check, "check", "Run the gates alone, without a quota", "check", exit_code);
 
   std::string a, b, id;
   double tolerance = 0.05;

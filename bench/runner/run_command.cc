@@ -100,11 +100,16 @@ struct Chosen {
   std::vector<const ArmSpec*> arms;
 };
 
+bool IsWanted(const RunOptions& options, const WorkloadSpec& workload) {
+  return options.workload.empty() ? IsPartOf(options.suite, workload)
+                                  : MatchesGlob(options.workload, workload.name);
+}
+
 absl::StatusOr<std::vector<Chosen>> Choose(const RunOptions& options, bool simulate) {
   std::vector<Chosen> chosen;
   if (options.only_scenarios) return chosen;
   for (const WorkloadSpec& workload : Workloads()) {
-    if (!MatchesGlob(options.workload, workload.name)) continue;
+    if (!IsWanted(options, workload)) continue;
     auto plan = MakePlan(options, workload, simulate);
     if (!plan.ok()) return plan.status();
     auto arms = ChooseArms(workload, plan->arms);

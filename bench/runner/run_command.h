@@ -19,8 +19,8 @@
 namespace rayx::bench {
 
 struct RunOptions {
-  std::string suite = "quick";  // smoke, quick or full
-  std::string workload = "*";
+  std::string suite = "quick";         // smoke, check, quick or full
+  std::string workload;                // a pattern; empty: the suite's
   std::vector<std::string> arms;       // empty: the suite's
   std::vector<int> nodes;              // empty: the suite's
   std::vector<std::string> scenarios;  // empty: the suite's

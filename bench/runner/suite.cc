@@ -4,28 +4,41 @@
 
 namespace rayx::bench {
 
+namespace {
+
+std::vector<std::string> ArmsAmong(const WorkloadSpec& workload,
+                                   const std::vector<std::string>& names) {
+  std::vector<std::string> arms;
+  for (const ArmSpec& arm : workload.arms) {
+    if (std::find(names.begin(), names.end(), arm.name) != names.end()) arms.push_back(arm.name);
+  }
+  return arms;
+}
+
+}  // namespace
+
 absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& workload) {
   SuitePlan plan;
-  if (suite == "smoke") {
-    plan.nodes = {1, 2, 3};
-    for (const ArmSpec& arm : workload.arms) {
-      if (arm.name == "rayx" || arm.name == "native-py" || arm.name == "serial") {
-        plan.arms.push_back(arm.name);
-      }
-    }
+  if (suite == "smoke" || suite == "check") {
+    plan.nodes = {1, 2};
+    if (suite == "check") plan.nodes.push_back(3);
+    plan.arms = ArmsAmong(workload, {"rayx", "native-py", "serial"});
     plan.steps = workload.steps.smoke;
     plan.shows_ratios = false;
     return plan;
   }
-  plan.nodes = {1, 2, 3};
-  for (const ArmSpec& arm : workload.arms) plan.arms.push_back(arm.name);
   if (suite == "quick") {
+    plan.nodes = {1, 3};
+    plan.arms = ArmsAmong(workload, {"rayx", "native-py"});
+    if (workload.same_on_any_nodes) plan.arms.push_back("serial");  // the reference
     plan.pairs = 3;
     plan.warm_up_steps = workload.steps.quick_warm_up;
     plan.steps = workload.steps.quick;
     return plan;
   }
   if (suite == "full") {
+    plan.nodes = {1, 2, 3};
+    for (const ArmSpec& arm : workload.arms) plan.arms.push_back(arm.name);
     plan.pairs = 5;
     plan.warm_up_steps = workload.steps.full_warm_up;
     plan.steps = workload.steps.full;
@@ -34,6 +47,10 @@ absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& w
   }
   return absl::InvalidArgumentError("there is no suite '" + suite +
                                     "'; there are smoke, quick and full");
+}
+
+bool IsPartOf(const std::string& suite, const WorkloadSpec& workload) {
+  return suite != "smoke" || workload.in_smoke;
 }
 
 std::vector<std::string> ScenariosOf(const std::string& suite) {

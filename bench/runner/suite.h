@@ -22,10 +22,15 @@ struct SuitePlan {
   bool shows_ratios = true;
 };
 
-// smoke: gates only, of RayX, tuned native and serial at 1, 2 and 3 VMs, one pair.
-// quick: all arms at 1, 2 and 3 VMs, 3 pairs.
-// full:  more steps, 5 pairs, start-up measured by launches of its own.
+// smoke: gates only, of RayX, tuned native and serial at 1 and 2 VMs, one pair: under a minute.
+// check: the same at 1, 2 and 3 VMs.
+// quick: RayX and tuned native at 1 and 3 VMs, 3 pairs; serial where it is the reference: minutes.
+// full:  all arms at 1, 2 and 3 VMs, more steps, 5 pairs, start-up by launches of its own.
 absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& workload);
+
+// Whether a suite has a workload that nobody asks for by name: smoke has one that trains and one
+// that turns data over, the others have all.
+bool IsPartOf(const std::string& suite, const WorkloadSpec& workload);
 
 // The scenarios of a suite, as ChooseScenarios takes them: all in full, else none.
 std::vector<std::string> ScenariosOf(const std::string& suite);

@@ -103,6 +103,7 @@ struct WorkloadSpec {
   std::string dataset_command = {};
   std::vector<std::string> arguments = {};  // of every arm
   StepCounts steps = {};
+  bool in_smoke = false;  // the suite smoke has it, unasked
   std::string step_word = "step";
   std::vector<std::string> phases = {};  // in order; a repetition is over with the last one
   std::string main_phase = {};           // whose time is divided by the steps

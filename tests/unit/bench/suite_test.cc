@@ -1,0 +1,63 @@
+// Goal: a suite means what suite.h says, for each workload of the catalogue.
+#include "bench/runner/suite.h"
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+
+#include "bench/runner/arm_catalogue.h"
+
+namespace rayx::bench {
+namespace {
+
+using Names = std::vector<std::string>;
+
+Names Unasked(const std::string& suite) {
+  Names names;
+  for (const WorkloadSpec& workload : Workloads()) {
+    if (IsPartOf(suite, workload)) names.push_back(workload.name);
+  }
+  return names;
+}
+
+bool HasArm(const SuitePlan& plan, const std::string& arm) {
+  return std::find(plan.arms.begin(), plan.arms.end(), arm) != plan.arms.end();
+}
+
+TEST_CASE("Suite: smoke has two workloads unasked, the others have all") {
+  CHECK(Unasked("smoke") == Names{"fmnist-mlp", "etl"});
+  for (const char* suite : {"check", "quick", "full"}) {
+    CHECK(Unasked(suite).size() == Workloads().size());
+  }
+}
+
+TEST_CASE("Suite: each has RayX, its rival and their reference, at the numbers of VMs") {
+  for (const WorkloadSpec& workload : Workloads()) {
+    for (const char* suite : {"smoke", "check", "quick", "full"}) {
+      INFO(workload.name << " in " << suite);
+      const auto plan = PlanOf(suite, workload);
+      REQUIRE(plan.ok());
+      CHECK(HasArm(*plan, "rayx"));
+      CHECK(HasArm(*plan, "native-py"));
+      CHECK((!workload.same_on_any_nodes || HasArm(*plan, "serial")));
+      CHECK(ChooseArms(workload, plan->arms)->size() == plan->arms.size());
+      CHECK(plan->steps > 0);
+    }
+    CHECK(PlanOf("smoke", workload)->nodes == std::vector<int>{1, 2});
+    CHECK(PlanOf("check", workload)->nodes == std::vector<int>{1, 2, 3});
+    CHECK(PlanOf("quick", workload)->nodes == std::vector<int>{1, 3});
+    CHECK(PlanOf("full", workload)->arms.size() == workload.arms.size());
+    CHECK(PlanOf("full", workload)->pairs == 5);
+  }
+}
+
+TEST_CASE("Suite: only what is timed shows ratios, an unknown one is refused") {
+  const WorkloadSpec& workload = Workloads().front();
+  CHECK_FALSE(PlanOf("smoke", workload)->shows_ratios);
+  CHECK_FALSE(PlanOf("check", workload)->shows_ratios);
+  CHECK(PlanOf("quick", workload)->shows_ratios);
+  CHECK(std::string(PlanOf("huge", workload).status().message()).find("'huge'") !=
+        std::string::npos);
+}
+
+}  // namespace
+}  // namespace rayx::bench
