@@ -2,7 +2,7 @@
 #include "bench/runner/suite.h"
 
 #include <algorithm>
-#include <catch2/catch_test_macros.hpp>
+#include <catch2/catch.hpp>
 
 #include "bench/runner/arm_catalogue.h"
 
