@@ -50,7 +50,8 @@ absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& w
 }
 
 bool IsPartOf(const std::string& suite, const WorkloadSpec& workload) {
-  return suite != "smoke" || workload.in_smoke;
+  if (suite == "smoke") return workload.smallest_suite == "smoke";
+  return suite != "quick" || workload.smallest_suite != "full";
 }
 
 std::vector<std::string> ScenariosOf(const std::string& suite) {

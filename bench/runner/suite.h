@@ -29,7 +29,7 @@ struct SuitePlan {
 absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& workload);
 
 // Whether a suite has a workload that nobody asks for by name: smoke has one that trains and one
-// that turns data over, the others have all.
+// that turns data over, quick one of each kind, the others have all.
 bool IsPartOf(const std::string& suite, const WorkloadSpec& workload);
 
 // The scenarios of a suite, as ChooseScenarios takes them: all in full, else none.

@@ -103,7 +103,7 @@ struct WorkloadSpec {
   std::string dataset_command = {};
   std::vector<std::string> arguments = {};  // of every arm
   StepCounts steps = {};
-  bool in_smoke = false;  // the suite smoke has it, unasked
+  std::string smallest_suite = "quick";  // smoke, quick or full: from there on it runs unasked
   std::string step_word = "step";
   std::vector<std::string> phases = {};  // in order; a repetition is over with the last one
   std::string main_phase = {};           // whose time is divided by the steps

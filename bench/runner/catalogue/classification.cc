@@ -60,6 +60,7 @@ WorkloadSpec ClassificationLogreg() {
   workload.title =
       "Logistic regression on 393,216 made-up rows of 32 columns: clean, split, standardise, SGD "
       "0.3, global batch 512";
+  workload.smallest_suite = "full";
   workload.steps = {
       .smoke = 100, .quick = 200, .quick_warm_up = 20, .full = 500, .full_warm_up = 50};
   workload.known.push_back(KnownBest(100));

@@ -16,7 +16,7 @@ WorkloadSpec Etl() {
           "rayx-data gen table --num_samples 4194304 --num_features 0 --seed 1 --format parquet",
       .arguments = {"--block-rows=65536"},
       .steps = {.smoke = 4, .quick = 32, .quick_warm_up = 8, .full = 64, .full_warm_up = 8},
-      .in_smoke = true,
+      .smallest_suite = "smoke",
       .step_word = "block",
       .phases = {"clean", "group", "sort"},
       .main_phase = "sort",

@@ -13,7 +13,7 @@ WorkloadSpec FmnistMlp() {
       .dataset_sha256 = "14410854cf7a289477dcfc7df3f8ec24741e281cdcc425ede0d9a748ca630214",
       .dataset_command = "rayx-data fetch fashion-mnist",
       .steps = {.smoke = 60, .quick = 200, .quick_warm_up = 20, .full = 938, .full_warm_up = 100},
-      .in_smoke = true,
+      .smallest_suite = "smoke",
       .phases = {"load", "preprocess", "train", "evaluate"},
       .main_phase = "train",
       .compared_phases = {"preprocess", "train"},

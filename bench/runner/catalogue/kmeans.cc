@@ -73,6 +73,7 @@ WorkloadSpec KmeansBlobs() {
   workload.arguments = {"--columns=f0,f1,f2,f3,f4,f5,f6,f7",
                         "--clusters=" + std::to_string(kClusters),
                         "--block-rows=" + std::to_string(kBlockRows)};
+  workload.smallest_suite = "full";
   workload.steps = {.smoke = 3, .quick = 10, .quick_warm_up = 1, .full = 30, .full_warm_up = 3};
   workload.series = {{.name = "inertia"}, {.name = "centres", .length = kClusters * kColumns}};
   workload.exchanged_bytes =

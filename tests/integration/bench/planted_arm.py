@@ -37,11 +37,13 @@ def with_a_wrong_row(flags):
     folder, copy = value_of(flags, "data"), folder_of_the_result(flags, "planted-data-")
     for name in os.listdir(folder):
         shutil.copy(os.path.join(folder, name), copy)
-    path = os.path.join(copy, "cities.parquet")
+    path = os.path.join(copy, min(n for n in os.listdir(copy) if n.endswith(".parquet")))
     table = parquet.read_table(path)
-    columns = table.to_pydict()
-    columns["lat"][1234] += 1
-    parquet.write_table(type(table).from_pydict(columns, schema=table.schema), path)
+    values = table.column(0).to_numpy().copy()
+    values[1234] += 1
+    field = table.schema.field(0)
+    parquet.write_table(table.set_column(0, field, type(table.column(0).chunk(0)).from_pandas(
+        values, type=field.type)), path)
     return copy
 
 
