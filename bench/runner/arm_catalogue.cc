@@ -15,10 +15,10 @@ const std::vector<WorkloadSpec>& Workloads() {
   return workloads;
 }
 
-std::vector<std::string> DatasetCommands() {
+std::vector<std::string> DatasetCommands(const std::vector<const WorkloadSpec*>& workloads) {
   std::vector<std::string> commands;
-  for (const WorkloadSpec& workload : Workloads()) {
-    const std::string& command = workload.dataset_command;
+  for (const WorkloadSpec* workload : workloads) {
+    const std::string& command = workload->dataset_command;
     if (std::find(commands.begin(), commands.end(), command) == commands.end()) {
       commands.push_back(command);
     }

@@ -13,8 +13,8 @@ namespace rayx::bench {
 
 const std::vector<WorkloadSpec>& Workloads();
 
-// What brings the data of all of them: each command once.
-std::vector<std::string> DatasetCommands();
+// What brings the data of these: each command once.
+std::vector<std::string> DatasetCommands(const std::vector<const WorkloadSpec*>& workloads);
 
 // Shell-style pattern over workload names: * and ?.
 bool MatchesGlob(const std::string& pattern, const std::string& text);

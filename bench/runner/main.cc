@@ -1,9 +1,9 @@
 // rayx-bench: reads the command line and hands over to the command.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <functional>
 
 #include "bench/data/data_folder.h"
-#include "bench/runner/arm_catalogue.h"
 #include "bench/runner/cluster_command.h"
 #include "bench/runner/compare_command.h"
 #include "bench/runner/report_command.h"
@@ -37,8 +37,9 @@ void AddCluster(CLI::App& app, int& exit_code) {
   cluster->add_subcommand("status", "What is up")->callback([&] { exit_code = ClusterStatus(); });
 }
 
+// `carry_out` is called with the options as they were given.
 void AddRun(CLI::App& app, RunOptions& options, const std::string& name, const std::string& help,
-            const std::string& suite, int& exit_code) {
+            const std::string& suite, const std::function<void(const RunOptions&)>& carry_out) {
   CLI::App* run = app.add_subcommand(name, help);
   if (suite.empty()) {
     run->add_option("--suite", options.suite,
@@ -66,12 +67,12 @@ void AddRun(CLI::App& app, RunOptions& options, const std::string& name, const s
   run->add_option("--data", options.data_folder, "Folder of the data sets")->capture_default_str();
   run->add_option("--results", options.results_folder, "Folder of the results")
       ->capture_default_str();
-  run->callback([&options, &exit_code, suite, run] {
+  run->callback([&options, carry_out, suite, run] {
     if (!suite.empty()) options.suite = suite;
     const bool wants_scenarios =
         !options.scenarios.empty() && options.scenarios != std::vector<std::string>{"none"};
     options.only_scenarios = wants_scenarios && run->count("--workload") == 0;
-    exit_code = Run(options);
+    carry_out(options);
   });
 }
 
@@ -85,8 +86,15 @@ int Main(int argc, char** argv) {
   for (int i = 0; i < argc; ++i) run.command_line += (i > 0 ? " " : "") + std::string(argv[i]);
   RunOptions check = run;
   check.shape.cpus = 0;  // what is right does not depend on how fast it comes
-  AddRun(app, run, "run", "Run a suite", "", exit_code);
-  AddRun(app, check, "check", "Run the gates alone, without a quota", "check", exit_code);
+  RunOptions data = run;
+  const auto carry_out = [&](const RunOptions& options) { exit_code = Run(options); };
+  AddRun(app, run, "run", "Run a suite", "", carry_out);
+  AddRun(app, check, "check", "Run the gates alone, without a quota", "check", carry_out);
+  AddRun(app, data, "data",
+         "Print the commands that bring the data which `run` needs with the same options", "",
+         [](const RunOptions& options) {
+           for (const std::string& command : DataCommands(options)) std::puts(command.c_str());
+         });
 
   std::string a, b, id;
   double tolerance = 0.05;
@@ -112,10 +120,6 @@ int Main(int argc, char** argv) {
       fprintf(stderr, "rayx-bench: no result in %s\n", run.results_folder.c_str());
     exit_code = folder.empty() ? 1 : MakeReport(folder);
   });
-  app.add_subcommand("data", "Print the commands that bring the workloads' data, one a line")
-      ->callback([] {
-        for (const std::string& command : DatasetCommands()) std::puts(command.c_str());
-      });
   AddCluster(app, exit_code);
 
   CLI11_PARSE(app, argc, argv);

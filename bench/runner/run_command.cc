@@ -289,6 +289,20 @@ json CardOf(const Places& places, const std::vector<Chosen>& workloads,
 
 }  // namespace
 
+std::vector<std::string> DataCommands(const RunOptions& options) {
+  const auto scenarios =
+      ChooseScenarios(options.scenarios.empty() ? ScenariosOf(options.suite) : options.scenarios);
+  std::vector<const WorkloadSpec*> used;
+  for (const WorkloadSpec& workload : Workloads()) {
+    const bool disturbed =
+        scenarios.ok() && std::any_of(scenarios->begin(), scenarios->end(),
+                                      [&](const auto* s) { return s->workload == workload.name; });
+    const bool wanted = !options.only_scenarios && IsWanted(options, workload);
+    if (wanted || disturbed) used.push_back(&workload);
+  }
+  return DatasetCommands(used);
+}
+
 int Run(const RunOptions& options) {
   WatchForInterrupt();
   const std::string why_not = SimulatedVms::WhyNot();

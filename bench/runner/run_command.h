@@ -35,4 +35,7 @@ struct RunOptions {
 
 int Run(const RunOptions& options);
 
+// The commands that bring the data which Run needs with these options, each once.
+std::vector<std::string> DataCommands(const RunOptions& options);
+
 }  // namespace rayx::bench

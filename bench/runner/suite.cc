@@ -21,8 +21,12 @@ absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& w
   SuitePlan plan;
   if (suite == "smoke" || suite == "check") {
     plan.nodes = {1, 2};
-    if (suite == "check") plan.nodes.push_back(3);
-    plan.arms = ArmsAmong(workload, {"rayx", "native-py", "serial"});
+    plan.arms = ArmsAmong(
+        workload, {"rayx", std::string(workload.same_on_any_nodes ? "serial" : "native-py")});
+    if (suite == "check") {
+      plan.nodes = {1, 2, 3};
+      plan.arms = ArmsAmong(workload, {"rayx", "native-py", "serial"});
+    }
     plan.steps = workload.steps.smoke;
     plan.shows_ratios = false;
     return plan;

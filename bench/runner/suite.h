@@ -22,8 +22,8 @@ struct SuitePlan {
   bool shows_ratios = true;
 };
 
-// smoke: gates only, of RayX, tuned native and serial at 1 and 2 VMs, one pair: under a minute.
-// check: the same at 1, 2 and 3 VMs.
+// smoke: gates only, of RayX against its reference at 1 and 2 VMs, one pair: under a minute.
+// check: gates only, of RayX, tuned native and serial at 1, 2 and 3 VMs.
 // quick: RayX and tuned native at 1 and 3 VMs, 3 pairs; serial where it is the reference: minutes.
 // full:  all arms at 1, 2 and 3 VMs, more steps, 5 pairs, start-up by launches of its own.
 absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& workload);
