@@ -58,7 +58,7 @@ absl::StatusOr<SuitePlan> MakePlan(const RunOptions& options, const WorkloadSpec
   std::sort(plan->nodes.begin(), plan->nodes.end());  // the reference may be that of the fewest
   plan->nodes.erase(std::unique(plan->nodes.begin(), plan->nodes.end()), plan->nodes.end());
   if (!options.arms.empty()) plan->arms = options.arms;
-  if (options.pairs > 0) plan->pairs = options.pairs;
+  if (options.pairs > 0) plan->pairs = plan->pairs_beside = options.pairs;
   if (options.steps > 0) plan->steps = options.steps;
   if (!simulate) plan->nodes = {1};
   return plan;

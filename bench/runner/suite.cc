@@ -66,12 +66,18 @@ bool RunsOn(const ArmSpec& arm, int nodes) {
   return nodes == 1 || !arm.one_node_only;
 }
 
+bool TakesPart(const SuitePlan& plan, const ArmSpec& arm, int pair) {
+  return pair <= (arm.beside ? std::min(plan.pairs, plan.pairs_beside) : plan.pairs);
+}
+
 int ProgressSteps(const SuitePlan& plan, const std::vector<const ArmSpec*>& arms) {
   int steps = 0;
   for (int nodes : plan.nodes) {
     for (const ArmSpec* arm : arms) {
       if (RunsOn(*arm, nodes)) {
-        steps += 1 + plan.extra_starts + plan.pairs + (plan.warm_up_steps > 0 ? 1 : 0);
+        steps += 1 + plan.extra_starts;
+        for (int pair = plan.warm_up_steps > 0 ? 0 : 1; TakesPart(plan, *arm, pair); ++pair)
+          ++steps;
       }
     }
   }

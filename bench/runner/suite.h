@@ -16,6 +16,7 @@ struct SuitePlan {
   std::vector<int> nodes;
   std::vector<std::string> arms;
   int pairs = 1;
+  int pairs_beside = 1;       // of an arm that is shown beside the others
   int64_t warm_up_steps = 0;  // 0: no warm-up
   int64_t steps = 0;
   int extra_starts = 0;  // launches an arm and number of VMs, for start-up alone
@@ -41,6 +42,9 @@ int ProgressSteps(const SuitePlan& plan, const std::vector<const ArmSpec*>& arms
 // The arms of `names`, in the workload's order; an unknown name is an error that lists the known.
 absl::StatusOr<std::vector<const ArmSpec*>> ChooseArms(const WorkloadSpec& workload,
                                                        const std::vector<std::string>& names);
+
+// Whether `arm` takes part in a pair, counted from 1; 0 is the warm-up.
+bool TakesPart(const SuitePlan& plan, const ArmSpec& arm, int pair);
 
 // Whether `arm` runs on so many VMs.
 bool RunsOn(const ArmSpec& arm, int nodes);

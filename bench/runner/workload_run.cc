@@ -108,7 +108,9 @@ bool WorkloadRun::RunRep(ArmSession& session, int nodes, int pair, int order, bo
 
 void WorkloadRun::RunPair(Sessions& sessions, int nodes, int pair) {
   std::vector<ArmSession*> order;
-  for (auto& session : sessions) order.push_back(session.get());
+  for (auto& session : sessions) {
+    if (TakesPart(options_.plan, session->arm(), pair)) order.push_back(session.get());
+  }
   Shuffle(order, random_);
   for (size_t i = 0; i < order.size() && !Interrupted(); ++i) {
     if (RunRep(*order[i], nodes, pair, static_cast<int>(i), false)) continue;

@@ -28,6 +28,8 @@ struct ArmSpec {
   std::string program;
   std::vector<std::string> arguments = {};
   bool one_node_only = false;
+  // For orientation, and slow: a suite may give it fewer pairs than those that are compared.
+  bool beside = false;
   // Runs on the bare machine with all its CPUs: a line for orientation, never part of a pair.
   bool unrestricted = false;
   std::string description = {};

@@ -42,6 +42,7 @@ std::vector<ArmSpec> PythonArms(const std::string& program, const std::string& n
           {.name = "native-py-naive",
            .kind = ArmKind::kTorchrun,
            .program = program + "_naive.py",
+           .beside = true,
            .description = naive},
           serial,
           unrestricted};

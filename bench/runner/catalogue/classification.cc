@@ -73,6 +73,7 @@ WorkloadSpec ClassificationMlp() {
   workload.title =
       "Multilayer perceptron 32-64-64-2 on 393,216 made-up rows of 32 columns: clean, split, "
       "standardise, SGD 0.3, global batch 512";
+  workload.smallest_suite = "full";
   workload.steps = {
       .smoke = 60, .quick = 200, .quick_warm_up = 20, .full = 500, .full_warm_up = 50};
   workload.known.push_back(KnownBest(500));

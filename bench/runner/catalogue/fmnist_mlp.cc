@@ -12,7 +12,7 @@ WorkloadSpec FmnistMlp() {
                         "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"},
       .dataset_sha256 = "14410854cf7a289477dcfc7df3f8ec24741e281cdcc425ede0d9a748ca630214",
       .dataset_command = "rayx-data fetch fashion-mnist",
-      .steps = {.smoke = 40, .quick = 200, .quick_warm_up = 20, .full = 938, .full_warm_up = 100},
+      .steps = {.smoke = 40, .quick = 100, .quick_warm_up = 10, .full = 938, .full_warm_up = 100},
       .smallest_suite = "smoke",
       .phases = {"load", "preprocess", "train", "evaluate"},
       .main_phase = "train",

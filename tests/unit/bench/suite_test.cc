@@ -26,8 +26,7 @@ bool HasArm(const SuitePlan& plan, const std::string& arm) {
 
 TEST_CASE("Suite: which workloads each has unasked") {
   CHECK(Unasked("smoke") == Names{"fmnist-mlp", "etl"});
-  CHECK(Unasked("quick") ==
-        Names{"classification-mlp", "flights", "fmnist-mlp", "kmeans-cities", "pagerank", "etl"});
+  CHECK(Unasked("quick") == Names{"flights", "fmnist-mlp", "kmeans-cities", "pagerank", "etl"});
   for (const char* suite : {"check", "full"}) {
     CHECK(Unasked(suite).size() == Workloads().size());
   }
@@ -51,6 +50,28 @@ TEST_CASE("Suite: each has RayX and what it must agree with, at the numbers of V
     CHECK(PlanOf("full", workload)->arms.size() == workload.arms.size());
     CHECK(PlanOf("full", workload)->pairs == 5);
   }
+}
+
+TEST_CASE("Suite: in full an arm that is shown beside the others has one pair, they have five") {
+  const WorkloadSpec& workload = Workloads().front();
+  const SuitePlan plan = *PlanOf("full", workload);
+  const auto arms = *ChooseArms(workload, {"rayx", "native-py-naive"});
+  REQUIRE(arms.size() == 2);
+  const bool first_is_beside = arms[0]->beside;
+  CHECK(first_is_beside != arms[1]->beside);
+  const ArmSpec& beside = *arms[first_is_beside ? 0 : 1];
+  const ArmSpec& compared = *arms[first_is_beside ? 1 : 0];
+  CHECK(beside.name == "native-py-naive");
+  for (int pair : {0, 1}) {
+    CHECK(TakesPart(plan, beside, pair));
+    CHECK(TakesPart(plan, compared, pair));
+  }
+  CHECK_FALSE(TakesPart(plan, beside, 2));
+  CHECK(TakesPart(plan, compared, 5));
+  CHECK_FALSE(TakesPart(plan, compared, 6));
+  // On each number of VMs: two launches, a warm-up, the pairs.
+  CHECK(ProgressSteps(plan, {&compared}) == 3 * (2 + 1 + 5));
+  CHECK(ProgressSteps(plan, {&beside}) == 3 * (2 + 1 + 1));
 }
 
 TEST_CASE("Suite: only the data of what runs are brought") {
