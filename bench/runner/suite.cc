@@ -4,36 +4,22 @@
 
 namespace rayx::bench {
 
-namespace {
-
-std::vector<std::string> ArmsAmong(const WorkloadSpec& workload,
-                                   const std::vector<std::string>& names) {
-  std::vector<std::string> arms;
-  for (const ArmSpec& arm : workload.arms) {
-    if (std::find(names.begin(), names.end(), arm.name) != names.end()) arms.push_back(arm.name);
-  }
-  return arms;
-}
-
-}  // namespace
-
 absl::StatusOr<SuitePlan> PlanOf(const std::string& suite, const WorkloadSpec& workload) {
   SuitePlan plan;
   if (suite == "smoke" || suite == "check") {
+    const bool is_check = suite == "check";
     plan.nodes = {1, 2};
-    plan.arms = ArmsAmong(
-        workload, {"rayx", std::string(workload.same_on_any_nodes ? "serial" : "native-py")});
-    if (suite == "check") {
-      plan.nodes = {1, 2, 3};
-      plan.arms = ArmsAmong(workload, {"rayx", "native-py", "serial"});
-    }
+    if (is_check) plan.nodes.push_back(3);
+    plan.arms = {"rayx"};
+    if (is_check || !workload.same_on_any_nodes) plan.arms.push_back("native-py");
+    if (is_check || workload.same_on_any_nodes) plan.arms.push_back("serial");
     plan.steps = workload.steps.smoke;
     plan.shows_ratios = false;
     return plan;
   }
   if (suite == "quick") {
     plan.nodes = {1, 3};
-    plan.arms = ArmsAmong(workload, {"rayx", "native-py"});
+    plan.arms = {"rayx", "native-py"};
     if (workload.same_on_any_nodes) plan.arms.push_back("serial");  // the reference
     plan.pairs = 3;
     plan.warm_up_steps = workload.steps.quick_warm_up;
