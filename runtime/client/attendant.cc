@@ -58,7 +58,8 @@ void ClusterClient::AttendantLoop() {
     if (!tick) {
       parked = doorbell_->ArmAttendant([this] {
         std::lock_guard lock(mutex_);
-        return links_.HasWork(false) || core_.HasPending() || links_.HasQueued();
+        return links_.HasWork(false) || core_.HasPending() || links_.HasQueued() ||
+               links_.HasCorked();
       });
       if (!parked) continue;
     }

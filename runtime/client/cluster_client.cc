@@ -6,6 +6,7 @@
 #include <deque>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "base/log.h"
 #include "client/core/wait_notes.h"
 #include "client/error_bridge.h"
@@ -215,7 +216,7 @@ void ClusterClient::TellWhenBlocked(BlockedTimer& wait, model::TimePoint now) {
   wait.told = true;
 }
 
-bool ClusterClient::WaitUntil(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
+bool ClusterClient::WaitUntil(std::unique_lock<std::mutex>& lock, absl::FunctionRef<bool()> done,
                               model::TimePoint deadline, bool lane_of_calls) {
   if (done()) return true;
   BlockedTimer wait{is_worker_ && CurrentContext() != nullptr, Now()};
@@ -241,7 +242,7 @@ bool ClusterClient::WaitUntil(std::unique_lock<std::mutex>& lock, const std::fun
 // As the one thread that drains the rings. Returns when `done`, at the deadline, at the end of the
 // cluster, or when there is work for this thread's own stack.
 ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<std::mutex>& lock,
-                                           const std::function<bool()>& done,
+                                           absl::FunctionRef<bool()> done,
                                            model::TimePoint deadline, bool lane_of_calls,
                                            BlockedTimer& wait) {
   struct Turn {  // whatever user code in `done` throws
@@ -252,7 +253,9 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<std::mutex>& lock,
     }
     ClusterClient& its;
   } const turn(*this);
-  std::vector<const shm::ProcessPage*> pages = links_.pages();
+  absl::InlinedVector<const shm::ProcessPage*, 16> pages;
+  const auto look_up_pages = [&] { pages.assign(links_.pages().begin(), links_.pages().end()); };
+  look_up_pages();
   waiting_->Begin(std::exchange(rang_somebody_, false));
   for (uint32_t round = 1;; ++round) {
     bool any = Drain();
@@ -278,7 +281,7 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<std::mutex>& lock,
     last_poll_ns_.store(static_cast<uint64_t>(now.time_since_epoch().count()),
                         std::memory_order_relaxed);
     links_.Reap();
-    pages = links_.pages();
+    look_up_pages();
     if (now >= deadline) return PollEnd::kOver;
     TellWhenBlocked(wait, now);
     if (wait.told && core_.HasInlineWork()) return PollEnd::kInlineWork;
@@ -310,15 +313,13 @@ void ClusterClient::RunInline(std::unique_lock<std::mutex>& lock) {
   }
   const uint32_t slot = core_.TakeForInline();
   if (slot == kNoSlot) return;
-  TaskRecord& record = *core_.At(slot).task;
-  model::FrameHeader header = record.header;
-  header.body_bytes = static_cast<uint32_t>(record.body.size());
-  std::vector<std::byte> body = record.body;
+  const model::FrameHeader header = core_.HeaderOf(slot);
+  const std::span<const std::byte> bytes = core_.At(slot).task->body.bytes();
+  std::vector<std::byte> body(bytes.begin(), bytes.end());
   SetBlocked(false);
   executor_->RunHere(lock, header, std::move(body),
-                     [&](model::FrameHeader& reply, std::span<const std::byte> results) {
-                       core_.OnMessage(reply, results, Now());
-                     });
+                     [&](model::FrameHeader& reply, std::span<const std::byte> results,
+                         model::Duration) { core_.OnMessage(reply, results, Now()); });
   SetBlocked(true);
 }
 
@@ -603,17 +604,18 @@ bool ClusterClient::IsOwnActorsCall(uint32_t slot) const {
   const ExecutionContext* context = CurrentContext();
   if (context == nullptr || !context->actor || core_.IsReady(slot)) return false;
   const TaskRecord* task = core_.TaskOf(slot);
-  return task != nullptr && task->header.kind == model::FrameKind::kActorCall &&
-         task->header.actor == context->actor;
+  return task != nullptr && task->kind == model::FrameKind::kActorCall &&
+         core_.Actor(task->actor_index).id == context->actor;
 }
 
 // An actor all of whose threads wait for calls to itself would wait for ever.
 ClusterClient::SelfWait ClusterClient::BeginSelfWait(uint32_t slot) {
   if (self_waits_ + 1 >= executor_->concurrency()) {
     const ExecutionContext* context = CurrentContext();
-    Throw(ErrorCode::kWouldDeadlock,
-          "actor " + model::ToString(context->actor) + " waits in " + context->task_name +
-              " for its own call " + core_.TaskOf(slot)->name + ", which can only run after it");
+    Throw(ErrorCode::kWouldDeadlock, "actor " + model::ToString(context->actor) + " waits in " +
+                                         std::string(context->task_name) + " for its own call " +
+                                         core_.TaskOf(slot)->name() +
+                                         ", which can only run after it");
   }
   ++self_waits_;
   return SelfWait(this, [](ClusterClient* client) { --client->self_waits_; });
@@ -627,7 +629,7 @@ void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Millis
   std::vector<size_t> stored_index;
   {
     std::unique_lock lock(mutex_);
-    std::vector<uint32_t> slots(count);
+    absl::InlinedVector<uint32_t, 8> slots(count);
     SelfWait self_wait(nullptr, [](ClusterClient*) {});
     for (size_t i = 0; i < count; ++i) {
       slots[i] = Need(refs[i]);
@@ -642,8 +644,9 @@ void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Millis
         ++ready;
       return ready == count || core_.IsReady(slots[ready]);
     };
-    WaitNotes notes(Now());
-    while (!WaitUntil(lock, done, std::min(deadline, notes.next()))) {
+    std::optional<WaitNotes> notes;
+    if (!done()) notes.emplace(Now());
+    while (notes && !WaitUntil(lock, done, std::min(deadline, notes->next()))) {
       if (ending_) Throw(ErrorCode::kHeadUnavailable, "RayX was shut down while a Get waited");
       if (Now() >= deadline) {
         Throw(ErrorCode::kTimeout,
@@ -651,7 +654,7 @@ void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Millis
                   std::to_string(count - ready) + " of " + std::to_string(count) +
                   " objects are missing; first: " + core_.Describe(slots[ready]));
       }
-      RAYX_LOG(kWarning) << "Get has waited " << notes.Take(Now()) << " for "
+      RAYX_LOG(kWarning) << "Get has waited " << notes->Take(Now()) << " for "
                          << core_.Describe(slots[ready]);
     }
     if (ready < count) ThrowIfError(slots[ready]);
@@ -704,9 +707,12 @@ void ClusterClient::Wait(const detail::RawRef* refs, size_t count, size_t num_re
   for (size_t i = 0; i < count; ++i) ready[i] = core_.IsReady(slots[i]);
 }
 
-void ClusterClient::SendReply(model::FrameHeader& header, std::span<const std::byte> body) {
-  links_.SendMessage(header, body, /*urgent=*/false);
-  if (links_.RingAll()) rang_somebody_ = true;
+void ClusterClient::SendReply(model::ProcessId caller, const model::FrameHeader& call,
+                              const model::FrameHeader& reply, std::span<const std::byte> body,
+                              bool at_once) {
+  links_.SendReply(caller, call, reply, body, at_once);
+  if (links_.RingDue()) rang_somebody_ = true;
+  doorbell_->WakeAttendant();  // it shows what is corked to the caller, should this process be busy
 }
 
 // --- a worker's life -----------------------------------------------------------------------------
@@ -719,9 +725,12 @@ void ClusterClient::ServeCalls() {
       continue;
     }
     awaits_calls_ = true;
-    const bool found = WaitUntil(
-        lock, [&] { return executor_->exit_asked() || executor_->FindCall(); }, model::kNever,
-        /*lane_of_calls=*/true);
+    const auto has_call = [&] { return executor_->exit_asked() || executor_->FindCall(); };
+    bool found = has_call();
+    if (!found) {
+      executor_->ShowIdle();
+      found = WaitUntil(lock, has_call, model::kNever, /*lane_of_calls=*/true);
+    }
     awaits_calls_ = false;
     turn_.notify_one();
     if (found && !executor_->exit_asked()) executor_->RunOne(lock);

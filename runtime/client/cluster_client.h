@@ -19,17 +19,18 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "client/core/client_core.h"
 #include "client/daemon_link.h"
 #include "client/output_printer.h"
@@ -45,7 +46,7 @@ class Executor;
 
 // Where the calling thread runs; null in a driver's threads.
 struct ExecutionContext {
-  std::string task_name;
+  std::string_view task_name = "unknown function";  // lives as long as the process
   model::TaskId task;
   uint32_t attempt = 1;
   model::ActorId actor;
@@ -69,12 +70,12 @@ class ClusterClient final : public detail::RuntimeInterface {
   void Adopt(const detail::RawRef& ref, const detail::RawRef& through) noexcept override;
   detail::RawRef Put(const detail::Packed& value) override;
   void SubmitTask(uint64_t function, const detail::CallOptions& options,
-                  const std::vector<detail::Argument>& arguments, detail::RawRef* results,
+                  detail::ArgumentList arguments, detail::RawRef* results,
                   size_t result_count) override;
   detail::RawActor CreateActor(uint64_t factory, const detail::CallOptions& options,
-                               const std::vector<detail::Argument>& arguments) override;
+                               detail::ArgumentList arguments) override;
   void CallActor(const detail::RawActor& actor, uint64_t method, const detail::CallOptions& options,
-                 const std::vector<detail::Argument>& arguments, detail::RawRef* results,
+                 detail::ArgumentList arguments, detail::RawRef* results,
                  size_t result_count) override;
   void KillActor(const detail::RawActor& actor, bool no_restart) override;
   bool FindActor(const std::string& name, const std::string& actor_namespace,
@@ -106,7 +107,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   void OnBusyThreads();
   // Waits under the baton until `done`; false at the deadline. Polls, then sleeps.
   // `lane_of_calls`: also wakes for call frames, as only the thread that serves them may.
-  bool WaitUntil(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
+  bool WaitUntil(std::unique_lock<std::mutex>& lock, absl::FunctionRef<bool()> done,
                  model::TimePoint deadline, bool lane_of_calls = false);
   // Writes a value into a store segment of this VM. Throws ObjectStoreFull and the like.
   model::StoredLocation StoreValue(const model::ObjectId& object, model::JobId job,
@@ -121,7 +122,9 @@ class ClusterClient final : public detail::RuntimeInterface {
   // failed nothing goes to its caller.
   void RegisterBeforeReply(std::unique_lock<std::mutex>& lock, const model::FrameHeader& call,
                            std::span<const Core::Returned> returned, bool succeeded);
-  void SendReply(model::FrameHeader& header, std::span<const std::byte> body);
+  // To a call with header `call` that came through `caller`'s channel; see PeerLinks.
+  void SendReply(model::ProcessId caller, const model::FrameHeader& call,
+                 const model::FrameHeader& reply, std::span<const std::byte> body, bool at_once);
   // What this process works at, for lists and for the prefix of its output; "": nothing.
   void ShowTask(std::string_view name) { page_->SetTitle(name); }
   std::mutex& baton() { return mutex_; }
@@ -133,7 +136,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   static ExecutionContext*& CurrentContext();  // of this thread
 
   // --- the core's sink ---
-  bool SendCall(model::FrameHeader& header, std::span<const std::byte> body);
+  bool SendCall(model::FrameHeader& header, std::span<const std::byte> body, bool idle);
   void SendMessage(const model::FrameHeader& header, std::span<const std::byte> body, bool urgent);
   Revocation TryRevoke(const model::FrameHeader& header);
   bool MayHaveStarted(const model::FrameHeader& header);
@@ -173,13 +176,14 @@ class ClusterClient final : public detail::RuntimeInterface {
   // Under the baton.
   struct BlockedTimer;
   enum class PollEnd { kOver, kInlineWork };
-  PollEnd Poll(std::unique_lock<std::mutex>& lock, const std::function<bool()>& done,
+  PollEnd Poll(std::unique_lock<std::mutex>& lock, absl::FunctionRef<bool()> done,
                model::TimePoint deadline, bool lane_of_calls, BlockedTimer& wait);
   void TellWhenBlocked(BlockedTimer& wait, model::TimePoint now);
-  void SetBlocked(bool blocked);  // the calling task thread
-  void TellBlocked();             // the daemon, when all of them are or no longer
-  bool Drain();                   // rings; true if anything came
-  void AfterCall();               // rings peers, wakes the attendant if it must tick
+  void SetBlocked(bool blocked);                // the calling task thread
+  void TellBlocked();                           // the daemon, when all of them are or no longer
+  bool Drain();                                 // rings; true if anything came
+  void AfterCall();                             // rings peers, wakes the attendant if it must tick
+  void AfterSubmit(const model::ObjectId& id);  // the same of a task or call, which may go later
   void HandleDaemonPackets();
   void Handle(proto::DaemonMessage& message, std::vector<base::UniqueFd>& fds);
   void HandleHeadResponse(const proto::HeadResponse& response);
@@ -200,15 +204,21 @@ class ClusterClient final : public detail::RuntimeInterface {
     const char* name;
     size_t body_bytes_max;  // of what its frame holds
   };
-  std::unique_ptr<TaskRecord> MakeRecord(uint64_t function, const detail::CallOptions& options,
-                                         const std::vector<detail::Argument>& arguments,
-                                         size_t result_count, std::unique_lock<std::mutex>& lock,
-                                         const CallKind& kind);
-  bool PutArguments(const std::vector<detail::Argument>& arguments, size_t body_bytes_max,
+  void CheckCall(const detail::CallOptions& options, detail::ArgumentList arguments,
+                 size_t result_count, const CallKind& kind) const;
+  // These take the baton: records are the core's.
+  TaskPtr MakeRecord(uint64_t function, const detail::CallOptions& options,
+                     detail::ArgumentList arguments, size_t result_count,
+                     std::unique_lock<std::mutex>& lock, const CallKind& kind);
+  TaskPtr RecordByValue(detail::ArgumentList arguments, std::unique_lock<std::mutex>& lock);
+  TaskPtr RecordByReference(detail::ArgumentList arguments, std::unique_lock<std::mutex>& lock,
+                            const CallKind& kind);
+  static bool FitsIntoFrame(detail::ArgumentList arguments, size_t body_bytes_max);
+  void PutArguments(detail::ArgumentList arguments, size_t body_bytes_max,
                     std::vector<detail::RawRef>& owned);
   // A value of more than inline_max bytes goes into the object store.
   detail::RawRef PutValue(const detail::Packed& value, size_t inline_max);
-  void HoldReferred(const std::vector<detail::Argument>& arguments, TaskRecord& record);
+  void HoldReferred(detail::ArgumentList arguments, TaskRecord& record);
   proto::SchedulingClass ClassOf(const detail::CallOptions& options, double default_cpus) const;
   uint32_t DefaultClass();
   proto::HeadResponse CallHead(proto::HeadRequest request, detail::Milliseconds timeout);

@@ -111,10 +111,8 @@ uint32_t ClusterClient::DefaultClass() {
   return default_class_;
 }
 
-std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
-    uint64_t function, const detail::CallOptions& options,
-    const std::vector<detail::Argument>& arguments, size_t result_count,
-    std::unique_lock<std::mutex>& lock, const CallKind& kind) {
+void ClusterClient::CheckCall(const detail::CallOptions& options, detail::ArgumentList arguments,
+                              size_t result_count, const CallKind& kind) const {
   if (arguments.size() > model::kItemsMax) {
     Throw(ErrorCode::kInvalidOption, std::string(kind.name) + " with " +
                                          std::to_string(arguments.size()) +
@@ -128,17 +126,56 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
   if (options.name.size() > kNameBytesMax) {
     Throw(ErrorCode::kInvalidOption, "SetName: the name is longer than 256 bytes");
   }
-  auto record = std::make_unique<TaskRecord>();
-  record->header.function = model::FunctionId{function};
-  record->header.result_count = static_cast<uint16_t>(result_count);
-  if (options.each_result) record->header.flags |= model::kFlagEachResult;
-  if (options.name.empty()) {
-    const detail::FunctionEntry* entry = detail::FindFunction(function);
-    record->name = entry != nullptr ? entry->name : kind.name;
-  } else {
-    record->name = options.name;
+}
+
+TaskPtr ClusterClient::MakeRecord(uint64_t function, const detail::CallOptions& options,
+                                  detail::ArgumentList arguments, size_t result_count,
+                                  std::unique_lock<std::mutex>& lock, const CallKind& kind) {
+  CheckCall(options, arguments, result_count, kind);
+  TaskPtr record = FitsIntoFrame(arguments, kind.body_bytes_max)
+                       ? RecordByValue(arguments, lock)
+                       : RecordByReference(arguments, lock, kind);
+  record->function = model::FunctionId{function};
+  record->result_count = static_cast<uint16_t>(result_count);
+  if (options.each_result) record->flags |= model::kFlagEachResult;
+  const detail::FunctionEntry* entry = detail::FindFunction(function);
+  if (entry != nullptr) record->function_name = &entry->name;
+  if (!options.name.empty()) {
+    record->Extras().name = options.name;
+  } else if (entry == nullptr) {
+    record->Extras().name = kind.name;
   }
   record->retries_left = options.max_retries;
+  HoldReferred(arguments, *record);
+  return record;
+}
+
+// The common case: all arguments are values, and travel in the frame.
+TaskPtr ClusterClient::RecordByValue(detail::ArgumentList arguments,
+                                     std::unique_lock<std::mutex>& lock) {
+  thread_local std::vector<std::byte>
+      body;  // so that the baton is not held while values are copied
+  body.clear();
+  model::BodyWriter writer(body);
+  for (const detail::Argument& argument : arguments) {
+    const size_t bytes = argument.value->EncodedBytes();
+    if (argument.value->buffers.empty()) {
+      argument.value->EncodeTo(writer.AddInlineSpace(bytes).data());
+    } else {
+      std::vector<std::byte> value;
+      AppendInline(value, *argument.value, bytes);
+      writer.AddInline(value);
+    }
+  }
+  lock.lock();
+  TaskPtr record = core_.NewTask();
+  record->item_count = writer.item_count();
+  record->body.Assign(body);
+  return record;
+}
+
+TaskPtr ClusterClient::RecordByReference(detail::ArgumentList arguments,
+                                         std::unique_lock<std::mutex>& lock, const CallKind& kind) {
   // Large values become objects first, held here until the record takes the hold over.
   std::vector<detail::RawRef> owned(arguments.size());
   const auto release = [&](std::vector<detail::RawRef>* refs) {
@@ -149,30 +186,14 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
     }
   };
   const std::unique_ptr<std::vector<detail::RawRef>, decltype(release)> guard(&owned, release);
-  const bool by_reference = PutArguments(arguments, kind.body_bytes_max, owned);
-  if (!by_reference) {
-    model::BodyWriter writer(record->body);
-    for (const detail::Argument& argument : arguments) {
-      const size_t bytes = argument.value->EncodedBytes();
-      if (argument.value->buffers.empty()) {
-        argument.value->EncodeTo(writer.AddInlineSpace(bytes).data());
-      } else {
-        std::vector<std::byte> value;
-        AppendInline(value, *argument.value, bytes);
-        writer.AddInline(value);
-      }
-    }
-    record->header.item_count = writer.item_count();
-    lock.lock();
-    HoldReferred(arguments, *record);
-    return record;
-  }
+  PutArguments(arguments, kind.body_bytes_max, owned);
+  auto extras = std::make_unique<TaskExtras>();
   for (size_t i = 0; i < arguments.size(); ++i) {
-    TaskArgument& slot = record->arguments.emplace_back();
+    TaskArgument& slot = extras->arguments.emplace_back();
     if (arguments[i].is_reference || owned[i].owner != 0) continue;
-    slot.offset = static_cast<uint32_t>(record->inline_values.size());
+    slot.offset = static_cast<uint32_t>(extras->inline_values.size());
     slot.bytes = static_cast<uint32_t>(arguments[i].value->EncodedBytes());
-    AppendInline(record->inline_values, *arguments[i].value, slot.bytes);
+    AppendInline(extras->inline_values, *arguments[i].value, slot.bytes);
   }
   lock.lock();
   std::vector<uint32_t> slots(arguments.size(), kNoSlot);
@@ -186,26 +207,37 @@ std::unique_ptr<TaskRecord> ClusterClient::MakeRecord(
     } else if (owned[i].owner != 0) {
       slots[i] = Need(std::exchange(owned[i], {}));
     }
-    record->arguments[i].slot = slots[i];
+    extras->arguments[i].slot = slots[i];
   }
-  HoldReferred(arguments, *record);
+  TaskPtr record = core_.NewTask();
+  record->extras = std::move(extras);
   return record;
 }
 
+// All arguments are values, small enough for a frame.
+bool ClusterClient::FitsIntoFrame(detail::ArgumentList arguments, size_t body_bytes_max) {
+  size_t total = 0;
+  for (const detail::Argument& argument : arguments) {
+    if (argument.is_reference) return false;
+    const size_t bytes = argument.value->EncodedBytes();
+    if (bytes > model::kInlineValueBytesMax) return false;
+    total += kItemBytes + bytes;
+  }
+  return total <= body_bytes_max;
+}
+
 // Each value that is large becomes an object; then the largest of the others, until a frame holds
-// what is left. True if any argument goes by reference.
-bool ClusterClient::PutArguments(const std::vector<detail::Argument>& arguments,
-                                 size_t body_bytes_max, std::vector<detail::RawRef>& owned) {
-  bool by_reference = false;
+// what is left.
+void ClusterClient::PutArguments(detail::ArgumentList arguments, size_t body_bytes_max,
+                                 std::vector<detail::RawRef>& owned) {
   size_t total = 0;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const size_t bytes = arguments[i].is_reference ? 0 : arguments[i].value->EncodedBytes();
     if (bytes > model::kInlineValueBytesMax) owned[i] = PutValue(*arguments[i].value, 0);
     const bool is_object = arguments[i].is_reference || owned[i].owner != 0;
     total += kItemBytes + (is_object ? 0 : bytes);
-    by_reference |= is_object;
   }
-  if (total <= body_bytes_max) return by_reference;
+  if (total <= body_bytes_max) return;
   std::vector<std::pair<size_t, size_t>> rest;  // bytes, place
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i].is_reference || owned[i].owner != 0) continue;
@@ -216,35 +248,32 @@ bool ClusterClient::PutArguments(const std::vector<detail::Argument>& arguments,
     if (total <= body_bytes_max || bytes <= kItemBytes) break;
     owned[i] = PutValue(*arguments[i].value, 0);
     total -= bytes;
-    by_reference = true;
   }
-  return by_reference;
 }
 
 // Under the baton. Large values are objects by now, which hold for themselves.
-void ClusterClient::HoldReferred(const std::vector<detail::Argument>& arguments,
-                                 TaskRecord& record) {
+void ClusterClient::HoldReferred(detail::ArgumentList arguments, TaskRecord& record) {
   for (size_t i = 0; i < arguments.size(); ++i) {
-    const bool is_object = i < record.arguments.size() && record.arguments[i].slot != kNoSlot;
+    const bool is_object = i < record.arguments().size() && record.arguments()[i].slot != kNoSlot;
     if (arguments[i].is_reference || is_object) continue;
     for (const detail::RawRef& ref : arguments[i].value->references) {
       const uint32_t slot = core_.Find({model::ProcessId{ref.owner}, ref.sequence});
       if (slot == kNoSlot) continue;
       core_.At(slot).holds.fetch_add(1, std::memory_order_relaxed);
-      record.referred.push_back(slot);
+      record.Extras().referred.push_back(slot);
     }
   }
 }
 
 void ClusterClient::SubmitTask(uint64_t function, const detail::CallOptions& options,
-                               const std::vector<detail::Argument>& arguments,
-                               detail::RawRef* results, size_t result_count) {
+                               detail::ArgumentList arguments, detail::RawRef* results,
+                               size_t result_count) {
   const bool is_default = options.resources.empty() && options.labels.empty() && !options.spread &&
                           options.affinity_node == 0 && !options.wait_if_infeasible;
   proto::SchedulingClass description;
   if (!is_default) description = ClassOf(options, 1);
   std::unique_lock lock(mutex_, std::defer_lock);
-  std::unique_ptr<TaskRecord> record =
+  TaskPtr record =
       MakeRecord(function, options, arguments, result_count, lock, {"task", model::kBodyBytesMax});
   record->class_index = is_default ? DefaultClass() : core_.ClassIndex(description);
   const uint32_t slot = core_.SubmitTask(std::move(record), Now());
@@ -252,17 +281,11 @@ void ClusterClient::SubmitTask(uint64_t function, const detail::CallOptions& opt
     Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
   const model::ObjectId id = core_.At(slot).id;
   for (size_t i = 0; i < result_count; ++i) results[i] = {id.owner.value, id.sequence + i};
-  // Replies are taken in every so often, else the workers' reply rings fill up and stall them.
-  if (id.sequence >> PendingSlab::kSlotBits & 63) {
-    AfterCall();
-  } else {
-    Drain();
-    AfterCall();
-  }
+  AfterSubmit(id);
 }
 
 detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::CallOptions& options,
-                                            const std::vector<detail::Argument>& arguments) {
+                                            detail::ArgumentList arguments) {
   proto::ActorSpec spec;
   spec.set_job(job_.value);
   spec.set_name(options.name);
@@ -281,11 +304,10 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
               std::to_string(kConcurrencyMax));
   }
   std::unique_lock lock(mutex_, std::defer_lock);
-  std::unique_ptr<TaskRecord> record =
-      MakeRecord(factory, options, arguments, 1, lock,
-                 {"actor", kCreationBytesMax - sizeof(model::FrameHeader)});
-  record->header.credit = spec.max_concurrency();
-  if (spec.class_name().empty()) spec.set_class_name(record->name);
+  TaskPtr record = MakeRecord(factory, options, arguments, 1, lock,
+                              {"actor", kCreationBytesMax - sizeof(model::FrameHeader)});
+  record->Extras().serves_at_once = spec.max_concurrency();
+  if (spec.class_name().empty()) spec.set_class_name(record->name());
   const uint32_t index = core_.CreateActor(std::move(record), std::move(spec), Now());
   const model::ActorId id = core_.Actor(index).id;
   AfterCall();
@@ -293,20 +315,26 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
 }
 
 void ClusterClient::CallActor(const detail::RawActor& actor, uint64_t method,
-                              const detail::CallOptions& options,
-                              const std::vector<detail::Argument>& arguments,
+                              const detail::CallOptions& options, detail::ArgumentList arguments,
                               detail::RawRef* results, size_t result_count) {
   std::unique_lock lock(mutex_, std::defer_lock);
-  std::unique_ptr<TaskRecord> record = MakeRecord(method, options, arguments, result_count, lock,
-                                                  {"actor call", model::kBodyBytesMax});
+  TaskPtr record = MakeRecord(method, options, arguments, result_count, lock,
+                              {"actor call", model::kBodyBytesMax});
   const uint32_t index = core_.ActorIndex(IdOf(actor), "");
   const uint32_t slot = core_.SubmitActorCall(index, std::move(record), Now());
   if (slot == kNoSlot)
     Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
   const model::ObjectId id = core_.At(slot).id;
   for (size_t i = 0; i < result_count; ++i) results[i] = {id.owner.value, id.sequence + i};
-  if ((id.sequence >> PendingSlab::kSlotBits & 63) == 0) Drain();
-  AfterCall();
+  AfterSubmit(id);
+}
+
+// Frames behind others of the same worker are shown to it several at a time.
+void ClusterClient::AfterSubmit(const model::ObjectId& id) {
+  // Replies are taken in every so often, else the workers' reply rings fill up and stall them.
+  if (((id.sequence >> PendingSlab::kSlotBits) & 63) == 0) Drain();
+  if (links_.RingDue()) rang_somebody_ = true;
+  doorbell_->WakeAttendant();
 }
 
 // --- the head ------------------------------------------------------------------------------------

@@ -22,8 +22,9 @@ constexpr std::chrono::seconds kWarningsSpan(10);
 
 // --- the sink ------------------------------------------------------------------------------------
 
-bool ClusterClient::SendCall(model::FrameHeader& header, std::span<const std::byte> body) {
-  return links_.SendCall(header, body);
+bool ClusterClient::SendCall(model::FrameHeader& header, std::span<const std::byte> body,
+                             bool idle) {
+  return links_.SendCall(header, body, /*at_once=*/idle);
 }
 
 void ClusterClient::SendMessage(const model::FrameHeader& header, std::span<const std::byte> body,

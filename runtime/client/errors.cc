@@ -30,6 +30,9 @@ detail::ErrorRecord RecordOf(ErrorCode code, std::string message) {
 Error::Error(detail::ErrorRecord record)
     : record_(std::make_shared<const detail::ErrorRecord>(std::move(record))) {}
 Error::~Error() = default;
+Error::operator const std::exception&() const noexcept {
+  return dynamic_cast<const std::exception&>(*this);
+}
 
 Failure::Failure(detail::ErrorRecord record)
     : std::runtime_error(record.message), Error(std::move(record)) {}
@@ -38,23 +41,24 @@ Failure::Failure(ErrorCode code, std::string message)
 Failure::~Failure() = default;
 TaskError::~TaskError() = default;
 
-#define RAYX_DEFINE_FAILURE(Name)                                        \
-  Name::Name(detail::ErrorRecord record) : Failure(std::move(record)) {} \
+#define RAYX_DEFINE_KIND(Name, Base)                                  \
+  Name::Name(detail::ErrorRecord record) : Base(std::move(record)) {} \
   Name::~Name() = default;
+#define RAYX_DEFINE_FAILURE(Name) RAYX_DEFINE_KIND(Name, Failure)
 
 RAYX_DEFINE_FAILURE(WorkerDied)
 RAYX_DEFINE_FAILURE(ActorDied)
 RAYX_DEFINE_FAILURE(NodeDied)
-RAYX_DEFINE_FAILURE(OwnerDied)
+RAYX_DEFINE_KIND(OwnerDied, ObjectLost)
 RAYX_DEFINE_FAILURE(ObjectLost)
-RAYX_DEFINE_FAILURE(ObjectCorrupt)
+RAYX_DEFINE_KIND(ObjectCorrupt, ObjectLost)
 RAYX_DEFINE_FAILURE(OutOfMemory)
 RAYX_DEFINE_FAILURE(ObjectStoreFull)
 RAYX_DEFINE_FAILURE(OutOfDisk)
 RAYX_DEFINE_FAILURE(Timeout)
 RAYX_DEFINE_FAILURE(Cancelled)
 RAYX_DEFINE_FAILURE(Infeasible)
-RAYX_DEFINE_FAILURE(TaskPoisoned)
+RAYX_DEFINE_KIND(TaskPoisoned, WorkerDied)
 RAYX_DEFINE_FAILURE(WouldDeadlock)
 RAYX_DEFINE_FAILURE(UnknownFunction)
 RAYX_DEFINE_FAILURE(MissingLibrary)

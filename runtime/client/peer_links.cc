@@ -17,6 +17,7 @@ base::Status PeerLinks::AddPeer(model::ProcessId process, bool first_side, base:
                                      std::move(eventfd), std::move(pidfd));
   if (process.is_daemon() && process.node() == self_.node()) daemon_ = peer.get();
   peers_by_id_.emplace(process, peer.get());
+  routed_ = nullptr;
   // The daemon never spins, so that its page does not matter to the waiting policy.
   if (!process.is_daemon()) pages_.push_back(&peer->page);
   peers_.push_back(std::move(peer));
@@ -28,6 +29,7 @@ void PeerLinks::RemovePeer(model::ProcessId process) {
   if (it == peers_by_id_.end()) return;
   Peer* peer = it->second;
   peers_by_id_.erase(it);
+  routed_ = nullptr;
   queued_messages_ -= peer->queued.size();
   std::erase(to_ring_, peer);
   std::erase(pages_, &peer->page);
@@ -43,11 +45,29 @@ void PeerLinks::MarkDead(model::ProcessId process) {
 }
 
 Peer* PeerLinks::Route(model::ProcessId destination) {
+  if (routed_ != nullptr && routed_to_ == destination) return routed_;
   auto it = peers_by_id_.find(destination);
-  return it == peers_by_id_.end() ? daemon_ : it->second;
+  routed_to_ = destination;
+  routed_ = it == peers_by_id_.end() ? daemon_ : it->second;
+  return routed_;
 }
 
-bool PeerLinks::SendCall(model::FrameHeader& header, std::span<const std::byte> body) {
+void PeerLinks::Publish(Peer& peer) {
+  peer.channel->Publish();
+  peer.corked = 0;
+  // Only now, so that "done" implies that the reply can be read.
+  for (const auto& [slot, sequence] : peer.done) peer.channel->MarkDone(slot, sequence);
+  peer.done.clear();
+}
+
+void PeerLinks::Written(Peer& peer, bool at_once) {
+  if (++peer.corked >= kCorkedMax || at_once) Publish(peer);
+  if (std::exchange(peer.to_ring, true)) return;
+  to_ring_.push_back(&peer);
+}
+
+bool PeerLinks::SendCall(model::FrameHeader& header, std::span<const std::byte> body,
+                         bool at_once) {
   Peer* peer = Route(header.destination);
   if (peer == nullptr || peer->dead) return false;
   header.body_bytes = static_cast<uint32_t>(body.size());
@@ -55,12 +75,26 @@ bool PeerLinks::SendCall(model::FrameHeader& header, std::span<const std::byte> 
     CutIfDamaged(*peer);
     return false;
   }
-  peer->channel->Publish();
-  if (!peer->rung_late) {
-    peer->rung_late = true;
-    to_ring_.push_back(peer);
-  }
+  Written(*peer, at_once);
   return true;
+}
+
+void PeerLinks::SendReply(model::ProcessId caller, const model::FrameHeader& call,
+                          const model::FrameHeader& reply, std::span<const std::byte> body,
+                          bool at_once) {
+  Peer* const through = Route(caller);
+  const bool is_there = through != nullptr && through->process == caller;
+  if (is_there && !through->dead && through->queued.empty() &&
+      Route(reply.destination) == through) {
+    model::FrameHeader header = reply;
+    if (through->channel->TryWrite(header, body)) {
+      through->done.emplace_back(call.claim_slot, call.cookie_sequence);
+      Written(*through, at_once);
+      return;
+    }
+  }
+  SendMessage(reply, body, /*urgent=*/false);
+  if (is_there) through->channel->MarkDone(call.claim_slot, call.cookie_sequence);
 }
 
 void PeerLinks::SendMessage(const model::FrameHeader& header, std::span<const std::byte> body,
@@ -72,12 +106,11 @@ void PeerLinks::SendMessage(const model::FrameHeader& header, std::span<const st
   message.header.body_bytes = static_cast<uint32_t>(body.size());
   if (urgent) message.header.flags |= model::kFlagUrgent;
   if (peer->queued.empty() && peer->channel->TryWrite(message.header, body)) {
-    peer->channel->Publish();
     if (urgent) {
+      Publish(*peer);
       peer->doorbell.RingUrgent();
-    } else if (!peer->rung_late) {
-      peer->rung_late = true;
-      to_ring_.push_back(peer);
+    } else {
+      Written(*peer, /*at_once=*/true);
     }
     return;
   }
@@ -105,7 +138,7 @@ bool PeerLinks::TryWriteQueued(Peer& peer) {
     any = true;
   }
   if (any && !peer.dead) {
-    peer.channel->Publish();
+    Publish(peer);
     if (urgent) {
       peer.doorbell.RingUrgent();
     } else {
@@ -124,13 +157,19 @@ bool PeerLinks::FlushQueued() {
   return any;
 }
 
-bool PeerLinks::RingAll() {
+bool PeerLinks::Ring(bool corked_too) {
   bool slept = false;
+  size_t kept = 0;
   for (Peer* peer : to_ring_) {
-    peer->rung_late = false;
+    if (peer->corked > 0 && !corked_too) {
+      to_ring_[kept++] = peer;
+      continue;
+    }
+    if (peer->corked > 0) Publish(*peer);
+    peer->to_ring = false;
     if (peer->doorbell.Ring()) slept = true;
   }
-  to_ring_.clear();
+  to_ring_.resize(kept);
   return slept;
 }
 

@@ -8,7 +8,9 @@
 // Threads:  the baton's holder only.
 // Inputs:   frames from peers, checked by shm::Channel; a corrupt channel is cut and told once.
 // Promises: messages of the replies lane are kept in order until their ring has room; a call that
-//           finds no room stays with the caller. Destructors unmap.
+//           finds no room stays with the caller. What was written is shown to its peer at once, or,
+//           where the caller allows it, with up to kCorkedMax others at the next RingAll().
+//           Destructors unmap.
 // Limits:   kQueuedBytesMax of messages a peer; beyond it the peer counts as hung and is cut.
 #pragma once
 
@@ -31,6 +33,7 @@
 namespace rayx::client {
 
 inline constexpr size_t kQueuedBytesMax = 256u << 20;
+inline constexpr uint32_t kCorkedMax = 16;
 
 struct QueuedMessage {
   model::FrameHeader header;
@@ -57,7 +60,10 @@ struct Peer {
   std::deque<QueuedMessage> queued;  // of the replies lane
   size_t queued_bytes = 0;
   bool dead = false;
-  bool rung_late = false;  // published since the last Ring
+  bool to_ring = false;  // written to since the last Ring
+  uint32_t corked = 0;   // frames written that the peer does not see yet
+  // Calls of the peer whose corked replies say that they are done: slot, cookie sequence.
+  std::vector<std::pair<uint32_t, uint32_t>> done;
 };
 
 class PeerLinks {
@@ -75,13 +81,19 @@ class PeerLinks {
     return std::exchange(cut_, {});
   }
 
-  // A call. False: no room now. header.claim_slot is set.
-  bool SendCall(model::FrameHeader& header, std::span<const std::byte> body);
+  // A call. False: no room now. header.claim_slot is set. Not `at_once`: it may be corked.
+  bool SendCall(model::FrameHeader& header, std::span<const std::byte> body, bool at_once);
+  // The reply to a call that came through `caller`'s channel with that header. Not `at_once`: it
+  // may be corked.
+  void SendReply(model::ProcessId caller, const model::FrameHeader& call,
+                 const model::FrameHeader& reply, std::span<const std::byte> body, bool at_once);
   void SendMessage(const model::FrameHeader& header, std::span<const std::byte> body, bool urgent);
   // Sends what waited; true if anything moved.
   bool FlushQueued();
-  // Rings every peer that was written to since the last call; true if one slept.
-  bool RingAll();
+  // Shows every peer what was written to it, and rings it; true if one slept.
+  bool RingAll() { return Ring(/*corked_too=*/true); }
+  // The same of those that have seen all that was written, or are to.
+  bool RingDue() { return to_ring_.empty() ? false : Ring(/*corked_too=*/false); }
 
   bool HasDirect(model::ProcessId process) const { return peers_by_id_.contains(process); }
   // The direct peer, else the daemon; null before the daemon is connected.
@@ -90,6 +102,7 @@ class PeerLinks {
   // Frees removed peers. Only while no thread uses pages() without the baton.
   void Reap() { retired_.clear(); }
   bool HasQueued() const { return queued_messages_ > 0; }
+  bool HasCorked() const { return !to_ring_.empty(); }
   const std::vector<std::unique_ptr<Peer>>& peers() const { return peers_; }
   const std::vector<const shm::ProcessPage*>& pages() const { return pages_; }
 
@@ -124,6 +137,9 @@ class PeerLinks {
   }
 
  private:
+  bool Ring(bool corked_too);
+  void Publish(Peer& peer);
+  void Written(Peer& peer, bool at_once);
   void CutIfDamaged(Peer& peer);
   void Cut(Peer& peer, const std::string& why);
   bool TryWriteQueued(Peer& peer);
@@ -134,6 +150,9 @@ class PeerLinks {
   std::vector<std::unique_ptr<Peer>> retired_;
   std::vector<const shm::ProcessPage*> pages_;
   Peer* daemon_ = nullptr;
+  // The last that Route gave: most calls go to the process that the one before went to.
+  model::ProcessId routed_to_;
+  Peer* routed_ = nullptr;
   std::vector<Peer*> to_ring_;
   std::vector<std::pair<model::ProcessId, std::string>> cut_;
   size_t queued_messages_ = 0;

@@ -22,6 +22,7 @@ struct BlockPlan {
 
 using Sample = std::vector<int64_t>;
 using SalesRef = ObjectRef<Sales>;
+using SalesView = View<Sales>;  // read where it lies
 
 std::pair<Sales, Sample> Clean(const BlockPlan& plan) {
   const ParquetTable table(SalesFiles(plan.folder));
@@ -31,26 +32,30 @@ std::pair<Sales, Sample> Clean(const BlockPlan& plan) {
   return result;
 }
 
-Totals Group(const Sales& sales) {
+Totals Group(const SalesView& sales) {
   Totals totals = NoTotals();
   AddTotals(sales, totals);
   return totals;
 }
 
 // A part for each range.
-std::vector<Sales> Cut(const Sales& sales, const std::vector<int64_t>& splitters) {
+std::vector<Sales> Cut(const SalesView& sales, const std::vector<int64_t>& splitters) {
   return CutByRange(sales, splitters);
 }
 
 // One range, from what each block has of it.
 Sales Sort(const std::vector<SalesRef>& parts) {
+  Wait(parts, static_cast<int>(parts.size()), -1);  // all come at once
   Sales sales;
-  for (const auto& part : Get(parts)) sales.insert(sales.end(), part->begin(), part->end());
+  for (const auto& part : parts) {
+    const SalesView view = GetView(part);
+    sales.insert(sales.end(), view.begin(), view.end());
+  }
   SortByRevenue(sales);
   return sales;
 }
 
-Fingerprint Prove(const Sales& sales) {
+Fingerprint Prove(const SalesView& sales) {
   return FingerprintOf(sales);
 }
 

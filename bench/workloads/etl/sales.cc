@@ -139,7 +139,7 @@ Sales ReadCleanSales(const ParquetTable& table, int64_t begin, int64_t end,
   return sales;
 }
 
-void AddTotals(const Sales& sales, Totals& totals) {
+void AddTotals(std::span<const Sale> sales, Totals& totals) {
   for (const Sale& sale : sales) {
     ++totals[static_cast<size_t>(sale.group)];
     totals[static_cast<size_t>(kGroups + sale.group)] += sale.cents;
@@ -162,7 +162,7 @@ std::vector<int64_t> Splitters(std::vector<int64_t> sample, int parts) {
   return splitters;
 }
 
-std::vector<Sales> CutByRange(const Sales& sales, const std::vector<int64_t>& splitters) {
+std::vector<Sales> CutByRange(std::span<const Sale> sales, const std::vector<int64_t>& splitters) {
   std::vector<Sales> parts(splitters.size() + 1);
   for (Sales& part : parts) part.reserve(sales.size() / parts.size() * 9 / 8);
   for (const Sale& sale : sales) {
@@ -179,7 +179,7 @@ void SortByRevenue(Sales& sales) {
   SortByDigit(half_sorted, kDigitBits, sales);
 }
 
-Fingerprint FingerprintOf(const Sales& sales) {
+Fingerprint FingerprintOf(std::span<const Sale> sales) {
   Fingerprint result;
   for (const Sale& sale : sales) {
     const int64_t order = OrderOf(sale);

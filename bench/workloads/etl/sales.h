@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,7 @@ using Totals = std::vector<int64_t>;
 inline Totals NoTotals() {
   return Totals(2 * kGroups);
 }
-void AddTotals(const Sales& sales, Totals& totals);
+void AddTotals(std::span<const Sale> sales, Totals& totals);
 
 // Every kSampleEvery-th row's place in the order, by which the ranges are chosen.
 inline constexpr size_t kSampleEvery = 256;
@@ -55,7 +56,7 @@ std::vector<int64_t> SampleOf(const Sales& sales);
 // Where the ranges 1, 2, .. of `parts` begin; without a sample all rows are in the first.
 std::vector<int64_t> Splitters(std::vector<int64_t> sample, int parts);
 // The rows of each range, in the order in which they came.
-std::vector<Sales> CutByRange(const Sales& sales, const std::vector<int64_t>& splitters);
+std::vector<Sales> CutByRange(std::span<const Sale> sales, const std::vector<int64_t>& splitters);
 // Sorts rows that come in the order of their ids.
 void SortByRevenue(Sales& sales);
 
@@ -67,7 +68,7 @@ struct Fingerprint {
   int64_t descents = 0;         // how often a row is not behind the one before it
   int64_t first = 0, last = 0;  // places in the order of the first and the last row
 };
-Fingerprint FingerprintOf(const Sales& sales);
+Fingerprint FingerprintOf(std::span<const Sale> sales);
 Fingerprint Merge(const Fingerprint& before, const Fingerprint& after);
 
 }  // namespace rayx::bench

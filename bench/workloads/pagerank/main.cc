@@ -19,6 +19,7 @@ constexpr size_t kWorkersMax = 16;  // as many VMs as rayx-bench simulates
 
 // Shares by node, then dangling ranks by block: one block of numbers, read where it lies.
 using GiftObject = std::vector<double>;
+using GiftView = View<GiftObject>;
 
 class RankWorker {
  public:
@@ -40,11 +41,11 @@ class RankWorker {
   // One iteration; what each worker gave, in their order.
   template <typename... Gifts>
   GiftObject Step(const Gifts&... gifts) {
-    std::vector<double> shares, dangling;
-    shares.reserve(static_cast<size_t>(graph_->nodes()));
+    shares_.clear();
+    dangling_.clear();
     size_t worker = 0;
-    (TakeApart(gifts, graph_->ranges().at(worker++), shares, dangling), ...);
-    return ObjectOf(graph_->Step(shares, dangling), true);
+    (TakeApart(gifts, graph_->ranges().at(worker++)), ...);
+    return ObjectOf(graph_->Step(shares_, dangling_), true);
   }
   std::vector<double> Ranks() const { return graph_ ? graph_->ranks() : std::vector<double>(); }
   // [iterations][own blocks]
@@ -52,11 +53,10 @@ class RankWorker {
   bool IsUp() const { return true; }
 
  private:
-  static void TakeApart(const GiftObject& gift, const Range& range, std::vector<double>& shares,
-                        std::vector<double>& dangling) {
-    const auto own = gift.begin() + range.size();
-    shares.insert(shares.end(), gift.begin(), own);
-    dangling.insert(dangling.end(), own, gift.end());
+  void TakeApart(const GiftView& gift, const Range& range) {
+    const double* const own = gift.begin() + range.size();
+    shares_.insert(shares_.end(), gift.begin(), own);
+    dangling_.insert(dangling_.end(), own, gift.end());
   }
   GiftObject ObjectOf(Gift gift, bool iteration) {
     if (iteration) changes_.push_back(std::move(gift.change));
@@ -68,13 +68,14 @@ class RankWorker {
   Edges edges_;
   std::optional<LinkGraph> graph_;
   std::vector<std::vector<double>> changes_;
+  std::vector<double> shares_, dangling_;  // of one iteration; their memory serves the next
 };
 
 using Worker = ActorHandle<RankWorker>;
 using GiftRefs = std::vector<ObjectRef<GiftObject>>;
 
 template <size_t>
-using OneMore = GiftObject;
+using OneMore = GiftView;
 
 // Step of a worker with as many arguments as there are workers: an argument is an object that is
 // brought to the worker before the call, and let go after it.

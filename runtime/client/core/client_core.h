@@ -16,7 +16,8 @@
 //           a lease.
 //
 // The sink:
-//   bool SendCall(FrameHeader&, span<const byte> body)     false: no room now; try again at OnRoom
+//   bool SendCall(FrameHeader&, span<const byte> body, bool idle)  false: no room now; try again at
+//       OnRoom. `idle`: nothing that was sent there is unanswered, so that its process may sleep
 //   void SendMessage(FrameHeader&, span body, bool urgent) kept until it can be sent
 //   Revocation TryRevoke(const FrameHeader&)   takes a sent call back if it has not started
 //   bool MayHaveStarted(const FrameHeader&)    of a call sent to a process that has died
@@ -116,6 +117,7 @@ struct HeldLease {
 };
 
 struct TaskClass {
+  uint32_t index = 0;  // of this one
   proto::SchedulingClass description;
   std::deque<uint32_t> queued;
   std::vector<uint32_t> leases;
@@ -142,9 +144,9 @@ struct ActorRecord {
   uint64_t calls = 0;                // numbers given, of this incarnation
   std::deque<uint32_t> queued;       // not yet sent, in order
   InFlight in_flight;
-  uint32_t creation_slot = kNoSlot;      // at the creator, until it was created
-  std::unique_ptr<TaskRecord> creation;  // then, while it may be restarted: holds the arguments
-  proto::ActorSpec spec;                 // until it was created
+  uint32_t creation_slot = kNoSlot;  // at the creator, until it was created
+  TaskPtr creation;                  // then, while it may be restarted: holds the arguments
+  proto::ActorSpec spec;             // until it was created
   std::string name;
   std::string told;   // the last death that it was restarted after, as its creator was warned
   std::string death;  // encoded error, once dead
@@ -203,9 +205,10 @@ class ClientCore {
 
   // --- tasks ---
   uint32_t ClassIndex(const proto::SchedulingClass& description);
-  // The record's header has function, item and result counts (1 or more); its arguments' slots
-  // carry a hold each. Returns the first result's slot; the others follow (one hold each).
-  uint32_t SubmitTask(std::unique_ptr<TaskRecord> record, model::TimePoint now);
+  // The record has function, item and result counts (1 or more); its arguments' slots carry a hold
+  // each. Returns the first result's slot; the others follow (one hold each).
+  TaskPtr NewTask() { return slab_.NewTask(); }
+  uint32_t SubmitTask(TaskPtr record, model::TimePoint now);
   // A queued own task that this process may run on its own stack instead (its worker limit is
   // reached); kNoSlot if there is none. The caller runs it and hands the reply to OnMessage, its
   // own id as source.
@@ -214,16 +217,17 @@ class ClientCore {
   void RefuseInline(const std::string& error);
   bool HasInlineWork() const;
   // What makes an own object, while it has not ended; null: nothing (any more).
-  const TaskRecord* TaskOf(uint32_t slot) const { return slab_.At(TaskSlot(slot)).task.get(); }
+  // Of a slot with a task, as it is sent now.
+  model::FrameHeader HeaderOf(uint32_t slot) const;
+  const TaskRecord* TaskOf(uint32_t slot) const { return slab_.At(TaskSlot(slot)).task; }
 
   // --- actors ---
-  uint32_t CreateActor(std::unique_ptr<TaskRecord> record, proto::ActorSpec spec,
-                       model::TimePoint now);
+  uint32_t CreateActor(TaskPtr record, proto::ActorSpec spec, model::TimePoint now);
   // makes a record when new
   uint32_t ActorIndex(const model::ActorId& id, const std::string& name);
-  uint32_t SubmitActorCall(uint32_t actor_index, std::unique_ptr<TaskRecord> record,
-                           model::TimePoint now);
+  uint32_t SubmitActorCall(uint32_t actor_index, TaskPtr record, model::TimePoint now);
   ActorRecord& Actor(uint32_t index) { return *actors_[index]; }
+  const ActorRecord& Actor(uint32_t index) const { return *actors_[index]; }
   model::ActorId NewActorId() { return model::ActorId{options_.self, ++actor_count_}; }
 
   // --- events ---
@@ -306,7 +310,8 @@ class ClientCore {
   std::vector<std::pair<uint64_t, model::NodeNumber>> DataOf(const TaskRecord& record) const;
   void FindData(TaskRecord& record, model::TimePoint now) const;
   bool MayGoTo(const TaskRecord& record, model::NodeNumber node, model::TimePoint now) const {
-    return !record.data_node || record.data_node == node || now >= record.anywhere_at;
+    if (!record.extras || !record.extras->data_node) return true;
+    return record.extras->data_node == node || now >= record.extras->anywhere_at;
   }
   // The index in the queue of the first task that may go to a lease with room; kNoTask: all wait
   // for leases nearer to their data.
@@ -314,7 +319,7 @@ class ClientCore {
   size_t PickTask(const TaskClass& task_class, const HeldLease& lease, model::TimePoint now) const;
   size_t Depth(const TaskClass& task_class) const;
   size_t LeasesWanted(const TaskClass& task_class, model::TimePoint now) const;
-  void AskForLeases(uint32_t class_index);
+  void AskForLeases(TaskClass& task_class);
   void ReturnLease(uint32_t lease_index, bool worker_failed);
   void RemoveFromLease(uint32_t lease_index, uint32_t slot, model::TimePoint now);
   void OnReply(const model::FrameHeader& header, std::span<const std::byte> body,
@@ -393,7 +398,8 @@ class ClientCore {
   std::map<model::ProcessId, std::set<uint32_t>> borrowed_;  // by whom: own objects
   std::set<model::ProcessId> gone_;                          // lately, and
   std::deque<model::ProcessId> gone_order_;
-  std::vector<uint32_t> freeing_;  // worklist of TryFree
+  std::vector<std::byte> scratch_;  // of BuildBody
+  std::vector<uint32_t> freeing_;   // worklist of TryFree
   uint32_t leases_live_ = 0;
   model::TimePoint now_{};  // of the running step, for what a worklist starts
 };

@@ -37,7 +37,7 @@ void ClientCore<Sink>::Watch(ActorRecord& actor) {
 }
 
 template <class Sink>
-uint32_t ClientCore<Sink>::CreateActor(std::unique_ptr<TaskRecord> record, proto::ActorSpec spec,
+uint32_t ClientCore<Sink>::CreateActor(TaskPtr record, proto::ActorSpec spec,
                                        model::TimePoint now) {
   now_ = now;
   const model::ActorId id = NewActorId();
@@ -56,14 +56,9 @@ uint32_t ClientCore<Sink>::CreateActor(std::unique_ptr<TaskRecord> record, proto
     return index;
   }
   actor->creation_slot = slot;
-  record->header.kind = model::FrameKind::kActorCreate;
-  record->header.task = slab_.At(slot).id;
-  record->header.actor = id;
-  record->header.job = options_.job;
-  record->header.source = options_.self;
+  record->kind = model::FrameKind::kActorCreate;
   record->actor_index = index;
-  record->submitted = now;
-  slab_.At(slot).task = std::move(record);
+  slab_.SetTask(slot, std::move(record));
   CountArguments(slot);
   return index;
 }
@@ -73,9 +68,10 @@ void ClientCore<Sink>::SendCreation(uint32_t slot) {
   TaskRecord& record = *slab_.At(slot).task;
   ActorRecord& actor = *actors_[record.actor_index];
   slab_.At(slot).state = EntryState::kSent;
-  record.header.body_bytes = static_cast<uint32_t>(record.body.size());
-  std::string frame(reinterpret_cast<const char*>(&record.header), sizeof record.header);
-  frame.append(reinterpret_cast<const char*>(record.body.data()), record.body.size());
+  const model::FrameHeader header = HeaderOf(slot);
+  const std::span<const std::byte> body = record.body.bytes();
+  std::string frame(reinterpret_cast<const char*>(&header), sizeof header);
+  frame.append(reinterpret_cast<const char*>(body.data()), body.size());
   if (frame.size() > kCreationBytesMax) {
     EndCreation(actor, EncodeError(ErrorCode::kInvalidOption,
                                    "actor " + actor.name +
@@ -122,7 +118,7 @@ void ClientCore<Sink>::Created(ActorRecord& actor) {
   if (actor.creation_slot == kNoSlot) return;
   const uint32_t slot = actor.creation_slot;
   actor.creation_slot = kNoSlot;
-  actor.creation = std::move(slab_.At(slot).task);
+  actor.creation = slab_.TakeTask(slot);
   ResolveValue(slot, {});
   ReleaseHold(slot);
   if (actor.spec.max_restarts() != 0 || !actor.creation) return;
@@ -168,20 +164,15 @@ void ClientCore<Sink>::FailCalls(const std::deque<uint32_t>& slots, const std::s
 }
 
 template <class Sink>
-uint32_t ClientCore<Sink>::SubmitActorCall(uint32_t actor_index, std::unique_ptr<TaskRecord> record,
+uint32_t ClientCore<Sink>::SubmitActorCall(uint32_t actor_index, TaskPtr record,
                                            model::TimePoint now) {
   now_ = now;
-  const uint32_t slot = NewObjects(record->header.result_count);
+  const uint32_t slot = NewObjects(record->result_count);
   if (slot == kNoSlot) return kNoSlot;
   ActorRecord& actor = *actors_[actor_index];
-  Entry& entry = slab_.At(slot);
-  record->header.kind = model::FrameKind::kActorCall;
-  record->header.task = entry.id;
-  record->header.actor = actor.id;
-  record->header.job = options_.job;
+  record->kind = model::FrameKind::kActorCall;
   record->actor_index = actor_index;
-  record->submitted = now;
-  entry.task = std::move(record);
+  slab_.SetTask(slot, std::move(record));
   if (actor.state == proto::ACTOR_DEAD) {
     FailTask(slot, actor.death);
     return slot;
@@ -199,14 +190,11 @@ void ClientCore<Sink>::PumpActor(ActorRecord& actor, model::TimePoint) {
     Entry& entry = slab_.At(slot);
     if (entry.state != EntryState::kQueued) return;  // its arguments are not there yet
     if (!HasRoom(actor.process, actor.in_flight, slot)) return;
-    model::FrameHeader& header = entry.task->header;
-    header.destination = actor.process;
-    header.source = options_.self;
-    header.incarnation = actor.incarnation;
+    entry.task->destination = actor.process;
+    model::FrameHeader header = HeaderOf(slot);
     header.call_number = actor.calls + 1;
-    header.cookie_slot = slot;
-    header.cookie_sequence = PendingSlab::CookieSequence(entry.id);
-    if (!sink_.SendCall(header, entry.task->body)) return;
+    if (!sink_.SendCall(header, entry.task->body.bytes(), actor.in_flight.empty())) return;
+    entry.task->claim_slot = header.claim_slot;
     ++actor.calls;
     entry.state = EntryState::kSent;
     actor.queued.pop_front();

@@ -14,7 +14,7 @@ template <class Sink>
 std::vector<std::pair<uint64_t, model::NodeNumber>> ClientCore<Sink>::DataOf(
     const TaskRecord& record) const {
   std::vector<std::pair<uint64_t, model::NodeNumber>> data;
-  for (const TaskArgument& argument : record.arguments) {
+  for (const TaskArgument& argument : record.arguments()) {
     if (argument.slot == kNoSlot) continue;
     const Entry& object = slab_.At(argument.slot);
     if (object.kind != ValueKind::kStored) continue;
@@ -35,16 +35,16 @@ std::vector<std::pair<uint64_t, model::NodeNumber>> ClientCore<Sink>::DataOf(
 
 template <class Sink>
 void ClientCore<Sink>::FindData(TaskRecord& record, model::TimePoint now) const {
-  record.data_node = {};
-  if (record.arguments.empty()) return;  // the common case: by value
+  if (record.arguments().empty()) return;  // the common case: by value
+  record.extras->data_node = {};
   const proto::Strategy& strategy = classes_[record.class_index].description.strategy();
   if (strategy.kind() != proto::Strategy::HYBRID || strategy.labels_size() != 0) return;
   const auto data = DataOf(record);
   if (data.empty()) return;
-  record.data_node = data.front().second;
+  record.extras->data_node = data.front().second;
   const std::chrono::microseconds transfer(
       static_cast<int64_t>(static_cast<double>(data.front().first) / kTransferBytesPerUs));
-  record.anywhere_at = now + std::min<model::Duration>(transfer, kDataWaitMax);
+  record.extras->anywhere_at = now + std::min<model::Duration>(transfer, kDataWaitMax);
 }
 
 template <class Sink>
@@ -54,7 +54,7 @@ size_t ClientCore<Sink>::PickTask(const TaskClass& task_class, const HeldLease& 
   for (size_t i = 0; i < end; ++i) {
     const uint32_t slot = task_class.queued[i];
     const TaskRecord& record = *slab_.At(slot).task;
-    if (!MayGoTo(record, lease.worker.node(), now) || record.not_before > now) continue;
+    if (!MayGoTo(record, lease.worker.node(), now) || !record.MayBeSentAt(now)) continue;
     if (i == 0 || HasRoom(lease.worker, lease.in_flight, slot)) return i;
   }
   return kNoTask;

@@ -330,7 +330,7 @@ std::string ClientCore<Sink>::Describe(uint32_t slot) const {
   std::string text = "object " + model::ToString(slab_.At(slot).id);
   if (entry.task) {
     const char* kind = entry.task->actor_index == kNoSlot ? "task " : "call ";
-    text = kind + entry.task->name + " (" + model::ToString(entry.id) + ")";
+    text = kind + entry.task->name() + " (" + model::ToString(entry.id) + ")";
   }
   switch (entry.state) {
     case EntryState::kWaiting:
@@ -343,8 +343,8 @@ std::string ClientCore<Sink>::Describe(uint32_t slot) const {
       return text + ": queued, waits for a worker" +
              (entry.task ? DescribeDemand(*entry.task) : "");
     case EntryState::kSent:
-      return text + ": sent to " + model::ToString(entry.task->header.destination) + ", attempt " +
-             std::to_string(entry.task->header.attempt);
+      return text + ": sent to " + model::ToString(entry.task->destination) + ", attempt " +
+             std::to_string(entry.task->attempt);
     case EntryState::kForeign:
     case EntryState::kFetching:
       return text + ": asked for at its owner " + model::ToString(entry.id.owner);

@@ -12,7 +12,7 @@ template <class Sink>
 void ClientCore<Sink>::OnReply(const model::FrameHeader& header, std::span<const std::byte> body,
                                model::TimePoint now) {
   const uint32_t slot = CookieSlot(header);
-  if (slot == kNoSlot || slab_.At(slot).task->header.destination != header.source) {
+  if (slot == kNoSlot || slab_.At(slot).task->destination != header.source) {
     DropUnclaimed(header, body);
     return;
   }
@@ -65,8 +65,8 @@ void ClientCore<Sink>::DropUnclaimed(const model::FrameHeader& header,
 template <class Sink>
 void ClientCore<Sink>::CompleteTask(uint32_t slot, const model::FrameHeader& header,
                                     std::span<const std::byte> body) {
-  std::unique_ptr<TaskRecord> record = std::move(slab_.At(slot).task);
-  const uint32_t wanted = record->header.result_count;
+  TaskPtr record = slab_.TakeTask(slot);
+  const uint32_t wanted = record->result_count;
   model::BodyReader reader(body, header.item_count);
   model::Item item;
   uint32_t count = 0;
@@ -92,7 +92,7 @@ void ClientCore<Sink>::CompleteTask(uint32_t slot, const model::FrameHeader& hea
         slot + count, wanted - count,
         EncodeError(ErrorCode::kSerializationError,
                     (malformed ? "malformed reply to task " : "too short reply to task ") +
-                        record->name + ": " +
+                        record->name() + ": " +
                         (malformed ? std::string(model::ToString(reader.error()))
                                    : std::to_string(header.item_count) + " of " +
                                          std::to_string(wanted) + " results")));
@@ -107,36 +107,35 @@ void ClientCore<Sink>::ResolveErrors(uint32_t first, uint32_t count, const std::
 
 template <class Sink>
 void ClientCore<Sink>::FailTask(uint32_t slot, const std::string& error) {
-  std::unique_ptr<TaskRecord> record = std::move(slab_.At(slot).task);
+  TaskPtr record = slab_.TakeTask(slot);
   if (!record) return;
-  if (record->header.kind == model::FrameKind::kActorCall) {
+  if (record->kind == model::FrameKind::kActorCall) {
     std::erase(actors_[record->actor_index]->queued, slot);
-  } else if (record->header.kind == model::FrameKind::kActorCreate &&
-             record->actor_index != kNoSlot) {
+  } else if (record->kind == model::FrameKind::kActorCreate && record->actor_index != kNoSlot) {
     // an argument failed: there will be no actor
     ActorRecord& actor = *actors_[record->actor_index];
-    slab_.At(slot).task = std::move(record);
+    slab_.SetTask(slot, std::move(record));
     proto::ErrorInfo cause;
     EndCreation(actor, cause.ParseFromString(error) ? EncodeActorEnd(actor.name, cause) : error);
     return;
   }
   // Registered with an argument that is still unresolved: it must not find the slot's next tenant.
-  for (const TaskArgument& argument : record->arguments) {
+  for (const TaskArgument& argument : record->arguments()) {
     if (argument.slot == kNoSlot || record->unresolved == 0) continue;
     std::erase_if(slab_.At(argument.slot).waiters,
                   [slot](const Waiter& waiter) { return waiter.task_slot == slot; });
   }
-  ResolveErrors(slot, record->header.result_count, error);
+  ResolveErrors(slot, record->result_count, error);
   ReleaseArguments(*record);
 }
 
 template <class Sink>
 void ClientCore<Sink>::ReleaseArguments(TaskRecord& record) {
-  for (const TaskArgument& argument : record.arguments) {
+  if (!record.extras) return;
+  for (const TaskArgument& argument : std::exchange(record.extras->arguments, {})) {
     if (argument.slot != kNoSlot) ReleaseHold(argument.slot);
   }
-  record.arguments.clear();
-  for (uint32_t slot : std::exchange(record.referred, {})) ReleaseHold(slot);
+  for (uint32_t slot : std::exchange(record.extras->referred, {})) ReleaseHold(slot);
 }
 
 }  // namespace rayx::client

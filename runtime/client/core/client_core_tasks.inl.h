@@ -14,23 +14,53 @@ template <class Sink>
 uint32_t ClientCore<Sink>::ClassIndex(const proto::SchedulingClass& description) {
   const std::string key = description.SerializeAsString();
   auto [it, is_new] = class_by_key_.emplace(key, static_cast<uint32_t>(classes_.size()));
-  if (is_new) classes_.emplace_back().description = description;
+  if (is_new) {
+    TaskClass& task_class = classes_.emplace_back();
+    task_class.index = it->second;
+    task_class.description = description;
+  }
   return it->second;
 }
 
 template <class Sink>
-uint32_t ClientCore<Sink>::SubmitTask(std::unique_ptr<TaskRecord> record, model::TimePoint now) {
+uint32_t ClientCore<Sink>::SubmitTask(TaskPtr record, model::TimePoint now) {
   now_ = now;
-  const uint32_t slot = NewObjects(record->header.result_count);
+  const uint32_t slot = NewObjects(record->result_count);
   if (slot == kNoSlot) return kNoSlot;
-  Entry& entry = slab_.At(slot);
-  record->header.kind = model::FrameKind::kTask;
-  record->header.task = entry.id;
-  record->header.job = options_.job;
-  record->submitted = now;
-  entry.task = std::move(record);
+  record->kind = model::FrameKind::kTask;
+  slab_.SetTask(slot, std::move(record));
   CountArguments(slot);
   return slot;
+}
+
+template <class Sink>
+model::FrameHeader ClientCore<Sink>::HeaderOf(uint32_t slot) const {
+  const Entry& entry = slab_.At(slot);
+  const TaskRecord& record = *entry.task;
+  model::FrameHeader header;
+  header.kind = record.kind;
+  header.flags = record.flags;
+  header.body_bytes = static_cast<uint32_t>(record.body.size());
+  header.attempt = record.attempt;
+  header.destination = record.destination;
+  header.source = options_.self;
+  header.task = entry.id;
+  header.function = record.function;
+  header.job = options_.job;
+  header.item_count = record.item_count;
+  header.result_count = record.result_count;
+  header.claim_slot = record.claim_slot;
+  if (record.actor_index != kNoSlot) {
+    header.actor = actors_[record.actor_index]->id;
+    header.incarnation = actors_[record.actor_index]->incarnation;
+  }
+  if (record.kind == model::FrameKind::kActorCreate) {
+    header.credit = record.extras ? record.extras->serves_at_once : 0;
+  } else {
+    header.cookie_slot = slot;
+    header.cookie_sequence = PendingSlab::CookieSequence(entry.id);
+  }
+  return header;
 }
 
 // Registers the task with each unresolved argument; goes on at once when there is none.
@@ -41,7 +71,7 @@ void ClientCore<Sink>::CountArguments(uint32_t slot) {
     FailTask(slot, lost_);
     return;
   }
-  for (const TaskArgument& argument : record.arguments) {
+  for (const TaskArgument& argument : record.arguments()) {
     if (argument.slot == kNoSlot) continue;
     Entry& object = slab_.At(argument.slot);
     if (object.state != EntryState::kReady) {
@@ -66,13 +96,13 @@ void ClientCore<Sink>::Ready(uint32_t slot, model::TimePoint now) {
   Entry& entry = slab_.At(slot);
   if (!BuildBody(slot)) {
     FailTask(slot, EncodeError(ErrorCode::kInvalidOption,
-                               "task " + entry.task->name +
+                               "task " + entry.task->name() +
                                    ": its arguments by value exceed 512 KiB in all; " +
                                    "Put the large ones"));
     return;
   }
   entry.state = EntryState::kQueued;
-  switch (entry.task->header.kind) {
+  switch (entry.task->kind) {
     case model::FrameKind::kActorCreate:
       SendCreation(slot);
       break;
@@ -91,18 +121,20 @@ void ClientCore<Sink>::Ready(uint32_t slot, model::TimePoint now) {
 template <class Sink>
 bool ClientCore<Sink>::BuildBody(uint32_t slot) {
   TaskRecord& record = *slab_.At(slot).task;
-  if (!record.arguments.empty()) {
-    record.body.clear();
-    model::BodyWriter writer(record.body);
-    for (const TaskArgument& argument : record.arguments) {
+  if (!record.arguments().empty()) {
+    scratch_.clear();
+    model::BodyWriter writer(scratch_);
+    for (const TaskArgument& argument : record.arguments()) {
       if (argument.slot == kNoSlot) {
-        writer.AddInline(std::span(record.inline_values).subspan(argument.offset, argument.bytes));
+        writer.AddInline(
+            std::span(record.extras->inline_values).subspan(argument.offset, argument.bytes));
       } else {
         AddValueItem(writer, slab_.At(argument.slot));
       }
-      if (record.body.size() > model::kBodyBytesMax) return false;
+      if (scratch_.size() > model::kBodyBytesMax) return false;
     }
-    record.header.item_count = writer.item_count();
+    record.item_count = writer.item_count();
+    record.body.Assign(scratch_);
   }
   return record.body.size() <= model::kBodyBytesMax;
 }
@@ -123,7 +155,8 @@ template <class Sink>
 uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, const std::vector<uint32_t>& full,
                                      model::TimePoint now) const {
   const size_t depth = Depth(task_class);
-  const model::NodeNumber data_node = slab_.At(task_class.queued.front()).task->data_node;
+  const auto& extras = slab_.At(task_class.queued.front()).task->extras;
+  const model::NodeNumber data_node = extras ? extras->data_node : model::NodeNumber();
   uint32_t best = kNoSlot;
   for (uint32_t index : task_class.leases) {
     const HeldLease& lease = leases_[index];
@@ -145,12 +178,10 @@ template <class Sink>
 bool ClientCore<Sink>::SendOn(uint32_t lease_index, uint32_t slot, model::TimePoint now) {
   HeldLease& lease = leases_[lease_index];
   Entry& entry = slab_.At(slot);
-  model::FrameHeader& header = entry.task->header;
-  header.destination = lease.worker;
-  header.source = options_.self;
-  header.cookie_slot = slot;
-  header.cookie_sequence = PendingSlab::CookieSequence(entry.id);
-  if (!sink_.SendCall(header, entry.task->body)) return false;
+  entry.task->destination = lease.worker;
+  model::FrameHeader header = HeaderOf(slot);
+  if (!sink_.SendCall(header, entry.task->body.bytes(), lease.in_flight.empty())) return false;
+  entry.task->claim_slot = header.claim_slot;
   entry.state = EntryState::kSent;
   entry.task->lease_index = lease_index;
   if (lease.in_flight.empty()) lease.progress = now;
@@ -164,7 +195,7 @@ void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
   task_class.waits_for_data = false;
   while (!task_class.queued.empty()) {
     const uint32_t first = task_class.queued.front();
-    if (slab_.At(first).task->not_before > now) {
+    if (!slab_.At(first).task->MayBeSentAt(now)) {
       task_class.queued.pop_front();
       delayed_.push_back(first);
       continue;
@@ -188,8 +219,7 @@ void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
     }
     task_class.requests.clear();
   } else if (now >= task_class.ask_again) {
-    AskForLeases(static_cast<uint32_t>(
-        class_by_key_.find(task_class.description.SerializeAsString())->second));
+    AskForLeases(task_class);
   }
 }
 
@@ -215,8 +245,7 @@ size_t ClientCore<Sink>::LeasesWanted(const TaskClass& task_class, model::TimePo
 }
 
 template <class Sink>
-void ClientCore<Sink>::AskForLeases(uint32_t class_index) {
-  TaskClass& task_class = classes_[class_index];
+void ClientCore<Sink>::AskForLeases(TaskClass& task_class) {
   const size_t wanted =
       std::max<size_t>(LeasesWanted(task_class, now_), task_class.waits_for_data ? 1 : 0);
   while (task_class.requests.size() < wanted) {
@@ -228,7 +257,7 @@ void ClientCore<Sink>::AskForLeases(uint32_t class_index) {
     }
     const uint64_t request = ++next_request_;
     task_class.requests.insert(request);
-    class_by_request_.emplace(request, class_index);
+    class_by_request_.emplace(request, task_class.index);
     sink_.RequestLease(request, task_class.description, nodes);
   }
 }
@@ -267,7 +296,7 @@ void ClientCore<Sink>::OnLeaseGranted(uint64_t request, model::LeaseId id, model
   ++leases_live_;
   // The daemon knew where the arguments lie, and that there is no room.
   if (!task_class.queued.empty() && PickTask(task_class, lease, now) == kNoTask) {
-    slab_.At(task_class.queued.front()).task->anywhere_at = now;
+    slab_.At(task_class.queued.front()).task->Extras().anywhere_at = now;
   }
   Pump(task_class, now);
 }
@@ -343,7 +372,7 @@ uint32_t ClientCore<Sink>::CookieSlot(const model::FrameHeader& header) const {
   if (slot >= slab_.used()) return kNoSlot;
   const Entry& entry = slab_.At(slot);
   if (entry.state != EntryState::kSent || !entry.task || entry.id != header.task) return kNoSlot;
-  if (entry.task->header.attempt != header.attempt) return kNoSlot;
+  if (entry.task->attempt != header.attempt) return kNoSlot;
   if (PendingSlab::CookieSequence(entry.id) != header.cookie_sequence) return kNoSlot;
   return slot;
 }
@@ -387,7 +416,7 @@ void ClientCore<Sink>::Requeue(uint32_t slot, model::TimePoint now) {
   Entry& entry = slab_.At(slot);
   entry.state = EntryState::kQueued;
   entry.task->lease_index = kNoSlot;
-  if (entry.task->not_before > now) {
+  if (!entry.task->MayBeSentAt(now)) {
     delayed_.push_back(slot);
   } else {
     classes_[entry.task->class_index].queued.push_front(slot);
@@ -405,35 +434,34 @@ void ClientCore<Sink>::OnAttemptLost(uint32_t slot, const proto::DeathCause& cau
   }
   const auto code =
       cause.code() != 0 ? static_cast<ErrorCode>(cause.code()) : ErrorCode::kWorkerDied;
-  if (code == ErrorCode::kWorkerDied) ++record.deaths;
+  if (code == ErrorCode::kWorkerDied) ++record.Extras().deaths;
   if (record.retries_left != 0) {  // negative: for ever
     if (record.retries_left > 0) --record.retries_left;
     // 0 for the first retry, then 100 ms doubling to 2 s: a crash loop does not burn the machine.
-    const uint32_t retry = record.header.attempt;
-    ++record.header.attempt;
+    const uint32_t retry = record.attempt;
+    ++record.attempt;
     const std::string attempts =
         record.retries_left < 0
             ? ""
-            : " of " + std::to_string(record.header.attempt +
-                                      static_cast<uint32_t>(record.retries_left));
-    sink_.Warn("task " + record.name + ": " + cause.reason() + "; attempt " +
-               std::to_string(record.header.attempt) + attempts + " follows");
+            : " of " + std::to_string(record.attempt + static_cast<uint32_t>(record.retries_left));
+    sink_.Warn("task " + record.name() + ": " + cause.reason() + "; attempt " +
+               std::to_string(record.attempt) + attempts + " follows");
     if (retry > 1)
-      record.not_before =
+      record.Extras().not_before =
           now + std::chrono::milliseconds(std::min(100u << std::min(retry - 2, 5u), 2000u));
     Requeue(slot, now);
     return;
   }
-  const uint32_t attempt = record.header.attempt;
+  const uint32_t attempt = record.attempt;
   const std::string number = std::to_string(attempt);
-  if (attempt > 1 && record.deaths == attempt) {
+  if (attempt > 1 && record.extras && record.extras->deaths == attempt) {
     FailTask(slot, EncodeDeath(ErrorCode::kTaskPoisoned,
-                               "each of the " + number + " attempts of task " + record.name +
+                               "each of the " + number + " attempts of task " + record.name() +
                                    " killed its worker; the last",
                                cause, attempt));
   } else {
     FailTask(slot,
-             EncodeDeath(code, "task " + record.name + ", attempt " + number, cause, attempt));
+             EncodeDeath(code, "task " + record.name() + ", attempt " + number, cause, attempt));
   }
 }
 
@@ -451,7 +479,7 @@ void ClientCore<Sink>::OnProcessDied(model::ProcessId process, const proto::Deat
     ReturnLease(index, true);
   }
   for (uint32_t slot : lost) {
-    OnAttemptLost(slot, cause, sink_.MayHaveStarted(slab_.At(slot).task->header), now);
+    OnAttemptLost(slot, cause, sink_.MayHaveStarted(HeaderOf(slot)), now);
   }
   TakeBackAll(process);
   ForgetRegistrations(process);
@@ -561,7 +589,7 @@ void ClientCore<Sink>::OnUndeliverable(const model::FrameHeader& header,
     lease.in_flight.Remove(slot, FrameBytes(slot));
     if (lease.in_flight.empty()) ReturnLease(record.lease_index, /*worker_failed=*/true);
   }
-  slab_.At(slot).task->not_before = now + kUndeliverableWait;
+  slab_.At(slot).task->Extras().not_before = now + kUndeliverableWait;
   OnAttemptLost(slot, cause, /*started=*/false, now);
   Pump(task_class, now);
 }
@@ -574,7 +602,7 @@ void ClientCore<Sink>::RevokeStuck(uint32_t lease_index, bool oldest, model::Tim
   const std::deque<uint32_t>& sent = lease.in_flight.slots();
   const auto end = oldest || sent.empty() ? sent.rend() : sent.rend() - 1;
   for (auto it = sent.rbegin(); it != end; ++it) {
-    const Revocation outcome = sink_.TryRevoke(slab_.At(*it).task->header);
+    const Revocation outcome = sink_.TryRevoke(HeaderOf(*it));
     if (outcome == Revocation::kTooLate) break;  // frames start in order
     if (outcome == Revocation::kRevoked) revoked.push_back(*it);
     if (outcome == Revocation::kAsked) lease.revoke_again = now + kRevokeAgain;
@@ -631,10 +659,7 @@ uint32_t ClientCore<Sink>::TakeForInline() {
     Entry& entry = slab_.At(slot);
     entry.state = EntryState::kSent;
     entry.task->lease_index = kNoSlot;
-    entry.task->header.destination = options_.self;
-    entry.task->header.source = options_.self;
-    entry.task->header.cookie_slot = slot;
-    entry.task->header.cookie_sequence = PendingSlab::CookieSequence(entry.id);
+    entry.task->destination = options_.self;
     return slot;
   }
   return kNoSlot;

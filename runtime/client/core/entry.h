@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <span>
@@ -69,30 +70,101 @@ struct TaskArgument {
   uint32_t bytes = 0;
 };
 
-// A task that has not ended: what is needed to send it, and to send it again.
-struct TaskRecord {
-  model::FrameHeader header;
-  std::vector<std::byte> body;  // as sent last
-  // used when there are references, to build the body at dispatch
+// What few tasks have.
+struct TaskExtras {
+  // References among the arguments: the body is built from these at dispatch, when they are there.
   std::vector<std::byte> inline_values;
-  std::vector<TaskArgument> arguments;  // empty: the body was built at submission
-  std::vector<uint32_t> referred;       // objects that inline arguments refer to: a hold on each
-  std::string name;
-  uint32_t unresolved = 0;  // arguments
-  int32_t retries_left = 0;
+  std::vector<TaskArgument> arguments;
+  std::vector<uint32_t> referred;  // objects that inline arguments refer to: a hold on each
+  std::string name;                // SetName
   uint32_t deaths = 0;             // attempts that ended with their worker's own death
-  uint32_t class_index = 0;        // of a kTask
-  uint32_t lease_index = kNoSlot;  // kSent, kTask
-  uint32_t actor_index = kNoSlot;  // kActorCall, kActorCreate
+  uint32_t serves_at_once = 0;     // kActorCreate: SetMaxConcurrency
   model::TimePoint not_before{};   // a retry's back-off
   // Of a kTask: where most bytes of its stored arguments lie (0: nowhere); until `anywhere_at` it
   // is sent to no other node.
   model::NodeNumber data_node;
   model::TimePoint anywhere_at{};
-  model::TimePoint submitted{};
 };
 
-struct Entry {
+// The body of a call, as it travels: short ones lie in place.
+class CallBody {
+ public:
+  CallBody() = default;
+  CallBody(const CallBody&) = delete;
+  CallBody& operator=(const CallBody&) = delete;
+  ~CallBody() { Clear(); }
+
+  void Assign(std::span<const std::byte> bytes) {
+    Clear();
+    std::byte* to = in_place_;
+    if (bytes.size() > kInPlaceBytes) {
+      to = new std::byte[bytes.size()];
+      std::memcpy(in_place_, &to, sizeof to);
+    }
+    if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
+    size_ = static_cast<uint32_t>(bytes.size());
+  }
+  void Clear() {
+    if (size_ > kInPlaceBytes) delete[] Heap();
+    size_ = 0;
+  }
+  std::span<const std::byte> bytes() const {
+    return {size_ > kInPlaceBytes ? Heap() : in_place_, size_};
+  }
+  size_t size() const { return size_; }
+
+ private:
+  static constexpr size_t kInPlaceBytes = 36;  // a number of 64 bits, and its item's header
+
+  std::byte* Heap() const {
+    std::byte* heap;
+    std::memcpy(&heap, in_place_, sizeof heap);
+    return heap;
+  }
+
+  uint32_t size_ = 0;
+  std::byte in_place_[kInPlaceBytes];  // or the address of more
+};
+
+// A task that has not ended: what is needed to send it, and to send it again. Its frame's header is
+// made from this, its entry and its class or actor each time. A million of them may wait: what few
+// have stands in TaskExtras.
+struct TaskRecord {
+  model::FunctionId function;
+  const std::string* function_name = nullptr;  // lives as long as the process
+  std::unique_ptr<TaskExtras> extras;
+  model::ProcessId destination;  // it was sent to
+  CallBody body;                 // as sent last
+  uint32_t claim_slot = 0;       // in the ring that it was sent through
+  uint32_t attempt = 1;
+  int32_t retries_left = 0;
+  uint32_t unresolved = 0;         // arguments
+  uint32_t class_index = 0;        // of a kTask
+  uint32_t lease_index = kNoSlot;  // kSent, kTask
+  uint32_t actor_index = kNoSlot;  // kActorCall, kActorCreate
+  model::FrameKind kind = model::FrameKind::kTask;
+  uint8_t flags = 0;
+  uint16_t result_count = 1;
+  uint16_t item_count = 0;
+
+  TaskExtras& Extras() {
+    if (!extras) extras = std::make_unique<TaskExtras>();
+    return *extras;
+  }
+  const std::string& name() const {
+    static const std::string kNone;
+    if (extras && !extras->name.empty()) return extras->name;
+    return function_name != nullptr ? *function_name : kNone;
+  }
+  std::span<const TaskArgument> arguments() const {
+    return extras ? std::span<const TaskArgument>(extras->arguments)
+                  : std::span<const TaskArgument>();
+  }
+  bool MayBeSentAt(model::TimePoint now) const { return !extras || extras->not_before <= now; }
+};
+static_assert(sizeof(TaskRecord) <= 112);
+
+struct alignas(64) Entry {  // two cache lines
   std::atomic<uint32_t> holds{0};
   EntryState state = EntryState::kFree;
   ValueKind kind = ValueKind::kNone;
@@ -105,7 +177,7 @@ struct Entry {
   // kHeap: the encoded value; kError: an ErrorInfo
   std::unique_ptr<std::byte[]> heap;
   std::unique_ptr<model::StoredLocation> stored;  // kStored
-  std::unique_ptr<TaskRecord> task;
+  TaskRecord* task = nullptr;                     // of the slab: see PendingSlab::SetTask
   std::vector<Waiter> waiters;
   std::unique_ptr<Bonds> bonds;
 
@@ -113,5 +185,6 @@ struct Entry {
     return {kind == ValueKind::kInline ? inline_value.data() : heap.get(), value_bytes};
   }
 };
+static_assert(sizeof(Entry) == 128);
 
 }  // namespace rayx::client

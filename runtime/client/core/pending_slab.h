@@ -5,6 +5,7 @@
 //
 // Purpose:  find an own object's entry from its id without a hash: the low 24 bits of a sequence
 //           are the slot, the upper 40 count up, so that a slot's reuse is another id.
+//           Their tasks' records come from chunks of their own, LIFO too.
 // Owner:    ClientCore.
 // Threads:  the baton's holder; At(slot) of a live slot also by whoever keeps a hold on it (chunks
 //           never move).
@@ -17,6 +18,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -25,6 +27,14 @@
 #include "client/core/entry.h"
 
 namespace rayx::client {
+
+// Gives a record back to the slab that it came from.
+class PendingSlab;
+struct ReturnTask {
+  PendingSlab* slab = nullptr;
+  inline void operator()(TaskRecord* record) const;
+};
+using TaskPtr = std::unique_ptr<TaskRecord, ReturnTask>;
 
 class PendingSlab {
  public:
@@ -37,6 +47,7 @@ class PendingSlab {
         slots_max_(slots_max),
         chunks_(new std::atomic<Entry*>[kSlotsMax / kChunkEntries]()) {}
   ~PendingSlab() {
+    for (uint32_t slot = 0; slot < used_; ++slot) TakeTask(slot);
     for (uint32_t i = 0; i * kChunkEntries < used_; ++i) delete[] chunks_[i].load();
   }
   PendingSlab(const PendingSlab&) = delete;
@@ -72,6 +83,17 @@ class PendingSlab {
     runs_.erase(run);
   }
 
+  // A record for SetTask. It must not outlive the slab.
+  TaskPtr NewTask() {
+    if (free_task_ == nullptr) AddTaskChunk();
+    TaskSpace* const space = std::exchange(free_task_, free_task_->next);
+    return TaskPtr(new (space) TaskRecord, ReturnTask{this});
+  }
+  void SetTask(uint32_t slot, TaskPtr record) { At(slot).task = record.release(); }
+  TaskPtr TakeTask(uint32_t slot) {
+    return TaskPtr(std::exchange(At(slot).task, nullptr), ReturnTask{this});
+  }
+
   // Of an object that this process owns.
   uint32_t FindOwn(const model::ObjectId& id) const {
     const auto slot = static_cast<uint32_t>(id.sequence & (kSlotsMax - 1));
@@ -92,6 +114,27 @@ class PendingSlab {
   uint32_t live() const { return live_; }
 
  private:
+  friend struct ReturnTask;
+  union alignas(TaskRecord) TaskSpace {
+    TaskSpace* next;
+    std::byte bytes[sizeof(TaskRecord)];
+  };
+  static constexpr size_t kTaskChunk = 1024;
+
+  void AddTaskChunk() {
+    auto& chunk = task_chunks_.emplace_back(new TaskSpace[kTaskChunk]);
+    for (size_t i = kTaskChunk; i > 0; --i) {
+      chunk[i - 1].next = free_task_;
+      free_task_ = &chunk[i - 1];
+    }
+  }
+  void FreeTask(TaskRecord* record) {
+    record->~TaskRecord();
+    auto* const space = new (record) TaskSpace;
+    space->next = free_task_;
+    free_task_ = space;
+  }
+
   struct Run {
     uint32_t count = 0;
     uint32_t live = 0;
@@ -166,8 +209,14 @@ class PendingSlab {
   uint32_t live_ = 0;
   uint32_t free_ = kNoSlot;
   uint64_t count_ = 0;
+  std::vector<std::unique_ptr<TaskSpace[]>> task_chunks_;
+  TaskSpace* free_task_ = nullptr;
   absl::flat_hash_map<uint32_t, Run> runs_;              // live, by their first slot
   std::map<uint32_t, std::vector<uint32_t>> free_runs_;  // by length: their first slots
 };
+
+inline void ReturnTask::operator()(TaskRecord* record) const {
+  slab->FreeTask(record);
+}
 
 }  // namespace rayx::client

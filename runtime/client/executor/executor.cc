@@ -27,6 +27,10 @@ std::string ShortName(std::string_view name) {
 }
 
 constexpr auto kTitleAfter = std::chrono::milliseconds(1);
+// The replies of shorter calls may be shown to their caller together.
+constexpr auto kShortCall = std::chrono::microseconds(5);
+constexpr size_t kSpareWorkspaces = 16;
+constexpr size_t kSpareBytesMax = 64 * 1024;  // of a buffer that is kept
 
 // Writes results as reply items; large ones go to the store first.
 class ReplySink final : public detail::ResultSink {
@@ -43,6 +47,10 @@ class ReplySink final : public detail::ResultSink {
     ++count_;
     if (!value.references.empty()) AddReferences(index, value.references);
     const size_t bytes = value.EncodedBytes();
+    if (value.buffers.empty() && bytes <= model::kInlineValueBytesMax) {
+      value.EncodeTo(writer_.AddInlineSpace(bytes).data());
+      return;
+    }
     if (bytes <= model::kInlineValueBytesMax) {
       std::unique_ptr<std::byte, void (*)(std::byte*)> aligned(
           static_cast<std::byte*>(
@@ -83,9 +91,25 @@ class ReplySink final : public detail::ResultSink {
 
 }  // namespace
 
+std::unique_ptr<Executor::Workspace> Executor::TakeWorkspace() {
+  if (spare_.empty()) return std::make_unique<Workspace>();
+  std::unique_ptr<Workspace> workspace = std::move(spare_.back());
+  spare_.pop_back();
+  return workspace;
+}
+
+void Executor::KeepWorkspace(std::unique_ptr<Workspace> workspace) {
+  const bool small = workspace->call.body.capacity() <= kSpareBytesMax &&
+                     workspace->outcome.results.capacity() <= kSpareBytesMax;
+  if (!small || spare_.size() >= kSpareWorkspaces) return;
+  workspace->outcome.results.clear();
+  workspace->outcome.returned.clear();
+  spare_.push_back(std::move(workspace));
+}
+
 bool Executor::FindCall() {
   if (exit_asked_) return false;
-  if (has_next_) return true;
+  if (next_) return true;
   const auto& peers = client_.links().peers();
   for (size_t i = 0; i < peers.size(); ++i) {
     Peer& peer = *peers[(next_peer_ + i) % peers.size()];
@@ -96,11 +120,11 @@ bool Executor::FindCall() {
         peer.channel->Pop(shm::Lane::kCalls);
         continue;
       }
-      next_.header = frame.header;
-      next_.body.assign(frame.body.begin(), frame.body.end());
-      next_.peer = peer.process;
+      next_ = TakeWorkspace();
+      next_->call.header = frame.header;
+      next_->call.body.assign(frame.body.begin(), frame.body.end());
+      next_->call.peer = peer.process;
       peer.channel->Pop(shm::Lane::kCalls);
-      has_next_ = true;
       next_peer_ = (next_peer_ + i + 1) % peers.size();
       return true;
     }
@@ -109,49 +133,51 @@ bool Executor::FindCall() {
 }
 
 void Executor::RunOne(std::unique_lock<std::mutex>& lock) {
-  Call call = std::move(next_);
-  has_next_ = false;
-  Run(lock, call, [&](model::FrameHeader& reply, std::span<const std::byte> results) {
-    client_.SendReply(reply, results);
-    if (Peer* peer = client_.links().Route(call.peer);
-        peer != nullptr && peer->process == call.peer) {
-      peer->channel->MarkDone(call.header.claim_slot, call.header.cookie_sequence);
-    }
-  });
+  std::unique_ptr<Workspace> workspace = std::move(next_);
+  const Call& call = workspace->call;
+  Run(lock, *workspace,
+      [&](model::FrameHeader& reply, std::span<const std::byte> results, model::Duration ran) {
+        // Another call is there: this one's reply may go with the next.
+        const bool at_once = ran > kShortCall || !FindCall();
+        client_.SendReply(call.peer, call.header, reply, results, at_once);
+      });
+  KeepWorkspace(std::move(workspace));
 }
 
 void Executor::RunHere(std::unique_lock<std::mutex>& lock, const model::FrameHeader& header,
-                       std::vector<std::byte> body, const Deliver& deliver) {
-  Call call{header, std::move(body), {}};
-  Run(lock, call, deliver);
+                       std::vector<std::byte> body, Deliver deliver) {
+  std::unique_ptr<Workspace> workspace = TakeWorkspace();
+  workspace->call = {header, std::move(body), {}};
+  Run(lock, *workspace, deliver);
+  KeepWorkspace(std::move(workspace));
 }
 
-void Executor::Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver& deliver) {
-  const detail::FunctionEntry* entry = detail::FindFunction(call.header.function.value);
+void Executor::Run(std::unique_lock<std::mutex>& lock, Workspace& workspace, Deliver deliver) {
+  const model::FrameHeader& header = workspace.call.header;
+  const detail::FunctionEntry* entry = detail::FindFunction(header.function.value);
   ExecutionContext context;
-  context.task_name = entry != nullptr ? entry->name : "unknown function";
-  context.task = call.header.task;
-  context.attempt = call.header.attempt;
-  context.actor =
-      call.header.kind == model::FrameKind::kTask ? model::ActorId{} : call.header.actor;
+  if (entry != nullptr) context.task_name = entry->name;
+  context.task = header.task;
+  context.attempt = header.attempt;
+  context.actor = header.kind == model::FrameKind::kTask ? model::ActorId{} : header.actor;
   context.incarnation = incarnation_;
   Running running;
-  const model::TimePoint start = client_.Now();
-  running.since = start;
+  running.since = client_.Now();
   Begin(running, entry);
   lock.unlock();
 
   ExecutionContext* const outer = ClusterClient::CurrentContext();
   ClusterClient::CurrentContext() = &context;
-  Outcome outcome;
-  Execute(call, outcome);
+  Execute(workspace, entry);
   ClusterClient::CurrentContext() = outer;
+  const model::Duration ran = client_.Now() - running.since;
 
   lock.lock();
-  client_.RegisterBeforeReply(lock, call.header, outcome.returned, outcome.succeeded);
+  const Outcome& outcome = workspace.outcome;
+  client_.RegisterBeforeReply(lock, header, outcome.returned, outcome.succeeded);
   // A worker that is told to end fails what its user code waits for. That is not the call's own
   // outcome: its owner learns of this process's death and judges it.
-  if (outcome.succeeded || !client_.ending()) Reply(call, start, outcome, deliver);
+  if (outcome.succeeded || !client_.ending()) Reply(workspace, ran, deliver);
   End(running);
 }
 
@@ -164,7 +190,7 @@ void Executor::Begin(Running& running, const detail::FunctionEntry* entry) {
   running.title = title_;
   running_.push_back(&running);
   if (CallDepth()++ == 0) ++busy_threads_;
-  client_.ShowTask(*title_);
+  Show(title_);
   client_.OnBusyThreads();
 }
 
@@ -174,29 +200,40 @@ void Executor::End(Running& running) {
   if (--CallDepth() == 0) --busy_threads_;
   std::erase(running_, &running);
   if (running.shown && running_.empty()) io::SetProcessTitle("rayx worker:idle");
-  client_.ShowTask(running_.empty() ? std::string_view() : *running_.back()->title);
+  if (!running_.empty()) Show(running_.back()->title);
   client_.OnBusyThreads();
 }
 
-void Executor::Reply(const Call& call, model::TimePoint start, const Outcome& outcome,
-                     const Deliver& deliver) {
-  model::FrameHeader reply = call.header;
-  reply.kind = model::FrameKind::kReply;
-  reply.flags = outcome.succeeded ? 0 : model::kFlagFailed;
-  reply.destination = call.header.source;
-  reply.source = client_.self();
-  reply.item_count = outcome.items;
-  const auto ran = std::chrono::duration_cast<std::chrono::microseconds>(client_.Now() - start);
-  reply.run_micros = static_cast<uint32_t>(std::min<int64_t>(ran.count(), UINT32_MAX));
-  deliver(reply, outcome.results);
+void Executor::ShowIdle() {
+  if (running_.empty()) Show(nullptr);
 }
 
-void Executor::Execute(const Call& call, Outcome& outcome) {
+void Executor::Show(const std::string* title) {
+  if (std::exchange(shown_, title) == title) return;
+  client_.ShowTask(title != nullptr ? std::string_view(*title) : std::string_view());
+}
+
+void Executor::Reply(const Workspace& workspace, model::Duration ran, Deliver deliver) {
+  model::FrameHeader reply = workspace.call.header;
+  reply.kind = model::FrameKind::kReply;
+  reply.flags = workspace.outcome.succeeded ? 0 : model::kFlagFailed;
+  reply.destination = workspace.call.header.source;
+  reply.source = client_.self();
+  reply.item_count = workspace.outcome.items;
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(ran).count();
+  reply.run_micros = static_cast<uint32_t>(std::clamp<int64_t>(micros, 0, UINT32_MAX));
+  deliver(reply, workspace.outcome.results, ran);
+}
+
+void Executor::Execute(Workspace& workspace, const detail::FunctionEntry* entry) {
+  Call& call = workspace.call;
+  Outcome& outcome = workspace.outcome;
   std::vector<std::byte>& results = outcome.results;
+  outcome.succeeded = false;
   try {
-    const detail::Arguments arguments = FetchArguments(call);
+    FetchArguments(call, workspace.arguments);
     ReplySink sink(client_, call.header, results, outcome.returned);
-    RunFunction(call, arguments, sink);
+    RunFunction(call, entry, workspace.arguments, sink);
     const uint16_t wanted = call.header.result_count;
     const bool is_void = sink.count() == 0 && wanted <= 1;
     if (sink.count() != wanted && !is_void) {
@@ -219,9 +256,9 @@ void Executor::Execute(const Call& call, Outcome& outcome) {
     }
     if (info.attempt() == 0) info.set_attempt(call.header.attempt);
     if (is_own && info.code() == static_cast<int>(ErrorCode::kTaskError)) {
-      info.set_message(ClusterClient::CurrentContext()->task_name + " failed (attempt " +
-                       std::to_string(info.attempt()) + ", pid " + std::to_string(info.pid()) +
-                       " on " + info.host() + "): " + info.message());
+      info.set_message(std::string(ClusterClient::CurrentContext()->task_name) +
+                       " failed (attempt " + std::to_string(info.attempt()) + ", pid " +
+                       std::to_string(info.pid()) + " on " + info.host() + "): " + info.message());
     }
     results.clear();
     model::BodyWriter writer(results);
@@ -234,14 +271,18 @@ void Executor::Execute(const Call& call, Outcome& outcome) {
     writer.AddError(std::as_bytes(std::span(bytes)));
     outcome.items = 1;
   }
+  workspace.arguments.clear();  // with what they pin
 }
 
-detail::Arguments Executor::FetchArguments(const Call& call) {
-  auto buffer = std::make_shared<std::vector<std::byte>>(call.body);
-  detail::Arguments arguments;
+void Executor::FetchArguments(Call& call, detail::Arguments& arguments) {
+  // What may look into the arguments after the call has ended keeps them; nothing small does.
+  std::shared_ptr<const std::vector<std::byte>> buffer;
+  if (call.body.size() >= detail::kOutOfBandBytesMin) {
+    buffer = std::make_shared<const std::vector<std::byte>>(std::move(call.body));
+  }
   std::vector<model::StoredLocation> stored;
   std::vector<size_t> stored_index;
-  model::BodyReader reader(*buffer, call.header.item_count);
+  model::BodyReader reader(buffer ? *buffer : call.body, call.header.item_count);
   model::Item item;
   while (reader.Next(item)) {
     detail::Fetched& argument = arguments.emplace_back();
@@ -269,12 +310,10 @@ detail::Arguments Executor::FetchArguments(const Call& call) {
   for (size_t i = 0; i < fetched.size(); ++i) {
     arguments[stored_index[i]] = std::move(fetched[i]);
   }
-  return arguments;
 }
 
-void Executor::RunFunction(const Call& call, const detail::Arguments& arguments,
-                           detail::ResultSink& sink) {
-  const detail::FunctionEntry* entry = detail::FindFunction(call.header.function.value);
+void Executor::RunFunction(const Call& call, const detail::FunctionEntry* entry,
+                           const detail::Arguments& arguments, detail::ResultSink& sink) {
   if (entry == nullptr) {
     char id[32];
     std::snprintf(id, sizeof id, "%016lx", static_cast<unsigned long>(call.header.function.value));

@@ -10,16 +10,17 @@
 //           each claimed call is answered exactly once, whatever the user's function throws. Calls
 //           are begun in the order in which they came; an actor of SetMaxConcurrency(n) serves n
 //           at once, each on a task thread of its own.
+//           The reply of a short call may wait until the next one is answered, or a millisecond.
 // Limits:   the first task thread reserves kTaskStackBytes, the others kConcurrentStackBytes.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "client/cluster_client.h"
 #include "client/executor/task_thread.h"
 #include "model/frame.h"
@@ -32,14 +33,16 @@ class Executor {
  public:
   explicit Executor(ClusterClient& client) : client_(client) {}
 
+  // Nothing runs, and no call is there: the process shows that it is idle.
+  void ShowIdle();
   // Claims the next call, if there is one. It is then run by RunOne.
   bool FindCall();
   void RunOne(std::unique_lock<std::mutex>& lock);
   // Runs a call of this process's own on the calling thread's stack; `deliver` gets the reply.
-  using Deliver =
-      std::function<void(model::FrameHeader& reply, std::span<const std::byte> results)>;
+  using Deliver = absl::FunctionRef<void(model::FrameHeader& reply,
+                                         std::span<const std::byte> results, model::Duration ran)>;
   void RunHere(std::unique_lock<std::mutex>& lock, const model::FrameHeader& header,
-               std::vector<std::byte> body, const Deliver& deliver);
+               std::vector<std::byte> body, Deliver deliver);
   // Shows the newest running call in the process title once it runs for longer than 1 ms.
   void OnTick(model::TimePoint now);
   bool WantsTicks() const { return !running_.empty() && !running_.back()->shown; }
@@ -62,26 +65,36 @@ class Executor {
     bool succeeded = false;
     std::vector<ClusterClient::Core::Returned> returned;  // what the results refer to
   };
+  // What one call needs while it runs; kept for later ones.
+  struct Workspace {
+    Call call;
+    Outcome outcome;
+    detail::Arguments arguments;
+  };
   struct Running {
     const std::string* title = nullptr;
     model::TimePoint since{};
     bool shown = false;  // in the process title
   };
 
-  void Run(std::unique_lock<std::mutex>& lock, Call& call, const Deliver& deliver);
-  void Reply(const Call& call, model::TimePoint start, const Outcome& outcome,
-             const Deliver& deliver);
-  void Execute(const Call& call, Outcome& outcome);  // without the baton
-  detail::Arguments FetchArguments(const Call& call);
-  void RunFunction(const Call& call, const detail::Arguments& arguments, detail::ResultSink& sink);
+  std::unique_ptr<Workspace> TakeWorkspace();
+  void KeepWorkspace(std::unique_ptr<Workspace> workspace);
+  // `deliver` gets the reply, and how long the call ran.
+  void Run(std::unique_lock<std::mutex>& lock, Workspace& workspace, Deliver deliver);
+  void Reply(const Workspace& workspace, model::Duration ran, Deliver deliver);
+  void Execute(Workspace& workspace, const detail::FunctionEntry* entry);  // without the baton
+  void FetchArguments(Call& call, detail::Arguments& arguments);
+  void RunFunction(const Call& call, const detail::FunctionEntry* entry,
+                   const detail::Arguments& arguments, detail::ResultSink& sink);
   void MakeActor(const Call& call, const detail::FunctionEntry& factory,
                  const detail::Arguments& arguments);
   void Begin(Running& running, const detail::FunctionEntry* entry);
   void End(Running& running);
+  void Show(const std::string* title);  // to other processes; null: idle
 
   ClusterClient& client_;
-  Call next_;
-  bool has_next_ = false;
+  std::unique_ptr<Workspace> next_;  // a call that FindCall has found
+  std::vector<std::unique_ptr<Workspace>> spare_;
   size_t next_peer_ = 0;         // where FindCall goes on: each peer in turn
   std::shared_ptr<void> actor_;  // the actor that this worker hosts
   model::ActorId actor_id_;
@@ -94,6 +107,7 @@ class Executor {
   std::map<const detail::FunctionEntry*, std::string> titles_;
   const detail::FunctionEntry* titled_ = nullptr;  // whose title_ is
   const std::string* title_ = nullptr;
+  const std::string* shown_ = nullptr;
 };
 
 }  // namespace rayx::client

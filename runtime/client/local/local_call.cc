@@ -66,8 +66,7 @@ detail::ErrorRecord CaptureLocal(const std::string& label) {
   return record;
 }
 
-LocalArguments::LocalArguments(LocalObjects& objects,
-                               const std::vector<detail::Argument>& arguments)
+LocalArguments::LocalArguments(LocalObjects& objects, detail::ArgumentList arguments)
     : objects_(objects) {
   items_.reserve(arguments.size());
   for (const detail::Argument& argument : arguments) {
@@ -102,9 +101,9 @@ detail::Arguments LocalArguments::Fetch(std::uint64_t blocked_actor) const {
 }
 
 LocalCall::LocalCall(LocalObjects& objects, std::uint64_t function,
-                     const detail::CallOptions& options,
-                     const std::vector<detail::Argument>& arguments, std::string label,
-                     std::uint64_t actor, detail::RawRef* results, std::size_t result_count)
+                     const detail::CallOptions& options, detail::ArgumentList arguments,
+                     std::string label, std::uint64_t actor, detail::RawRef* results,
+                     std::size_t result_count)
     : objects_(objects),
       function_(function),
       options_(options),

@@ -23,7 +23,7 @@ namespace rayx::client {
 // Arguments that wait to be used, once or (an actor that restarts) several times.
 class LocalArguments {
  public:
-  LocalArguments(LocalObjects& objects, const std::vector<detail::Argument>& arguments);
+  LocalArguments(LocalObjects& objects, detail::ArgumentList arguments);
   ~LocalArguments();
   LocalArguments(const LocalArguments&) = delete;
   LocalArguments& operator=(const LocalArguments&) = delete;
@@ -45,7 +45,7 @@ class LocalCall {
  public:
   // Makes the results, each with one hold for the caller.
   LocalCall(LocalObjects& objects, std::uint64_t function, const detail::CallOptions& options,
-            const std::vector<detail::Argument>& arguments, std::string label, std::uint64_t actor,
+            detail::ArgumentList arguments, std::string label, std::uint64_t actor,
             detail::RawRef* results, std::size_t result_count);
   ~LocalCall();
   LocalCall(const LocalCall&) = delete;

@@ -80,8 +80,8 @@ detail::RawRef LocalRuntime::Put(const detail::Packed& value) {
 }
 
 void LocalRuntime::SubmitTask(std::uint64_t function, const detail::CallOptions& options,
-                              const std::vector<detail::Argument>& arguments,
-                              detail::RawRef* results, std::size_t result_count) {
+                              detail::ArgumentList arguments, detail::RawRef* results,
+                              std::size_t result_count) {
   LocalCall call(objects_, function, options, arguments, DescribeCall("task", function, options), 0,
                  results, result_count);
   // A task that an actor's method calls runs on the actor's thread.
@@ -93,7 +93,7 @@ void LocalRuntime::SubmitTask(std::uint64_t function, const detail::CallOptions&
 
 detail::RawActor LocalRuntime::CreateActor(std::uint64_t factory,
                                            const detail::CallOptions& options,
-                                           const std::vector<detail::Argument>& arguments) {
+                                           detail::ArgumentList arguments) {
   auto held = std::make_unique<LocalArguments>(objects_, arguments);
   std::shared_ptr<LocalActor> actor;
   bool is_taken = false;
@@ -129,8 +129,7 @@ std::shared_ptr<LocalActor> LocalRuntime::ActorOf(const detail::RawActor& actor)
 }
 
 void LocalRuntime::CallActor(const detail::RawActor& raw, std::uint64_t method,
-                             const detail::CallOptions& options,
-                             const std::vector<detail::Argument>& arguments,
+                             const detail::CallOptions& options, detail::ArgumentList arguments,
                              detail::RawRef* results, std::size_t result_count) {
   const std::shared_ptr<LocalActor> actor = ActorOf(raw);
   auto call = std::make_unique<LocalCall>(objects_, method, options, arguments,

@@ -45,12 +45,12 @@ class LocalRuntime : public detail::RuntimeInterface {
   void Adopt(const detail::RawRef& ref, const detail::RawRef& through) noexcept override;
   detail::RawRef Put(const detail::Packed& value) override;
   void SubmitTask(std::uint64_t function, const detail::CallOptions& options,
-                  const std::vector<detail::Argument>& arguments, detail::RawRef* results,
+                  detail::ArgumentList arguments, detail::RawRef* results,
                   std::size_t result_count) override;
   detail::RawActor CreateActor(std::uint64_t factory, const detail::CallOptions& options,
-                               const std::vector<detail::Argument>& arguments) override;
+                               detail::ArgumentList arguments) override;
   void CallActor(const detail::RawActor& actor, std::uint64_t method,
-                 const detail::CallOptions& options, const std::vector<detail::Argument>& arguments,
+                 const detail::CallOptions& options, detail::ArgumentList arguments,
                  detail::RawRef* results, std::size_t result_count) override;
   void KillActor(const detail::RawActor& actor, bool no_restart) override;
   bool FindActor(const std::string& name, const std::string& actor_namespace,

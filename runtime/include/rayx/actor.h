@@ -49,7 +49,7 @@ class ActorTaskCaller : public detail::CallBuilder<ActorTaskCaller<F>> {
       if (this->options().num_returns != 0) detail::ThrowRemoteWithNumReturns();
       detail::RawRef result;
       detail::ArgumentPacker<Parameters>::With(
-          [&](const std::vector<detail::Argument>& packed) {
+          [&](detail::ArgumentList packed) {
             detail::Runtime().CallActor(actor_, method_, this->options(), packed, &result, 1);
           },
           std::forward<A>(arguments)...);
@@ -66,8 +66,8 @@ class ActorTaskCaller : public detail::CallBuilder<ActorTaskCaller<F>> {
     if constexpr (detail::CallCheck<Parameters, A...>::Check() && detail::CheckParts<Result>()) {
       return detail::SubmitEach<Result, Parameters>(
           this->options(),
-          [&](const detail::CallOptions& options, const std::vector<detail::Argument>& packed,
-              detail::RawRef* refs, std::size_t count) {
+          [&](const detail::CallOptions& options, detail::ArgumentList packed, detail::RawRef* refs,
+              std::size_t count) {
             detail::Runtime().CallActor(actor_, method_, options, packed, refs, count);
           },
           std::forward<A>(arguments)...);
@@ -212,7 +212,7 @@ class ActorCreator : public detail::CallBuilder<ActorCreator<F>> {
       detail::CheckActorOptions(options);
       options.actor_class = detail::TypeName<T>();
       return detail::ArgumentPacker<Parameters>::With(
-          [&](const std::vector<detail::Argument>& packed) {
+          [&](detail::ArgumentList packed) {
             return ActorHandle<T>(detail::Runtime().CreateActor(factory_, options, packed));
           },
           std::forward<A>(arguments)...);

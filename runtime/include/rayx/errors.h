@@ -35,6 +35,8 @@ class RAYX_PUBLIC Error {
   const std::string& message() const noexcept { return record_->message; }
   // message(), or for a TaskError what the task's exception said.
   virtual const char* what() const noexcept = 0;
+  // For functions that take one: whatever is thrown is also a std::exception.
+  operator const std::exception&() const noexcept;  // NOLINT: implicit, as from a derived class
   // Where it happened; 0 and "" when that is unknown or here:
   std::uint32_t node() const noexcept { return record_->node; }
   int pid() const noexcept { return record_->pid; }
@@ -119,6 +121,9 @@ class RAYX_PUBLIC WorkerDied : public Failure {
   int exit_code() const noexcept { return record().exit_code; }  // when signal() is 0
   // The last lines that it wrote to stderr.
   const std::vector<std::string>& log_lines() const noexcept { return record().log_lines; }
+
+ protected:
+  WorkerDied(ErrorCode code, std::string message) : Failure(code, std::move(message)) {}
 };
 
 // The actor is gone: killed, ended, its process died, its factory threw or returned null.
@@ -134,25 +139,26 @@ class RAYX_PUBLIC ActorDied : public Failure {
   const std::vector<std::string>& log_lines() const noexcept { return record().log_lines; }
 };
 
-#define RAYX_DECLARE_FAILURE(Name)                                                          \
-  class RAYX_PUBLIC Name : public ::rayx::Failure {                                         \
-   public:                                                                                  \
-    explicit Name(::rayx::detail::ErrorRecord record);                                      \
-    explicit Name(std::string message) : Failure(ErrorCode::k##Name, std::move(message)) {} \
-    ~Name() override;                                                                       \
+#define RAYX_DECLARE_KIND(Name, Base)                                                    \
+  class RAYX_PUBLIC Name : public ::rayx::Base {                                         \
+   public:                                                                               \
+    explicit Name(::rayx::detail::ErrorRecord record);                                   \
+    explicit Name(std::string message) : Base(ErrorCode::k##Name, std::move(message)) {} \
+    ~Name() override;                                                                    \
+                                                                                         \
+   protected:                                                                            \
+    Name(ErrorCode code, std::string message) : Base(code, std::move(message)) {}        \
   }
+#define RAYX_DECLARE_FAILURE(Name) RAYX_DECLARE_KIND(Name, Failure)
 
 RAYX_DECLARE_FAILURE(NodeDied);            // the VM was declared dead
-RAYX_DECLARE_FAILURE(OwnerDied);           // the process that owned the object is gone
 RAYX_DECLARE_FAILURE(ObjectLost);          // every copy is gone and it could not be rebuilt
-RAYX_DECLARE_FAILURE(ObjectCorrupt);       // checksum mismatch and no other copy
 RAYX_DECLARE_FAILURE(OutOfMemory);         // memory or descriptors ran out; names of what
 RAYX_DECLARE_FAILURE(ObjectStoreFull);     // no room in the object store
 RAYX_DECLARE_FAILURE(OutOfDisk);           // no room to spill
 RAYX_DECLARE_FAILURE(Timeout);             // the given time passed; names what is missing
 RAYX_DECLARE_FAILURE(Cancelled);           // its job has ended
 RAYX_DECLARE_FAILURE(Infeasible);          // no node could ever run it; says what is missing
-RAYX_DECLARE_FAILURE(TaskPoisoned);        // every attempt killed its worker
 RAYX_DECLARE_FAILURE(WouldDeadlock);       // an actor waits for a call to itself
 RAYX_DECLARE_FAILURE(UnknownFunction);     // the receiving program has no such function
 RAYX_DECLARE_FAILURE(MissingLibrary);      // a VM lacks a library of the program
@@ -166,7 +172,13 @@ RAYX_DECLARE_FAILURE(InvalidOption);       // a wrong option, address, flag, nam
 RAYX_DECLARE_FAILURE(NotInitialized);      // before Init or after Shutdown
 RAYX_DECLARE_FAILURE(NameTaken);           // an actor of that name lives
 
+// Of those above:
+RAYX_DECLARE_KIND(OwnerDied, ObjectLost);      // the process that owned the object is gone
+RAYX_DECLARE_KIND(ObjectCorrupt, ObjectLost);  // checksum mismatch and no other copy
+RAYX_DECLARE_KIND(TaskPoisoned, WorkerDied);   // every attempt killed its worker: of the last
+
 #undef RAYX_DECLARE_FAILURE
+#undef RAYX_DECLARE_KIND
 
 namespace detail {
 template <class E>

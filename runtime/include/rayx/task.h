@@ -52,7 +52,7 @@ class TaskCaller : public detail::CallBuilder<TaskCaller<F>> {
       if (this->options().num_returns != 0) detail::ThrowRemoteWithNumReturns();
       detail::RawRef result;
       detail::ArgumentPacker<Parameters>::With(
-          [&](const std::vector<detail::Argument>& packed) {
+          [&](detail::ArgumentList packed) {
             detail::Runtime().SubmitTask(function_, this->options(), packed, &result, 1);
           },
           std::forward<A>(arguments)...);
@@ -71,8 +71,8 @@ class TaskCaller : public detail::CallBuilder<TaskCaller<F>> {
     if constexpr (detail::CallCheck<Parameters, A...>::Check() && detail::CheckParts<Result>()) {
       return detail::SubmitEach<Result, Parameters>(
           this->options(),
-          [&](const detail::CallOptions& options, const std::vector<detail::Argument>& packed,
-              detail::RawRef* refs, std::size_t count) {
+          [&](const detail::CallOptions& options, detail::ArgumentList packed, detail::RawRef* refs,
+              std::size_t count) {
             detail::Runtime().SubmitTask(function_, options, packed, refs, count);
           },
           std::forward<A>(arguments)...);

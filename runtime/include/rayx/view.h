@@ -1,7 +1,8 @@
 // Reading a large object in place.
 //
 // Purpose:  GetView(ref) reads a std::string or a std::vector of plain numbers (or plain structs of
-//           numbers) where it lies, without a copy.
+//           numbers) where it lies, without a copy. So does a function whose parameter is a View<T>
+//           (or a const reference to one): it is called with a T, an ObjectRef<T> or a View<T>.
 // Owner:    a View pins the object's bytes until it ends. What it converts to does not: hence only
 //           named views convert.
 // Promises: the bytes never change. Writing through a cast pointer ends the process.
@@ -15,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -90,13 +92,11 @@ class View {
   std::size_t size_ = 0;
 };
 
-// Waits for the value, as Get, and gives a view of it.
+namespace detail {
+
 template <class T>
-View<T> GetView(const ObjectRef<T>& ref, int timeout_ms = -1) {
+View<T> UnpackView(Unpacker& unpacker) {
   using Element = typename View<T>::Element;
-  detail::Fetched value;
-  detail::Runtime().Get(&ref.hold().Use(), 1, detail::Milliseconds(timeout_ms), &value);
-  Unpacker unpacker(value, ref.hold().raw());
   BufferView bytes;
   if constexpr (std::is_same_v<T, std::string>) {
     const std::string_view text = unpacker.String();
@@ -105,7 +105,6 @@ View<T> GetView(const ObjectRef<T>& ref, int timeout_ms = -1) {
     bytes = unpacker.Buffer();
     if (bytes.bytes % sizeof(Element) != 0) unpacker.Fail("a whole number of elements");
   }
-  unpacker.ExpectEnd();
   const std::size_t count = bytes.bytes / sizeof(Element);
   std::shared_ptr<const void> pin = unpacker.Pin();
   const bool aligned = reinterpret_cast<std::uintptr_t>(bytes.data) % alignof(Element) == 0;
@@ -116,6 +115,32 @@ View<T> GetView(const ObjectRef<T>& ref, int timeout_ms = -1) {
   if (count != 0) std::memcpy(static_cast<void*>(copy->data()), bytes.data, bytes.bytes);
   const Element* data = copy->data();
   return View<T>(std::move(copy), data, count);
+}
+
+}  // namespace detail
+
+// A view travels as what it views.
+template <class T>
+struct Serializer<View<T>> {
+  static void Pack(Packer& packer, const View<T>& view) {
+    if constexpr (std::is_same_v<T, std::string>) {
+      packer.String({view.data(), view.size()});
+    } else {
+      packer.Buffer(view.data(), view.size() * sizeof(typename View<T>::Element));
+    }
+  }
+  static View<T> Unpack(Unpacker& unpacker) { return detail::UnpackView<T>(unpacker); }
+};
+
+// Waits for the value, as Get, and gives a view of it.
+template <class T>
+View<T> GetView(const ObjectRef<T>& ref, int timeout_ms = -1) {
+  detail::Fetched value;
+  detail::Runtime().Get(&ref.hold().Use(), 1, detail::Milliseconds(timeout_ms), &value);
+  Unpacker unpacker(value, ref.hold().raw());
+  View<T> view = detail::UnpackView<T>(unpacker);
+  unpacker.ExpectEnd();
+  return view;
 }
 
 }  // namespace rayx

@@ -3,9 +3,12 @@
 #include <catch2/catch.hpp>
 #include <cstddef>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "rayx/rayx.h"
 #include "tests/integration/cluster/two_nodes.h"
@@ -33,6 +36,30 @@ class Text {
 
  private:
   std::string all_ = "all";
+};
+
+using Numbers = std::vector<double>;
+double Sum(const rayx::View<Numbers>& numbers, double from) {
+  return std::accumulate(numbers.begin(), numbers.end(), from);
+}
+std::size_t Letters(rayx::View<std::string> text) {
+  return text.size();
+}
+// Gives on what it was given, without a copy of its own.
+double SumThere(const rayx::View<Numbers>& numbers) {
+  return *rayx::Task<&Sum>().Remote(numbers, 0.0).Get();
+}
+class Holder {
+ public:
+  static Holder* Create() { return new Holder; }
+  std::size_t Keep(rayx::View<Numbers> numbers) {
+    kept_ = std::move(numbers);
+    return kept_.size();
+  }
+  double SumOfKept() const { return Sum(kept_, 0); }
+
+ private:
+  rayx::View<Numbers> kept_;
 };
 
 int Fail(const std::string& why) {
@@ -100,6 +127,28 @@ TEST_CASE("modes: GetActor of another class is refused, for its methods would ru
                     "GetActor: the actor \"shelf\" is of class user::Shelf, not user::Text");
   CHECK(*rayx::GetActor<user::Shelf>("shelf") == shelf);
   CHECK_FALSE(rayx::GetActor<user::Text>("nobody"));
+}
+
+TEST_CASE("modes: a parameter that is a view takes a value, a reference or a view") {
+  const Program program;
+  INFO(program.mode());
+  for (const std::size_t count : {std::size_t{0}, std::size_t{3}, std::size_t{100'000}}) {
+    INFO(count);
+    user::Numbers numbers(count);
+    std::iota(numbers.begin(), numbers.end(), 1.0);
+    const double sum = std::accumulate(numbers.begin(), numbers.end(), 0.0);
+    const auto stored = rayx::Put(numbers);
+    CHECK(*rayx::Task<&user::Sum>().Remote(numbers, 1.0).Get(kPatience) == sum + 1);
+    CHECK(*rayx::Task<&user::Sum>().Remote(stored, 2).Get(kPatience) == sum + 2);
+    CHECK(*rayx::Task<&user::Sum>().Remote(rayx::GetView(stored), 0.0).Get(kPatience) == sum);
+    CHECK(*rayx::Task<&user::SumThere>().Remote(stored).Get(kPatience) == sum);
+    auto holder = rayx::Actor<&user::Holder::Create>().Remote();
+    CHECK(*holder.Task<&user::Holder::Keep>().Remote(stored).Get(kPatience) == count);
+    CHECK(*holder.Task<&user::Holder::SumOfKept>().Remote().Get(kPatience) == sum);
+    holder.Kill();
+  }
+  CHECK(*rayx::Task<&user::Letters>().Remote("abc").Get(kPatience) == 3);
+  CHECK(*rayx::Task<&user::Letters>().Remote(std::string(50'000, 'x')).Get(kPatience) == 50'000);
 }
 
 TEST_CASE("modes: Shutdown inside a task does nothing") {

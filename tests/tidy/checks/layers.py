@@ -37,7 +37,7 @@ def target(tree, edges, delimiter, path):
     first = path.split("/")[0]
     if include_is_torch(path):
         return "torch"
-    if first == "rayx":
+    if first in ("rayx", "ray"):  # ray/: Ray's API, installed beside
         return "public"
     if delimiter == "<":
         return None
@@ -92,6 +92,7 @@ CLEAN = {
     "runtime/node/a.h": "#include \"model/a.h\"\n#include \"node/a.h\"\n",
     "runtime/head/a.h": "#include \"base/a.h\"\n",
     "runtime/include/rayx/rayx.h": "#include <vector>\n",
+    "runtime/include/ray/api.h": "#include <rayx/rayx.h>\n",
     "runtime/torch/include/rayx/torch/b.h": "#include <rayx/rayx.h>\n",
     "runtime/torch/a.h": "#include <rayx/rayx.h>\n#include \"rayx/torch/b.h\"\n"
                          "#include <torch/torch.h>\n",
@@ -101,6 +102,7 @@ PLANTED = [
     ({"runtime/head/b.cc": "#include \"node/a.h\"\n"}, "head may not include node"),
     ({"runtime/torch/b.h": "#include \"base/a.h\"\n"}, "torch may not include base"),
     ({"runtime/node/b.h": "#include <rayx/errors.h>\n"}, "node may not include public"),
+    ({"runtime/node/b.h": "#include <ray/api.h>\n"}, "node may not include public"),
     ({"runtime/include/rayx/b.h": "#include \"base/a.h\"\n"}, "public may not include base"),
     ({"runtime/node/b.h": "#include \"proto/head.grpc.pb.h\"\n"}, "may not include proto_services"),
     ({"runtime/node/b.h": "#include <rayx/torch/b.h>\n"}, "node may not include torch"),

@@ -1,4 +1,5 @@
-# cmake -DCOMPILER=... -DINCLUDE=folder -DPROGRAM=refused_programs.cc -P check_refused.cmake
+# cmake -DCOMPILER=... -DINCLUDE=folder -DPROGRAM=refused_programs.cc [-DLEAST=number of
+#   expectations] -P check_refused.cmake
 # One compiler run: a failed static_assert does not end it, so that it reports every mistake.
 execute_process(
   COMMAND ${COMPILER} -std=c++17 -fsyntax-only -fmax-errors=0 -I${INCLUDE} ${PROGRAM}
@@ -12,7 +13,10 @@ file(READ ${PROGRAM} program)
 string(REPLACE ";" "," program "${program}")
 string(REGEX MATCHALL "EXPECT: [^\n]+" expected "${program}")
 list(LENGTH expected count)
-if(count LESS 20)
+if(NOT LEAST)
+  set(LEAST 20)
+endif()
+if(count LESS LEAST)
   message(FATAL_ERROR "only ${count} expectations found in ${PROGRAM}")
 endif()
 set(missing "")

@@ -129,6 +129,30 @@ TEST_CASE("Errors: every code of the list comes back as its type and name") {
   CHECK(rayx::ErrorName(static_cast<ErrorCode>(-1)) == std::string("unknown error"));
 }
 
+TEST_CASE("Errors: who catches a kind catches what is of it; any is passed on as std::exception") {
+  const auto record = [](ErrorCode code) {
+    ErrorRecord made;
+    made.code = code;
+    made.message = "sentence";
+    made.signal = 9;
+    return made;
+  };
+  CHECK(WhatAs<rayx::WorkerDied>(record(ErrorCode::kTaskPoisoned)) == "sentence");
+  CHECK(WhatAs<rayx::ObjectLost>(record(ErrorCode::kOwnerDied)) == "sentence");
+  CHECK(WhatAs<rayx::ObjectLost>(record(ErrorCode::kObjectCorrupt)) == "sentence");
+  CHECK(rayx::OwnerDied("said here").code() == ErrorCode::kOwnerDied);
+  CHECK(rayx::TaskPoisoned("said here").code() == ErrorCode::kTaskPoisoned);
+  const auto said = [](const std::exception& error) { return std::string(error.what()); };
+  for (const ErrorRecord& one : {Capture(std::out_of_range("sentence")), Capture(app::Odd("?")),
+                                 record(ErrorCode::kTaskPoisoned)}) {
+    try {
+      ThrowError(one);
+    } catch (const rayx::Error& error) {
+      CHECK(said(error) == error.what());
+    }
+  }
+}
+
 TEST_CASE("Errors: the cause of a worker's death survives the journey") {
   ErrorRecord record;
   record.code = ErrorCode::kWorkerDied;

@@ -30,7 +30,7 @@ struct Network;
 
 struct Sink {
   Network* network = nullptr;
-  bool SendCall(FrameHeader& header, std::span<const std::byte> body);
+  bool SendCall(FrameHeader& header, std::span<const std::byte> body, bool);
   void SendMessage(const FrameHeader& header, std::span<const std::byte> body, bool urgent);
   Revocation TryRevoke(const FrameHeader&) { return Revocation::kTooLate; }
   bool MayHaveStarted(const FrameHeader&) { return true; }
@@ -126,7 +126,7 @@ struct Network {
   std::map<std::pair<ProcessId, ProcessId>, std::deque<Frame>> queues;
 };
 
-bool Sink::SendCall(FrameHeader& header, std::span<const std::byte> body) {
+bool Sink::SendCall(FrameHeader& header, std::span<const std::byte> body, bool) {
   network->Deliver({header, {body.begin(), body.end()}});
   return true;
 }
@@ -152,8 +152,8 @@ bool Lives(Network& network, const ObjectId& id) {
 
 // A task of `from` on `to`, with references inside its one argument; the test's executor takes it.
 ObjectId Submit(Network& network, Member& from, Member& to, const std::vector<ObjectId>& refers) {
-  auto record = std::make_unique<TaskRecord>();
-  record->name = "t";
+  auto record = from.core.NewTask();
+  record->Extras().name = "t";
   proto::SchedulingClass description;
   description.set_job(to.id.value);  // a class for each worker
   record->class_index = from.core.ClassIndex(description);
@@ -161,7 +161,7 @@ ObjectId Submit(Network& network, Member& from, Member& to, const std::vector<Ob
     const uint32_t slot = from.core.Find(id);
     REQUIRE(slot != kNoSlot);
     from.core.At(slot).holds.fetch_add(1);
-    record->referred.push_back(slot);
+    record->Extras().referred.push_back(slot);
   }
   const uint32_t slot = from.core.SubmitTask(std::move(record), network.now);
   const ObjectId id = from.core.At(slot).id;

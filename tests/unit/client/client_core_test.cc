@@ -38,7 +38,7 @@ struct FakeSink {
   std::set<ProcessId> no_room;     // there
   bool workers_elsewhere = false;  // what is sent can only be asked back
 
-  bool SendCall(FrameHeader& header, std::span<const std::byte> body) {
+  bool SendCall(FrameHeader& header, std::span<const std::byte> body, bool) {
     if (room == 0 || no_room.contains(header.destination)) return false;
     --room;
     calls.push_back({header, {body.begin(), body.end()}});
@@ -81,22 +81,22 @@ struct Fixture {
   }
   // A task whose arguments are these objects.
   uint32_t Submit(int retries = 3, std::vector<uint32_t> arguments = {}) {
-    auto record = std::make_unique<TaskRecord>();
-    record->name = "t";
+    auto record = core.NewTask();
+    record->Extras().name = "t";
     record->retries_left = retries;
     record->class_index = Class();
     for (uint32_t slot : arguments) {
-      record->arguments.push_back({.slot = slot});
+      record->Extras().arguments.push_back({.slot = slot});
       core.At(slot).holds.fetch_add(1);
     }
     return core.SubmitTask(std::move(record), now);
   }
   uint32_t SubmitFor(uint16_t results, int retries = 3) {
-    auto record = std::make_unique<TaskRecord>();
-    record->name = "several";
+    auto record = core.NewTask();
+    record->Extras().name = "several";
     record->retries_left = retries;
     record->class_index = Class();
-    record->header.result_count = results;
+    record->result_count = results;
     return core.SubmitTask(std::move(record), now);
   }
   // A reply with several results, delivered twice.
@@ -538,15 +538,15 @@ TEST_CASE("ClientCore: the death of an owner fails what was asked for there") {
 
 TEST_CASE("ClientCore: actor calls go out in call order, also when an argument is late") {
   Fixture f;
-  auto record = std::make_unique<TaskRecord>();
-  record->name = "A";
+  auto record = f.core.NewTask();
+  record->Extras().name = "A";
   const uint32_t actor = f.core.CreateActor(std::move(record), {}, f.now);
   REQUIRE(f.sink.created.size() == 1);
   const uint32_t late = f.Submit();
   auto call = [&](std::vector<uint32_t> arguments) {
-    auto each = std::make_unique<TaskRecord>();
+    auto each = f.core.NewTask();
     for (uint32_t slot : arguments) {
-      each->arguments.push_back({.slot = slot});
+      each->Extras().arguments.push_back({.slot = slot});
       f.core.At(slot).holds.fetch_add(1);
     }
     return f.core.SubmitActorCall(actor, std::move(each), f.now);
@@ -575,8 +575,8 @@ namespace {
 // An actor that was created and serves, of incarnation 1 on kWorkerB.
 struct ActorFixture : Fixture {
   explicit ActorFixture(int max_restarts) {
-    auto record = std::make_unique<TaskRecord>();
-    record->name = "A";
+    auto record = core.NewTask();
+    record->Extras().name = "A";
     proto::ActorSpec spec;
     spec.set_class_name("Ledger");
     spec.set_max_restarts(max_restarts);
@@ -587,7 +587,7 @@ struct ActorFixture : Fixture {
             std::optional<ErrorCode> cause = std::nullopt, const std::string& message = "") {
     Fixture::View(actor, version, state, incarnation, process, cause, message);
   }
-  uint32_t Call() { return core.SubmitActorCall(actor, std::make_unique<TaskRecord>(), now); }
+  uint32_t Call() { return core.SubmitActorCall(actor, core.NewTask(), now); }
 
   uint32_t actor = 0;
 };
@@ -667,8 +667,8 @@ TEST_CASE(
   Fixture f;
   const uint32_t argument = f.core.NewObject();
   f.core.ResolveValue(argument, {});
-  auto record = std::make_unique<TaskRecord>();
-  record->arguments.push_back({.slot = argument});
+  auto record = f.core.NewTask();
+  record->Extras().arguments.push_back({.slot = argument});
   proto::ActorSpec spec;
   spec.set_max_restarts(1);
   const uint32_t actor =
@@ -827,8 +827,8 @@ TEST_CASE("ClientCore: a task that waits for a worker says what it demands") {
   auto* amount = description.mutable_resources()->add_amounts();
   amount->set_name("GPU");
   amount->set_units(2 * model::kResourceUnit);
-  auto record = std::make_unique<TaskRecord>();
-  record->name = "t";
+  auto record = f.core.NewTask();
+  record->Extras().name = "t";
   record->class_index = f.core.ClassIndex(description);
   const uint32_t slot = f.core.SubmitTask(std::move(record), f.now);
   CHECK_THAT(f.core.Describe(slot),
@@ -838,11 +838,11 @@ TEST_CASE("ClientCore: a task that waits for a worker says what it demands") {
 
 TEST_CASE("ClientCore: a call that was not sent says what its actor waits for") {
   Fixture f;
-  auto record = std::make_unique<TaskRecord>();
-  record->name = "A";
+  auto record = f.core.NewTask();
+  record->Extras().name = "A";
   const uint32_t argument = f.core.NewObject();
   f.core.At(argument).holds.fetch_add(1);
-  record->arguments.push_back({.slot = argument});
+  record->Extras().arguments.push_back({.slot = argument});
   proto::ActorSpec spec;
   spec.set_class_name("Ledger");
   spec.set_max_restarts(1);
@@ -850,7 +850,7 @@ TEST_CASE("ClientCore: a call that was not sent says what its actor waits for") 
   amount->set_name("GPU");
   amount->set_units(2 * model::kResourceUnit);
   const uint32_t actor = f.core.CreateActor(std::move(record), std::move(spec), f.now);
-  const uint32_t call = f.core.SubmitActorCall(actor, std::make_unique<TaskRecord>(), f.now);
+  const uint32_t call = f.core.SubmitActorCall(actor, f.core.NewTask(), f.now);
   using Catch::Matchers::Contains;
   CHECK_THAT(f.core.Describe(call),
              Catch::StartsWith("call ") && Contains("Ledger") && Contains("waits for 1 argument"));
@@ -869,7 +869,7 @@ TEST_CASE("ClientCore: at the worker limit a queued child may run on its parent'
   f.core.OnLeaseFailed(f.sink.lease_requests[0], {}, /*worker_limit=*/true, f.now);
   REQUIRE(f.core.HasInlineWork());
   REQUIRE(f.core.TakeForInline() == slot);
-  FrameHeader header = f.core.At(slot).task->header;
+  FrameHeader header = f.core.HeaderOf(slot);
   f.Reply(header, "inline");
   CHECK(f.Value(slot) == "inline");
 }

@@ -26,7 +26,7 @@ struct Sink {
   std::vector<uint64_t> requests;
   std::vector<std::vector<uint32_t>> nodes;  // of every request
 
-  bool SendCall(FrameHeader& header, std::span<const std::byte>) {
+  bool SendCall(FrameHeader& header, std::span<const std::byte>, bool) {
     calls.push_back(header);
     return true;
   }
@@ -62,11 +62,11 @@ struct Fixture {
     return slot;
   }
   uint32_t Submit(const std::vector<uint32_t>& arguments) {
-    auto record = std::make_unique<TaskRecord>();
-    record->name = "t";
+    auto record = core.NewTask();
+    record->Extras().name = "t";
     record->class_index = core.ClassIndex(description);
     for (const uint32_t slot : arguments) {
-      record->arguments.push_back({.slot = slot});
+      record->Extras().arguments.push_back({.slot = slot});
       core.At(slot).holds.fetch_add(1);
     }
     const uint32_t slot = core.SubmitTask(std::move(record), now);

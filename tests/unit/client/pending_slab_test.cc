@@ -79,4 +79,37 @@ TEST_CASE("PendingSlab: a full table gives free runs to whoever asks for less, e
   CHECK(slab.live() == 100);
 }
 
+TEST_CASE("PendingSlab: a record that was given back serves again, as new") {
+  PendingSlab slab(kSelf);
+  const uint32_t slot = slab.Allocate(1);
+  TaskPtr record = slab.NewTask();
+  const TaskRecord* const place = record.get();
+  record->attempt = 7;
+  record->Extras().name = "once";
+  const std::vector<std::byte> body(1000, std::byte{3});
+  record->body.Assign(body);
+  slab.SetTask(slot, std::move(record));
+  CHECK(slab.At(slot).task == place);
+  CHECK(slab.TakeTask(slot)->body.bytes().back() == std::byte{3});
+  CHECK(slab.At(slot).task == nullptr);
+  record = slab.NewTask();
+  CHECK(record.get() == place);
+  CHECK(record->attempt == 1);
+  CHECK(record->name().empty());
+  CHECK(record->body.size() == 0);
+  std::vector<TaskPtr> many;
+  for (int i = 0; i < 3000; ++i) many.push_back(slab.NewTask());
+  many.front()->attempt = 9;
+  CHECK(many.back()->attempt == 1);
+}
+
+TEST_CASE("CallBody: holds what it was given last, short or long") {
+  CallBody body;
+  for (const size_t bytes : {0, 36, 37, 36, 5000, 0, 1}) {
+    const std::vector<std::byte> given(bytes, static_cast<std::byte>(bytes));
+    body.Assign(given);
+    CHECK(std::vector<std::byte>(body.bytes().begin(), body.bytes().end()) == given);
+  }
+}
+
 }  // namespace rayx::client

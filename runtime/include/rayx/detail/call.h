@@ -19,6 +19,7 @@
 #include "rayx/detail/function_traits.h"
 #include "rayx/detail/runtime_interface.h"
 #include "rayx/object_ref.h"
+#include "rayx/view.h"
 
 namespace rayx::detail {
 
@@ -32,6 +33,18 @@ struct RefTarget<ObjectRef<T>> {
   static constexpr bool kIsRef = true;
   using Type = T;
 };
+
+// What travels for a parameter of type T.
+template <class T>
+struct TravelsAs {
+  using Type = T;
+};
+template <class T>
+struct TravelsAs<View<T>> {
+  using Type = T;
+};
+template <class T>
+using Travelling = typename TravelsAs<T>::Type;
 
 template <class T>
 struct IsForeignView : std::false_type {};
@@ -79,10 +92,10 @@ constexpr bool CheckResult() {
 
 template <class P, class A>
 constexpr bool CheckArgument() {
-  using Value = ValueOf<P>;
-  using Given = ValueOf<A>;
+  using Value = Travelling<ValueOf<P>>;
+  using Given = Travelling<ValueOf<A>>;
   if constexpr (RefTarget<Given>::kIsRef && !std::is_same_v<Given, Value>) {
-    constexpr bool kMatches = std::is_same_v<typename RefTarget<Given>::Type, Value>;
+    constexpr bool kMatches = std::is_same_v<Travelling<typename RefTarget<Given>::Type>, Value>;
     static_assert(kMatches,
                   "The rayx::ObjectRef that is given refers to another type than the parameter's.");
     return kMatches;
@@ -128,9 +141,9 @@ class PackedArgument {  // converted first
   Packed packed_;
 };
 template <class Value, class A>
-class PackedArgument<Value, A, std::enable_if_t<std::is_same_v<ValueOf<A>, Value>>> {
+class PackedArgument<Value, A, std::enable_if_t<std::is_same_v<Travelling<ValueOf<A>>, Value>>> {
  public:
-  explicit PackedArgument(const Value& given) { Packer(packed_).Pack(given); }
+  explicit PackedArgument(const ValueOf<A>& given) { Packer(packed_).Pack(given); }
   Argument Get() const {
     Argument argument;
     argument.value = &packed_;
@@ -157,7 +170,7 @@ class PackedArgument<
   RawRef reference_;
 };
 
-// Packs the arguments and hands them to `submit(const std::vector<Argument>&)`.
+// Packs the arguments and hands them to `submit(ArgumentList)`.
 template <class Parameters>
 struct ArgumentPacker;
 template <class... P>
@@ -165,14 +178,15 @@ struct ArgumentPacker<TypeList<P...>> {
   template <class Submit, class... A>
   static decltype(auto) With(Submit&& submit, A&&... given) {
     return Run(std::forward<Submit>(submit),
-               PackedArgument<ValueOf<P>, A>(std::forward<A>(given))...);
+               PackedArgument<Travelling<ValueOf<P>>, A>(std::forward<A>(given))...);
   }
 
  private:
   template <class Submit, class... Holder>
   static decltype(auto) Run(Submit&& submit, const Holder&... holders) {
-    const std::vector<Argument> arguments{holders.Get()...};
-    return submit(arguments);
+    // One more than there are: an array of none is not C++.
+    const Argument arguments[sizeof...(Holder) + 1] = {holders.Get()...};
+    return submit(ArgumentList(arguments, sizeof...(Holder)));
   }
 };
 

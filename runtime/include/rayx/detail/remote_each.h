@@ -95,9 +95,7 @@ auto SubmitEach(const CallOptions& options, Submit&& submit, A&&... arguments) {
   CallOptions in_parts = options;
   in_parts.each_result = true;
   ArgumentPacker<Parameters>::With(
-      [&](const std::vector<Argument>& packed) {
-        submit(in_parts, packed, raw.data(), raw.size());
-      },
+      [&](ArgumentList packed) { submit(in_parts, packed, raw.data(), raw.size()); },
       std::forward<A>(arguments)...);
   return PartRefs<R>::From(raw);
 }

@@ -70,6 +70,20 @@ struct Argument {
   const Packed* value = nullptr;  // else
 };
 
+// The arguments of one call; they stay where they are while it is made.
+class ArgumentList {
+ public:
+  ArgumentList(const Argument* first, std::size_t count) : first_(first), count_(count) {}
+  std::size_t size() const { return count_; }
+  const Argument& operator[](std::size_t i) const { return first_[i]; }
+  const Argument* begin() const { return first_; }
+  const Argument* end() const { return first_ + count_; }
+
+ private:
+  const Argument* first_;
+  std::size_t count_;
+};
+
 struct CallOptions {
   std::string name;                           // SetName: shown in titles, lists, errors
   std::map<std::string, double> resources;    // empty: the default of the kind of call
@@ -173,13 +187,11 @@ class RuntimeInterface {
   virtual RawRef Put(const Packed& value) = 0;
   // `results` refs, each with one hold for the caller.
   virtual void SubmitTask(std::uint64_t function, const CallOptions& options,
-                          const std::vector<Argument>& arguments, RawRef* results,
-                          std::size_t result_count) = 0;
+                          ArgumentList arguments, RawRef* results, std::size_t result_count) = 0;
   virtual RawActor CreateActor(std::uint64_t factory, const CallOptions& options,
-                               const std::vector<Argument>& arguments) = 0;
+                               ArgumentList arguments) = 0;
   virtual void CallActor(const RawActor& actor, std::uint64_t method, const CallOptions& options,
-                         const std::vector<Argument>& arguments, RawRef* results,
-                         std::size_t result_count) = 0;
+                         ArgumentList arguments, RawRef* results, std::size_t result_count) = 0;
   virtual void KillActor(const RawActor& actor, bool no_restart) = 0;
   // False when there is none of that name. `actor_class`: of which its factory makes it.
   virtual bool FindActor(const std::string& name, const std::string& actor_namespace,
