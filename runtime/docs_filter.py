@@ -18,11 +18,11 @@ DETAIL_ENDS = re.compile(r"\}  // namespace (rayx::)?detail$")
 DECLARED = re.compile(r"(?:class|struct|enum class) (?:RAYX_PUBLIC )?(\w+)[^;]*\{")
 # Without a comment: constructors from, and looks into, what lies beneath; friends; specialisations.
 BENEATH = re.compile(r"  (explicit )?(\w+\(|const ).*detail::|  friend |struct [\w:]+<|"
-                     r"#define RAYX_(\w*CONCAT|DECLARE_FAILURE)")
+                     r"#define RAYX_(\w*CONCAT|DECLARE_)")
 ABOVE = ("//", "template ", "  //", "  template ")
 COMMENT = re.compile(r"( {0,2})//(?: (.*))?$")
 BEHIND = re.compile(r"(.*[;,}]) +// (?!namespace|NOLINT)(.*)$")
-FAILURE = re.compile(r"RAYX_DECLARE_FAILURE\((\w+)\); +// (.*)$")
+FAILURE = re.compile(r"RAYX_DECLARE_(?:FAILURE|KIND)\((\w+)(?:, (\w+))?\); +// (.*)$")
 FIELD = re.compile(r"(?:  (?=\w)(?!using |return |static )[\w:<>, ]+[ *&]+\w+(?: = [^(]*|\{.*\})?;|"
                    r"(?:  )?using \w+ = .*;|inline constexpr .*;|enum class .*;)$")
 ITEM = re.compile(r"([A-Z][a-z]+): +(.*)$")
@@ -122,7 +122,8 @@ def with_comments(lines):
             slashes = "///" if lines[behind] else "//"
             line = f"{comment[1]}{opening}{slashes} {plain(comment[2] or '')}"
         elif failure:
-            line = f"/** {failure[2]} */ class {failure[1]} : public Failure {{}};"
+            base = failure[2] or "Failure"
+            line = f"/** {failure[3]} */ class {failure[1]} : public {base} {{}};"
         elif trailing:
             line = f"{trailing[1]}  ///< {plain(trailing[2])}"
         elif FIELD.match(line) and not COMMENT.match(lines[number - 1]):
