@@ -126,9 +126,16 @@ void AddMicrobenchmark(CLI::App& app, Given& given) {
   CLI::App* command = app.add_subcommand("microbenchmark",
                                          "What single calls cost here, beside the physical limit");
   MicrobenchmarkOptions& options = given.microbenchmark;
-  command->add_option("ROW", options.only, "Only rows whose name contains this")
-      ->option_text(kNoType);
-  command->add_option("--seconds", options.seconds, "Time of a row (default: 2)")
+  CLI::Option* row = command->add_option(
+      "ROW", options.only, "Only rows whose name contains this; a whole name: that row");
+  row->option_text(kNoType);
+  command->add_option("--only", options.only, "The same as a flag")
+      ->option_text("ROW")
+      ->excludes(row);
+  command
+      ->add_option("--seconds", options.seconds,
+                   "Time of a row (default: 2). Long ones take a fixed number of samples, below "
+                   "half a second one")
       ->check(Seconds())
       ->option_text("SECONDS");
   command
@@ -136,6 +143,7 @@ void AddMicrobenchmark(CLI::App& app, Given& given) {
                    "Of a running cluster, ip:port or auto (default: one of its own)")
       ->option_text("ADDRESS");
   AddFormat(command, given);
+  command->add_option("--probe", options.probe)->group("");  // of a row's own processes
 }
 
 void AddList(CLI::App& app, Given& given) {

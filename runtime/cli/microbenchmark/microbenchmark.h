@@ -7,8 +7,10 @@
 // Owner:    the `microbenchmark` subcommand.
 // Threads:  the main thread; it is its own driver, and the embedded cluster's workers are this same
 //           program.
-// Promises: default options; distinct arguments; every result is compared with what was sent, and a
-//           wrong one fails the run. Nothing is tuned for the benchmark that a user would not get.
+// Promises: default options, but where a row is of something else (16 calls of an actor at once, 4
+//           workers on fewer CPUs); distinct arguments; every result is compared with what was
+//           sent, and a wrong one fails its row and the run. Nothing is tuned for the benchmark
+//           that a user would not get. A row that cannot be measured here says why.
 #pragma once
 
 #include <string>
@@ -17,14 +19,15 @@
 namespace rayx::cli {
 
 struct MicrobenchmarkOptions {
-  std::string only;    // substring of the rows' names; "" = all
+  std::string only;    // a row's name, or a part of several; "" = all
   double seconds = 2;  // a row
   bool json = false;
   std::string address;  // "" = an embedded cluster
+  std::string probe;    // this is a process of a row, not a benchmark (fresh_program.h)
 };
 
-// The process's exit code: 0; io::kUsageExit when no row has the name; 1 when a row, the limits, or
-// the cluster's start or end failed. Said on stderr.
+// The process's exit code: 0, also when rows were not run; io::kUsageExit when no row has the name;
+// 1 when a row, the limits, or the cluster's start or end failed. Said on stderr.
 int RunMicrobenchmark(const MicrobenchmarkOptions& options);
 
 }  // namespace rayx::cli

@@ -3,7 +3,6 @@
 Method: tables of command lines and of the texts that their answers have.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -91,13 +90,6 @@ class BadInput(CliTest):
         ):
             with self.subTest(arguments):
                 self.assert_fails(vm.run(*arguments), *texts, code=2)
-
-    def test_no_call_there_and_back_is_faster_than_the_limit(self):
-        vm = self.vm()
-        result = self.assert_ok(vm.run("microbenchmark", "tasks sync", "--seconds", "0.3",
-                                       "--format", "json"))
-        (row,) = json.loads(result.stdout)["rows"]
-        self.assertGreaterEqual(row["ratio"], 1, row)
 
     def test_a_time_that_is_none_is_refused(self):
         vm = self.vm()

@@ -60,8 +60,8 @@ class StartStop(CliTest):
         vm = self.vm()
         self.start_head(vm)
         # Its actor ends with it.
-        result = self.assert_ok(vm.run("microbenchmark", "1:1 actor", "--seconds", "0.01",
-                                       "--address", "auto"))
+        result = self.assert_ok(vm.run("microbenchmark", "1:1 actor calls async", "--seconds",
+                                       "0.01", "--address", "auto"))
         self.assertNotIn("busy", result.stderr)  # the rows' own workers are no others
         rows = lambda *arguments: self.assert_ok(vm.run("list", "actors", *arguments)).stdout
         self.assertTrue(wait_until(lambda: "1 dead not shown; --all" in rows()), rows())

@@ -56,7 +56,7 @@ class Vm:
         }
         self.environment.update(RAYX_SESSION_DIR=self.base, HOME=self.home)
 
-    def run(self, *arguments, stdin=subprocess.DEVNULL, **environment):
+    def run(self, *arguments, stdin=subprocess.DEVNULL, timeout=90, **environment):
         return subprocess.run(
             [RAYX, *arguments],
             env={**self.environment, **environment},
@@ -65,7 +65,7 @@ class Vm:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=90,
+            timeout=timeout,
         )
 
     def sessions(self):

@@ -1,0 +1,21 @@
+// runtime/cli/microbenchmark/report.h
+//
+// What `rayx microbenchmark` prints.
+// Owner:    microbenchmark.cc.      Threads: any (no state).
+// Promises: a figure without numbers is shown with the reason; in JSON its numbers are null, and
+//           `failed` or `not_run` says why. JSON: {schema, env, rows: [{name, unit, median, p10,
+//           p90, limit, ratio}]}; the schema's number changes with the meaning of a field.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/microbenchmark/limits.h"
+#include "cli/microbenchmark/row.h"
+
+namespace rayx::cli {
+
+std::string FormatTable(const std::vector<RowResult>& rows, const Limits& limits);
+std::string FormatJson(const std::vector<RowResult>& rows, const Limits& limits);
+
+}  // namespace rayx::cli

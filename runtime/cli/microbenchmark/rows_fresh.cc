@@ -1,0 +1,142 @@
+// Rows of programs that have done nothing before, each in a process and a cluster of its own; and
+// what runs in those processes.
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <stdexcept>
+#include <string>
+
+#include "cli/microbenchmark/fresh_program.h"
+#include "cli/microbenchmark/rows.h"
+#include "io/session_folder.h"
+
+namespace rayx::cli {
+namespace {
+
+constexpr int kFreshSamples = 5;
+constexpr int kFreshQueuedSamples = 3;  // they are long
+constexpr size_t kFreshQueued = 1'000'000;
+
+// Own memory and memory shared with others, but not the program's file.
+double ResidentBytes() {
+  std::ifstream status("/proc/self/status");
+  double kilobytes = 0;
+  for (std::string name; status >> name;) {
+    double value = 0;
+    if ((name == "RssAnon:" || name == "RssShmem:") && status >> value) kilobytes += value;
+  }
+  return kilobytes * 1024;
+}
+
+void BeginCluster() {
+  rayx::Init();
+  Expect(*rayx::Task<&AddOne>().Remote(TakeArguments(1)).Get(), 1);
+}
+
+// One line of numbers for the program that waits for it.
+void Say(const std::vector<double>& numbers) {
+  for (const double number : numbers) std::printf("%.9g ", number);
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+void FirstTask() {
+  BeginCluster();
+  Say({1});
+}
+
+void PutCold() {
+  BeginCluster();
+  const std::vector<uint8_t> value(kLargeObjectBytes, 1);
+  const auto start = RowClock::now();
+  const auto ref = rayx::Put(value);
+  const double seconds = SecondsSince(start);
+  if (*ref.Get() != value) throw std::runtime_error("read back other bytes");
+  Say({static_cast<double>(kLargeObjectBytes) / seconds / 1e9});
+}
+
+// The memory is all that the driver has more than before Init, however early it was taken.
+void QueueMany() {
+  std::vector<ObjectRef<int64_t>> refs(kFreshQueued);
+  const double before = ResidentBytes();
+  BeginCluster();
+  const int64_t first = TakeArguments(kFreshQueued);
+  const auto start = RowClock::now();
+  for (size_t i = 0; i < kFreshQueued; ++i) {
+    refs[i] = rayx::Task<&AddOne>().Remote(first + static_cast<int64_t>(i));
+  }
+  double seconds = SecondsSince(start);
+  const double bytes = ResidentBytes() - before;
+  const auto drain = RowClock::now();
+  for (size_t i = 0; i < kFreshQueued; ++i) {
+    Expect(*refs[i].Get(), first + static_cast<int64_t>(i) + 1);
+    refs[i] = {};
+  }
+  seconds += SecondsSince(drain);
+  Say({seconds, bytes / static_cast<double>(kFreshQueued)});
+}
+
+[[noreturn]] void KeepBusy() {
+  for (;;) asm volatile("" ::: "memory");
+}
+
+std::vector<double> ColdStart(size_t) {
+  const auto start = RowClock::now();
+  FreshProgram program(kProbeFirstTask);
+  program.Numbers(1);
+  const double milliseconds = SecondsSince(start) * 1e3;
+  program.ExpectEnd();
+  return {milliseconds};
+}
+
+Sampler NumbersOf(const char* probe, size_t count) {
+  return [probe, count](size_t) {
+    FreshProgram program(probe);
+    std::vector<double> numbers = program.Numbers(count);
+    program.ExpectEnd();
+    return numbers;
+  };
+}
+
+Row FreshRow(std::vector<Figure> figures, int samples, std::function<Sampler()> begin) {
+  return {std::move(figures), std::move(begin), 1, samples, true};
+}
+
+}  // namespace
+
+int RunProbe(const std::string& probe) {
+  try {
+    if (probe == kProbeBusy) KeepBusy();
+    if (probe == kProbeFirstTask) {
+      FirstTask();
+    } else if (probe == kProbePutCold) {
+      PutCold();
+    } else if (probe == kProbeQueued) {
+      QueueMany();
+    } else {
+      std::cerr << "rayx microbenchmark: no part is named " << probe << "\n";
+      return io::kUsageExit;
+    }
+  } catch (const std::exception& error) {
+    std::cerr << "rayx microbenchmark: a fresh program (" << probe << "): " << error.what() << "\n";
+    return 1;
+  }
+  rayx::Shutdown();
+  return 0;
+}
+
+std::vector<Row> FreshRows() {
+  const std::string queued = "1,000,000 queued tasks in a fresh program";
+  return {
+      FreshRow({{"cold start until the first task returns", Unit::kMilliseconds, Limit::kFork}},
+               kFreshSamples, [] { return ColdStart; }),
+      FreshRow({{"put 80 MiB cold", Unit::kGigabytesPerSecond, Limit::kWarmCopy}}, kFreshSamples,
+               [] { return NumbersOf(kProbePutCold, 1); }),
+      FreshRow({{queued + ": submit + drain", Unit::kSeconds, Limit::kRingRoundTrip,
+                 static_cast<double>(kFreshQueued)},
+                {queued + ": driver memory of each", Unit::kBytes, Limit::kCacheLine}},
+               kFreshQueuedSamples, [] { return NumbersOf(kProbeQueued, 2); }),
+  };
+}
+
+}  // namespace rayx::cli
