@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -35,6 +36,11 @@ base::StatusOr<base::UniqueFd> NewSocket(int flags) {
   base::UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0));
   if (!fd) return FromErrno("socket");
   return fd;
+}
+
+SocketResult FailedToReceive() {
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return SocketResult::kAgain;
+  return errno == ECONNRESET ? SocketResult::kClosed : SocketResult::kError;
 }
 
 void TakeFds(msghdr& message, std::vector<base::UniqueFd>& fds) {
@@ -97,7 +103,14 @@ SocketResult PacketSocket::Send(std::span<const std::byte> bytes, std::span<cons
 
 SocketResult PacketSocket::Receive(Packet& packet) {
   packet.fds.clear();
-  packet.bytes.resize(kPacketBytesMax);
+  packet.bytes.clear();
+  // Its size first: nearly always there is no packet, and a small one when there is.
+  ssize_t size = -1;
+  do {
+    size = ::recv(fd_.get(), nullptr, 0, MSG_PEEK | MSG_TRUNC);
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) return FailedToReceive();
+  packet.bytes.resize(std::clamp<size_t>(static_cast<size_t>(size), 1, kPacketBytesMax));
   iovec part{packet.bytes.data(), packet.bytes.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(kPacketFdsMax * sizeof(int))];
   msghdr message{};
@@ -105,14 +118,12 @@ SocketResult PacketSocket::Receive(Packet& packet) {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
-  ssize_t size = -1;
   do {
     size = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
   } while (size < 0 && errno == EINTR);
   if (size < 0) {
     packet.bytes.clear();
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return SocketResult::kAgain;
-    return errno == ECONNRESET ? SocketResult::kClosed : SocketResult::kError;
+    return FailedToReceive();
   }
   TakeFds(message, packet.fds);
   packet.bytes.resize(static_cast<size_t>(size));
