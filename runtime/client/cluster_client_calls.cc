@@ -25,20 +25,11 @@ model::ActorId IdOf(const detail::RawActor& actor) {
   return model::ActorId{model::ProcessId{actor.creator}, actor.sequence};
 }
 
-// Appends a value's encoded form to an argument list. Out-of-band buffers lie at multiples of 64 of
-// the value's start, so the copy is made where the start is aligned.
+// Appends a value's encoded form to an argument list.
 void AppendInline(std::vector<std::byte>& out, const detail::Packed& value, size_t bytes) {
   const size_t at = out.size();
   out.resize(at + bytes);
-  if (value.buffers.empty()) {
-    value.EncodeTo(out.data() + at);
-    return;
-  }
-  std::unique_ptr<std::byte, void (*)(std::byte*)> aligned(
-      static_cast<std::byte*>(::operator new (bytes, std::align_val_t{detail::kBufferAlignment})),
-      [](std::byte* p) { ::operator delete (p, std::align_val_t{detail::kBufferAlignment}); });
-  value.EncodeTo(aligned.get());
-  std::memcpy(out.data() + at, aligned.get(), bytes);
+  value.EncodeTo(out.data() + at);
 }
 
 void SetResources(const std::map<std::string, double>& amounts, proto::Resources& out) {
@@ -153,19 +144,12 @@ TaskPtr ClusterClient::MakeRecord(uint64_t function, const detail::CallOptions& 
 // The common case: all arguments are values, and travel in the frame.
 TaskPtr ClusterClient::RecordByValue(detail::ArgumentList arguments,
                                      std::unique_lock<std::mutex>& lock) {
-  thread_local std::vector<std::byte>
-      body;  // so that the baton is not held while values are copied
+  // Of the thread, so that the baton is not held while values are copied.
+  thread_local std::vector<std::byte> body;
   body.clear();
   model::BodyWriter writer(body);
   for (const detail::Argument& argument : arguments) {
-    const size_t bytes = argument.value->EncodedBytes();
-    if (argument.value->buffers.empty()) {
-      argument.value->EncodeTo(writer.AddInlineSpace(bytes).data());
-    } else {
-      std::vector<std::byte> value;
-      AppendInline(value, *argument.value, bytes);
-      writer.AddInline(value);
-    }
+    argument.value->EncodeTo(writer.AddInlineSpace(argument.value->EncodedBytes()).data());
   }
   lock.lock();
   TaskPtr record = core_.NewTask();

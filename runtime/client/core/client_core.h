@@ -205,9 +205,9 @@ class ClientCore {
 
   // --- tasks ---
   uint32_t ClassIndex(const proto::SchedulingClass& description);
+  TaskPtr NewTask() { return slab_.NewTask(); }
   // The record has function, item and result counts (1 or more); its arguments' slots carry a hold
   // each. Returns the first result's slot; the others follow (one hold each).
-  TaskPtr NewTask() { return slab_.NewTask(); }
   uint32_t SubmitTask(TaskPtr record, model::TimePoint now);
   // A queued own task that this process may run on its own stack instead (its worker limit is
   // reached); kNoSlot if there is none. The caller runs it and hands the reply to OnMessage, its
@@ -216,9 +216,9 @@ class ClientCore {
   // Such a task cannot be run either: it fails.
   void RefuseInline(const std::string& error);
   bool HasInlineWork() const;
-  // What makes an own object, while it has not ended; null: nothing (any more).
   // Of a slot with a task, as it is sent now.
   model::FrameHeader HeaderOf(uint32_t slot) const;
+  // What makes an own object, while it has not ended; null: nothing (any more).
   const TaskRecord* TaskOf(uint32_t slot) const { return slab_.At(TaskSlot(slot)).task; }
 
   // --- actors ---

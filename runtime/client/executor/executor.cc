@@ -47,17 +47,8 @@ class ReplySink final : public detail::ResultSink {
     ++count_;
     if (!value.references.empty()) AddReferences(index, value.references);
     const size_t bytes = value.EncodedBytes();
-    if (value.buffers.empty() && bytes <= model::kInlineValueBytesMax) {
-      value.EncodeTo(writer_.AddInlineSpace(bytes).data());
-      return;
-    }
     if (bytes <= model::kInlineValueBytesMax) {
-      std::unique_ptr<std::byte, void (*)(std::byte*)> aligned(
-          static_cast<std::byte*>(
-              ::operator new (bytes + 1, std::align_val_t{detail::kBufferAlignment})),
-          [](std::byte* p) { ::operator delete (p, std::align_val_t{detail::kBufferAlignment}); });
-      value.EncodeTo(aligned.get());
-      writer_.AddInline({aligned.get(), bytes});
+      value.EncodeTo(writer_.AddInlineSpace(bytes).data());
       return;
     }
     model::ObjectId object = call_.task;

@@ -50,7 +50,7 @@ class Packed {
 
   // Size of the encoded form.
   std::size_t EncodedBytes() const;
-  // Writes exactly EncodedBytes() bytes. `out` is 64-byte aligned when there are buffers.
+  // Writes exactly EncodedBytes() bytes. Buffers come to lie 64-byte aligned where `out` does.
   void EncodeTo(std::byte* out) const;
 };
 
