@@ -24,8 +24,6 @@
 #include "rpc/join_file.h"
 #include "rpc/secret.h"
 
-extern char** environ;
-
 namespace rayx::cli {
 namespace {
 
@@ -167,7 +165,7 @@ base::StatusOr<io::Process> SpawnSupervisor(const StartOptions& options, const s
   io::SpawnOptions spawn;
   spawn.executable = "/proc/self/exe";
   spawn.arguments = SupervisorArguments(options, folder, kReadyFd);
-  for (char** entry = environ; *entry != nullptr; ++entry) spawn.environment.push_back(*entry);
+  spawn.environment = io::OwnEnvironment();
   spawn.working_folder = "/";
   spawn.fds = {{output.get(), 1}, {output.get(), 2}, {theirs.get(), kReadyFd}};
   spawn.death_signal = 0;

@@ -22,8 +22,6 @@
 #include "cli/start_plan.h"
 #include "io/processes.h"
 
-extern char** environ;
-
 namespace rayx::cli {
 namespace {
 
@@ -134,8 +132,8 @@ base::Status Supervisor::StartChild(Child& child) {
   spawn.executable = "/proc/self/exe";
   spawn.arguments = {"rayx",          child.command, "--session-folder",
                      session_.folder, "--ready-fd",  absl::StrCat(kChildReadyFd)};
-  for (char** entry = environ; *entry != nullptr; ++entry) spawn.environment.push_back(*entry);
-  spawn.environment.push_back("MALLOC_ARENA_MAX=2");
+  spawn.environment = io::OwnEnvironment();
+  spawn.environment.emplace_back("MALLOC_ARENA_MAX=2");
   spawn.fds = {{output.get(), 1}, {output.get(), 2}, {theirs.get(), kChildReadyFd}};
   spawn.death_signal = SIGTERM;
   RAYX_ASSIGN_OR_RETURN(child.process, io::Spawn(spawn));

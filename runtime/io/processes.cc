@@ -18,6 +18,8 @@
 #define P_PIDFD 3
 #endif
 
+extern char** environ;
+
 namespace rayx::io {
 namespace {
 
@@ -97,6 +99,12 @@ int DuplicateAbove(int fd, int lowest) {
 std::string ExitStatus::ToString() const {
   if (signal == 0) return "exited with code " + std::to_string(exit_code);
   return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
+}
+
+std::vector<std::string> OwnEnvironment() {
+  std::vector<std::string> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+  return environment;
 }
 
 base::StatusOr<Process> Spawn(const SpawnOptions& options) {

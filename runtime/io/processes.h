@@ -44,6 +44,8 @@ struct ExitStatus {
 };
 
 base::StatusOr<Process> Spawn(const SpawnOptions& options);
+// This process's own, for SpawnOptions.
+std::vector<std::string> OwnEnvironment();
 
 // For a process that cannot be reaped meanwhile by anybody else (a child, or a peer whose socket is
 // still open). Invalid when there is none.

@@ -12,8 +12,6 @@
 #include <string_view>
 #include <utility>
 
-extern char** environ;
-
 namespace rayx::cli {
 namespace {
 
@@ -23,12 +21,9 @@ constexpr std::chrono::milliseconds kProbeEndWait(20'000);
 constexpr std::string_view kClusterVariables[] = {"RAYX_ADDRESS=", "RAYX_LOCAL_MODE="};
 
 std::vector<std::string> Environment() {
-  std::vector<std::string> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    bool kept = true;
-    for (const std::string_view name : kClusterVariables) kept = kept && !text.starts_with(name);
-    if (kept) environment.emplace_back(text);
+  std::vector<std::string> environment = io::OwnEnvironment();
+  for (const std::string_view name : kClusterVariables) {
+    std::erase_if(environment, [&](const std::string& entry) { return entry.starts_with(name); });
   }
   return environment;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "cli/microbenchmark/quantile.h"
 #include "shm/ring_round_trip.h"
 
 namespace rayx::cli {
@@ -30,12 +31,6 @@ double MicrosecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
 }
 
-double MedianOf(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 // GB/s of `work`, which goes over kLargeObjectBytes; its first turn warms up.
 double Bandwidth(const std::function<void(int turn)>& work) {
   work(0);
@@ -45,7 +40,7 @@ double Bandwidth(const std::function<void(int turn)>& work) {
     work(turn);
     rates.push_back(static_cast<double>(kLargeObjectBytes) / MicrosecondsSince(start) / 1e3);
   }
-  return MedianOf(rates);
+  return Quantile(rates, 0.5);
 }
 
 double WarmCopy() {
@@ -92,7 +87,7 @@ base::StatusOr<double> ForkTime() {
     }
     times.push_back(MicrosecondsSince(start));
   }
-  return MedianOf(times);
+  return Quantile(times, 0.5);
 }
 
 }  // namespace

@@ -72,15 +72,6 @@ void Summarise(const std::vector<std::vector<double>>& samples, RowResult& resul
 
 }  // namespace
 
-double Quantile(std::vector<double> values, double q) {
-  RAYX_CHECK(!values.empty());
-  std::sort(values.begin(), values.end());
-  const double at = q * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<size_t>(at);
-  const size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (values[above] - values[below]) * (at - static_cast<double>(below));
-}
-
 void Expect(int64_t got, int64_t wanted) {
   if (got == wanted) return;
   throw std::runtime_error("got " + std::to_string(got) + ", expected " + std::to_string(wanted));

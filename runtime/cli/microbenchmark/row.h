@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "cli/microbenchmark/limits.h"
+#include "cli/microbenchmark/quantile.h"
 
 namespace rayx::cli {
 
@@ -66,9 +67,6 @@ struct RowResult {
 
 // `seconds`: for the samples together.
 RowResult MeasureRow(const Row& row, double seconds);
-
-// Of q from 0 to 1, between the two nearest values. Requires values.
-double Quantile(std::vector<double> values, double q);
 
 // Throws std::runtime_error when a result is not what it has to be.
 void Expect(int64_t got, int64_t wanted);

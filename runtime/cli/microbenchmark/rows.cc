@@ -13,6 +13,23 @@ int64_t TakeArguments(size_t count) {
   return std::exchange(next, next + static_cast<int64_t>(count));
 }
 
+QueueSeconds QueueTasks(std::vector<ObjectRef<int64_t>>& refs,
+                        const std::function<void()>& between) {
+  QueueSeconds seconds;
+  const int64_t first = TakeArguments(refs.size());
+  const auto start = RowClock::now();
+  SubmitEach(refs, first, [](int64_t argument) { return rayx::Task<&AddOne>().Remote(argument); });
+  seconds.submit = SecondsSince(start);
+  between();
+  const auto drain = RowClock::now();
+  for (size_t i = 0; i < refs.size(); ++i) {
+    Expect(*refs[i].Get(), first + static_cast<int64_t>(i) + 1);
+    refs[i] = {};
+  }
+  seconds.drain = SecondsSince(drain);
+  return seconds;
+}
+
 std::vector<Row> AllRows() {
   std::vector<Row> all;
   for (const auto rows :

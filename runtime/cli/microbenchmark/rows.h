@@ -9,10 +9,12 @@
 //           actor's sum that shows its turn.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -68,5 +70,38 @@ using RowClock = std::chrono::steady_clock;
 inline double SecondsSince(RowClock::time_point start) {
   return std::chrono::duration<double>(RowClock::now() - start).count();
 }
+
+// A reference for each place of `refs`, from `call` of the integers from `first` on.
+template <class Call>
+void SubmitEach(std::vector<ObjectRef<int64_t>>& refs, int64_t first, const Call& call) {
+  for (size_t i = 0; i < refs.size(); ++i) refs[i] = call(first + static_cast<int64_t>(i));
+}
+
+// Calls a second of batches; `call` of an argument gives a reference to the next integer.
+template <class Call>
+Sampler RateOfBatches(size_t batch, Call call) {
+  return [call = std::move(call),
+          refs = std::vector<ObjectRef<int64_t>>(batch)](size_t calls) mutable {
+    const size_t batches = std::max<size_t>(calls / refs.size(), 1);
+    const auto start = RowClock::now();
+    for (size_t done = 0; done < batches; ++done) {
+      const int64_t first = TakeArguments(refs.size());
+      SubmitEach(refs, first, call);
+      for (size_t i = 0; i < refs.size(); ++i) {
+        Expect(*refs[i].Get(), first + static_cast<int64_t>(i) + 1);
+      }
+    }
+    return std::vector{static_cast<double>(batches * refs.size()) / SecondsSince(start)};
+  };
+}
+
+// Fills `refs` with tasks, then takes each result and lets it go. `between` is called when all are
+// submitted, outside the times.
+struct QueueSeconds {
+  double submit = 0;
+  double drain = 0;
+};
+QueueSeconds QueueTasks(std::vector<ObjectRef<int64_t>>& refs,
+                        const std::function<void()>& between);
 
 }  // namespace rayx::cli

@@ -52,21 +52,9 @@ Sampler ActorAsync() {
 Sampler ActorConcurrent() {
   const auto actor =
       EndsWithRow(rayx::Actor<&Counter::Create>().SetMaxConcurrency(kConcurrency).Remote());
-  return [actor](size_t calls) {
-    const size_t batches = std::max<size_t>(calls / kBatch, 1);
-    std::vector<ObjectRef<int64_t>> refs(kBatch);
-    const auto start = RowClock::now();
-    for (size_t batch = 0; batch < batches; ++batch) {
-      const int64_t first = TakeArguments(kBatch);
-      for (size_t i = 0; i < kBatch; ++i) {
-        refs[i] = actor->Task<&Counter::PlusOne>().Remote(first + static_cast<int64_t>(i));
-      }
-      for (size_t i = 0; i < kBatch; ++i) {
-        Expect(*refs[i].Get(), first + static_cast<int64_t>(i) + 1);
-      }
-    }
-    return std::vector{static_cast<double>(batches * kBatch) / SecondsSince(start)};
-  };
+  return RateOfBatches(kBatch, [actor](int64_t argument) {
+    return actor->Task<&Counter::PlusOne>().Remote(argument);
+  });
 }
 
 void ExpectDead(const ActorHandle<Counter>& actor) {

@@ -60,20 +60,9 @@ void QueueMany() {
   std::vector<ObjectRef<int64_t>> refs(kFreshQueued);
   const double before = ResidentBytes();
   BeginCluster();
-  const int64_t first = TakeArguments(kFreshQueued);
-  const auto start = RowClock::now();
-  for (size_t i = 0; i < kFreshQueued; ++i) {
-    refs[i] = rayx::Task<&AddOne>().Remote(first + static_cast<int64_t>(i));
-  }
-  double seconds = SecondsSince(start);
-  const double bytes = ResidentBytes() - before;
-  const auto drain = RowClock::now();
-  for (size_t i = 0; i < kFreshQueued; ++i) {
-    Expect(*refs[i].Get(), first + static_cast<int64_t>(i) + 1);
-    refs[i] = {};
-  }
-  seconds += SecondsSince(drain);
-  Say({seconds, bytes / static_cast<double>(kFreshQueued)});
+  double bytes = 0;
+  const QueueSeconds seconds = QueueTasks(refs, [&] { bytes = ResidentBytes() - before; });
+  Say({seconds.submit + seconds.drain, bytes / static_cast<double>(kFreshQueued)});
 }
 
 [[noreturn]] void KeepBusy() {

@@ -19,33 +19,17 @@ std::vector<double> TasksSync(size_t calls) {
   return {SecondsSince(start) / static_cast<double>(calls) * 1e6};
 }
 
-Sampler TasksAsync(size_t batch) {
-  return [batch, refs = std::vector<ObjectRef<int64_t>>(batch)](size_t calls) mutable {
-    const size_t batches = std::max<size_t>(calls / batch, 1);
-    const auto start = RowClock::now();
-    for (size_t done = 0; done < batches; ++done) {
-      const int64_t first = TakeArguments(batch);
-      for (size_t i = 0; i < batch; ++i) {
-        refs[i] = rayx::Task<&AddOne>().Remote(first + static_cast<int64_t>(i));
-      }
-      for (size_t i = 0; i < batch; ++i) {
-        Expect(*refs[i].Get(), first + static_cast<int64_t>(i) + 1);
-      }
-    }
-    return std::vector{static_cast<double>(batches * batch) / SecondsSince(start)};
-  };
+ObjectRef<int64_t> CallAddOne(int64_t argument) {
+  return rayx::Task<&AddOne>().Remote(argument);
 }
 
 std::vector<ObjectRef<int64_t>> SubmitBatch(int64_t first) {
-  std::vector<ObjectRef<int64_t>> refs;
-  refs.reserve(kBatch);
-  for (size_t i = 0; i < kBatch; ++i) {
-    refs.push_back(rayx::Task<&AddOne>().Remote(first + static_cast<int64_t>(i)));
-  }
+  std::vector<ObjectRef<int64_t>> refs(kBatch);
+  SubmitEach(refs, first, CallAddOne);
   return refs;
 }
 
-// As the one before, but one Get for all; milliseconds a batch.
+// As RateOfBatches, but one Get for all; milliseconds a batch.
 std::vector<double> TasksAndGetBatch(size_t calls) {
   const auto start = RowClock::now();
   for (size_t done = 0; done < calls; ++done) {
@@ -92,10 +76,10 @@ std::vector<Row> TaskRows() {
   return {
       {{{"single client tasks sync", Unit::kMicroseconds, ring}}, [] { return TasksSync; }, 100},
       {{{"single client tasks async", Unit::kPerSecond, ring}},
-       [] { return TasksAsync(kBatch); },
+       [] { return RateOfBatches(kBatch, CallAddOne); },
        kBatch},
       {{{"single client tasks async, batches of 100,000", Unit::kPerSecond, ring}},
-       [] { return TasksAsync(kLargeBatch); },
+       [] { return RateOfBatches(kLargeBatch, CallAddOne); },
        kLargeBatch},
       {{{"single client tasks and get batch", Unit::kMilliseconds, ring, batch}},
        [] { return TasksAndGetBatch; }},
