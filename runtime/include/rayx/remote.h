@@ -27,6 +27,19 @@ struct LinkageTag {};
 // Whether the function or a type of its signature is known in its source file only.
 RAYX_PUBLIC bool IsInternalName(const char* mangled_tag);
 
+// What tells apart equal names of several source files: "" for what has no equal.
+template <auto F>
+std::string_view FileOf(std::string_view source_file) {
+  return IsInternalName(typeid(LinkageTag<F>).name()) ? source_file : std::string_view();
+}
+
+template <auto F>
+void RegisterRemoteTask(std::string_view source_file) {
+  const std::string_view file = FileOf<F>(source_file);
+  RegisterFunction(TaskEntry<F>(file));
+  RegisterPointer(KeyOf(F, false), TaskId<F>(file));
+}
+
 template <auto F>
 void RegisterRemote(std::string_view source_file) {
   using Traits = FunctionTraits<decltype(F)>;
@@ -34,8 +47,7 @@ void RegisterRemote(std::string_view source_file) {
       Traits::kIsCallable,
       "RAYX_REMOTE takes functions and member functions: a lambda or functor cannot be found "
       "again in another process; give it a name.");
-  const std::string_view file =
-      IsInternalName(typeid(LinkageTag<F>).name()) ? source_file : std::string_view();
+  [[maybe_unused]] const std::string_view file = FileOf<F>(source_file);
   if constexpr (Traits::kIsMethod) {
     RegisterFunction(MethodEntry<typename Traits::Class, F>(file));
     RegisterPointer(KeyOf(F, false), MethodId<typename Traits::Class, F>(file));
@@ -43,8 +55,7 @@ void RegisterRemote(std::string_view source_file) {
     RegisterFunction(FactoryEntry<F>(file));
     RegisterPointer(KeyOf(F, true), FactoryId<F>(file));
   } else {
-    RegisterFunction(TaskEntry<F>(file));
-    RegisterPointer(KeyOf(F, false), TaskId<F>(file));
+    RegisterRemoteTask<F>(source_file);
   }
 }
 

@@ -5,13 +5,12 @@
 #ifndef RAY_API_ACTOR_CREATOR_H_
 #define RAY_API_ACTOR_CREATOR_H_
 
+#include <ray/api/call_builder.h>
 #include <ray/api/init.h>
-#include <ray/api/task_caller.h>
 #include <rayx/actor.h>
 
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 namespace ray {
@@ -23,63 +22,43 @@ namespace internal {
 
 // The making of an actor. F: its factory's function pointer type.
 template <class F>
-class ActorCreator {
+class ActorCreator : public CallBuilder<ActorCreator<F>, ::rayx::ActorCreator<F>> {
  public:
   // Of ray::Actor.
-  explicit ActorCreator(::rayx::ActorCreator<F> creator) : creator_(std::move(creator)) {}
+  explicit ActorCreator(::rayx::ActorCreator<F> creator)
+      : ActorCreator::CallBuilder(std::move(creator)) {}
 
   // By which GetActor finds it, in the namespace of this job or in the one given.
   ActorCreator& SetName(std::string name) {
     has_name_ = !name.empty();
-    creator_.SetName(std::move(name));
+    this->inner_.SetName(std::move(name));
     return *this;
   }
   ActorCreator& SetName(std::string name, std::string ray_namespace) {
     has_name_ = !name.empty();
-    creator_.SetName(std::move(name), std::move(ray_namespace));
-    return *this;
-  }
-  // "CPU", "GPU", "memory" (bytes), or a name of your own.
-  ActorCreator& SetResource(const std::string& name, double value) {
-    creator_.SetResource(name, value);
-    return *this;
-  }
-  ActorCreator& SetResources(const std::unordered_map<std::string, double>& resources) {
-    creator_.SetResources(resources);
+    this->inner_.SetName(std::move(name), std::move(ray_namespace));
     return *this;
   }
   // -1: for ever.
   ActorCreator& SetMaxRestarts(int max_restarts) {
-    creator_.SetMaxRestarts(max_restarts);
+    this->inner_.SetMaxRestarts(max_restarts);
     return *this;
   }
   ActorCreator& SetMaxConcurrency(int max_concurrency) {
-    creator_.SetMaxConcurrency(max_concurrency);
+    this->inner_.SetMaxConcurrency(max_concurrency);
     return *this;
   }
-  template <class Group>
-  ActorCreator& SetPlacementGroup(const Group&, int) {
-    RefusePlacementGroups<Group>();
-    return *this;
-  }
-#ifdef RAY_HAS_RUNTIME_ENV
-  ActorCreator& SetRuntimeEnv(const RuntimeEnv& environment) {
-    RefuseRuntimeEnv(environment);
-    return *this;
-  }
-#endif
 
   // The handle of the new actor. Each argument is a value for its parameter, or an ObjectRef to
   // one.
   template <class... A>
   auto Remote(A&&... arguments) const {
-    ::rayx::ActorCreator<F> creator = creator_;
+    ::rayx::ActorCreator<F> creator = this->inner_;
     if (has_name_ && DetachedByDefault()) creator.SetDetached();
     return creator.Remote(std::forward<A>(arguments)...);
   }
 
  private:
-  ::rayx::ActorCreator<F> creator_;
   bool has_name_ = false;
 };
 

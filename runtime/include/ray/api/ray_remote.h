@@ -12,7 +12,6 @@
 
 #include <string_view>
 #include <type_traits>
-#include <typeinfo>
 
 namespace ray {
 namespace internal {
@@ -30,15 +29,10 @@ constexpr bool IsTask() {
 
 template <auto F>
 void RegisterRemote(std::string_view source_file) {
-  namespace detail = ::rayx::detail;
   if constexpr (IsTask<decltype(F)>()) {
-    const std::string_view file = detail::IsInternalName(typeid(detail::LinkageTag<F>).name())
-                                      ? source_file
-                                      : std::string_view();
-    detail::RegisterFunction(detail::TaskEntry<F>(file));
-    detail::RegisterPointer(detail::KeyOf(F, false), detail::TaskId<F>(file));
+    ::rayx::detail::RegisterRemoteTask<F>(source_file);
   } else {
-    detail::RegisterRemote<F>(source_file);
+    ::rayx::detail::RegisterRemote<F>(source_file);
   }
 }
 

@@ -5,66 +5,33 @@
 #ifndef RAY_API_TASK_CALLER_H_
 #define RAY_API_TASK_CALLER_H_
 
-#include <ray/api/placement_group.h>
-#include <ray/api/runtime_env.h>
+#include <ray/api/call_builder.h>
 #include <rayx/task.h>
 
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 namespace ray {
 namespace internal {
 
-#ifdef RAY_HAS_RUNTIME_ENV
-inline void RefuseRuntimeEnv(const RuntimeEnv& environment) {
-  if (environment.Empty()) return;
-  throw RayRuntimeEnvException(
-      "SetRuntimeEnv: RayX has one environment a job, that of RayConfig::runtime_env.");
-}
-#endif
-
 // Calls of one function that runs elsewhere. F: its pointer's type.
 template <class F>
-class TaskCaller {
+class TaskCaller : public CallBuilder<TaskCaller<F>, ::rayx::TaskCaller<F>> {
  public:
   // Of ray::Task.
-  explicit TaskCaller(::rayx::TaskCaller<F> caller) : caller_(std::move(caller)) {}
+  explicit TaskCaller(::rayx::TaskCaller<F> caller) : TaskCaller::CallBuilder(std::move(caller)) {}
 
   TaskCaller& SetName(std::string name) {
-    caller_.SetName(std::move(name));
+    this->inner_.SetName(std::move(name));
     return *this;
   }
-  // "CPU", "GPU", "memory" (bytes), or a name of your own.
-  TaskCaller& SetResource(const std::string& name, double value) {
-    caller_.SetResource(name, value);
-    return *this;
-  }
-  TaskCaller& SetResources(const std::unordered_map<std::string, double>& resources) {
-    caller_.SetResources(resources);
-    return *this;
-  }
-  template <class Group>
-  TaskCaller& SetPlacementGroup(const Group&, int) {
-    RefusePlacementGroups<Group>();
-    return *this;
-  }
-#ifdef RAY_HAS_RUNTIME_ENV
-  TaskCaller& SetRuntimeEnv(const RuntimeEnv& environment) {
-    RefuseRuntimeEnv(environment);
-    return *this;
-  }
-#endif
 
   // An ObjectRef of what the function returns. Each argument is a value for its parameter, or an
   // ObjectRef to one.
   template <class... A>
   auto Remote(A&&... arguments) const {
-    return caller_.Remote(std::forward<A>(arguments)...);
+    return this->inner_.Remote(std::forward<A>(arguments)...);
   }
-
- private:
-  ::rayx::TaskCaller<F> caller_;
 };
 
 }  // namespace internal
