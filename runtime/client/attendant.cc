@@ -19,7 +19,7 @@ constexpr auto kStayAwake = std::chrono::milliseconds(50);
 }  // namespace
 
 bool ClusterClient::AttendantStep(bool urgent) {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(baton_);
   HandleDaemonPackets();
   const model::TimePoint now = Now();
   const model::TimePoint last_poll{model::Duration(last_poll_ns_.load(std::memory_order_relaxed))};
@@ -36,7 +36,7 @@ bool ClusterClient::AttendantStep(bool urgent) {
     } else {
       resolved_any_ = false;
     }
-    others_.notify_all();
+    others_.NotifyAll();
   }
   return pending || now - last_poll < kStayAwake || (executor_ && executor_->WantsTicks());
 }
@@ -44,6 +44,7 @@ bool ClusterClient::AttendantStep(bool urgent) {
 void ClusterClient::AttendantLoop() {
   ::prctl(PR_SET_NAME, "rayx-attendant");
   ::prctl(PR_SET_TIMERSLACK, 50'000UL);
+  baton_.ComeRarely();
   base::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   epoll_event event{};
   event.events = EPOLLIN;
@@ -57,7 +58,7 @@ void ClusterClient::AttendantLoop() {
     bool parked = false;
     if (!tick) {
       parked = doorbell_->ArmAttendant([this] {
-        std::lock_guard lock(mutex_);
+        std::lock_guard lock(baton_);
         return links_.HasWork(false) || core_.HasPending() || links_.HasQueued() ||
                links_.HasCorked();
       });
@@ -76,10 +77,10 @@ void ClusterClient::AttendantLoop() {
     }
   }
   // Waiting user threads see `ending_`.
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(baton_);
   shm::DoorbellProducer(*page_, eventfd_.get()).Ring();
-  others_.notify_all();
-  turn_.notify_all();
+  others_.NotifyAll();
+  turn_.NotifyAll();
 }
 
 }  // namespace rayx::client

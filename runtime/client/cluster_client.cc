@@ -61,6 +61,7 @@ base::StatusOr<std::unique_ptr<ClusterClient>> ClusterClient::Create(DaemonLink 
   std::unique_ptr<ClusterClient> client(
       new ClusterClient(std::move(link), std::move(welcome), is_worker, output, std::move(keep)));
   RAYX_RETURN_IF_ERROR(client->Start());
+  if (!is_worker) client->baton_.Favour();  // a worker favours the thread that serves calls
   return client;
 }
 
@@ -100,7 +101,7 @@ ClusterClient::~ClusterClient() {
 
 void ClusterClient::Stop() {
   {
-    std::unique_lock lock(mutex_);
+    std::unique_lock lock(baton_);
     if (std::exchange(stopped_, true)) return;
     AwaitDetachedActors(lock);
     ending_ = true;
@@ -112,20 +113,20 @@ void ClusterClient::Stop() {
   (void)::eventfd_write(eventfd_.get(), 1);
   if (attendant_.joinable()) attendant_.join();
   if (!is_worker_) {
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(baton_);
     AwaitGoodbyeHeard();
   }
   output_.Stop();
   std::shared_ptr<void> keep;
   {
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(baton_);
     daemon_.Close();  // the daemon sees the end of this process's part in the job
     keep.swap(keep_);
   }
 }
 
 // The head refuses what a job asks for after its end, and these are to outlive it.
-void ClusterClient::AwaitDetachedActors(std::unique_lock<std::mutex>& lock) {
+void ClusterClient::AwaitDetachedActors(std::unique_lock<Baton>& lock) {
   std::string missing;
   const auto none = [&] { return (missing = core_.DescribeUnacceptedDetached()).empty(); };
   if (!WaitUntil(lock, none, Now() + kDetachedWait) && !ending_) {
@@ -138,8 +139,9 @@ void ClusterClient::AwaitDetachedActors(std::unique_lock<std::mutex>& lock) {
 
 bool ClusterClient::Drain() {
   bool any = false;
+  model::TimePoint now{};
   if (links_.HasWork(false)) {
-    const model::TimePoint now = Now();
+    now = Now();
     any =
         links_.DrainReplies([&](const model::FrameHeader& header, std::span<const std::byte> body) {
           core_.OnMessage(header, body, now);
@@ -157,12 +159,12 @@ bool ClusterClient::Drain() {
     }
   }
   if (links_.HasQueued() && links_.FlushQueued()) any = true;
-  for (const auto& [process, why] : links_.TakeCut()) {
+  if (links_.HasCut()) {
+    for (const auto& [process, why] : links_.TakeCut()) OnChannelCut(process, why);
     any = true;
-    OnChannelCut(process, why);
   }
   if (any) {
-    core_.OnRoom(Now());
+    core_.OnRoom(now != model::TimePoint{} ? now : Now());
     if (links_.RingAll()) rang_somebody_ = true;
   }
   return any;
@@ -170,7 +172,8 @@ bool ClusterClient::Drain() {
 
 void ClusterClient::AfterCall() {
   if (links_.RingAll()) rang_somebody_ = true;
-  doorbell_->WakeAttendant();
+  // Who reads what has long been there makes no work for it.
+  if (core_.HasPending() || links_.HasQueued()) doorbell_->WakeAttendant();
 }
 
 void ClusterClient::SetBlocked(bool blocked) {
@@ -194,7 +197,7 @@ void ClusterClient::TellBlocked() {
 
 void ClusterClient::OnBusyThreads() {
   if (blocked_threads_ > 0 || told_blocked_) TellBlocked();
-  if (executor_->exit_asked()) turn_.notify_all();
+  if (executor_->exit_asked()) turn_.NotifyAll();
 }
 
 // Of one wait: whether the daemon was told that its CPU may go to another.
@@ -216,10 +219,12 @@ void ClusterClient::TellWhenBlocked(BlockedTimer& wait, model::TimePoint now) {
   wait.told = true;
 }
 
-bool ClusterClient::WaitUntil(std::unique_lock<std::mutex>& lock, absl::FunctionRef<bool()> done,
+bool ClusterClient::WaitUntil(std::unique_lock<Baton>& lock, absl::FunctionRef<bool()> done,
                               model::TimePoint deadline, bool lane_of_calls) {
   if (done()) return true;
-  BlockedTimer wait{is_worker_ && CurrentContext() != nullptr, Now()};
+  BlockedTimer wait;
+  wait.executing = is_worker_ && CurrentContext() != nullptr;
+  if (wait.executing) wait.start = Now();
   bool result = false;
   while (true) {
     if (wait.told && core_.HasInlineWork()) {
@@ -227,8 +232,8 @@ bool ClusterClient::WaitUntil(std::unique_lock<std::mutex>& lock, absl::Function
     } else if (polling_) {  // another thread drains the rings
       const model::TimePoint now = Now();
       TellWhenBlocked(wait, now);
-      others_.wait_for(lock, std::min(wait.Left(now, kSecondWaiterLook),
-                                      std::max(deadline - now, model::Duration(0))));
+      others_.WaitFor(lock, std::min(wait.Left(now, kSecondWaiterLook),
+                                     std::max(deadline - now, model::Duration(0))));
     } else if (Poll(lock, done, deadline, lane_of_calls, wait) == PollEnd::kInlineWork) {
       continue;
     }
@@ -241,7 +246,7 @@ bool ClusterClient::WaitUntil(std::unique_lock<std::mutex>& lock, absl::Function
 
 // As the one thread that drains the rings. Returns when `done`, at the deadline, at the end of the
 // cluster, or when there is work for this thread's own stack.
-ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<std::mutex>& lock,
+ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<Baton>& lock,
                                            absl::FunctionRef<bool()> done,
                                            model::TimePoint deadline, bool lane_of_calls,
                                            BlockedTimer& wait) {
@@ -249,7 +254,7 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<std::mutex>& lock,
     explicit Turn(ClusterClient& client) : its(client) { its.polling_ = true; }
     ~Turn() {
       its.polling_ = false;
-      its.others_.notify_all();
+      its.others_.NotifyAll();
     }
     ClusterClient& its;
   } const turn(*this);
@@ -263,11 +268,11 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<std::mutex>& lock,
     if (resolved_any_) {
       resolved_any_ = false;
       any = true;
-      others_.notify_all();
+      others_.NotifyAll();
     }
     if (done() || ending_) return PollEnd::kOver;
     // A call for the thread that serves them, which waits behind this one.
-    if (executor_ && !lane_of_calls && links_.HasWork(true)) others_.notify_all();
+    if (executor_ && !lane_of_calls && links_.HasWork(true)) others_.NotifyAll();
     bool sleep = false;
     if (any) {
       waiting_->Begin(std::exchange(rang_somebody_, false));
@@ -291,7 +296,7 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<std::mutex>& lock,
     lock.unlock();
     doorbell_->WaitUser(
         [&] {
-          std::lock_guard recheck(mutex_);
+          std::lock_guard recheck(baton_);
           return links_.HasWork(lane_of_calls) || (calls && !had_calls && links_.HasWork(true)) ||
                  done() || ending_ || resolved_any_;
         },
@@ -303,7 +308,7 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<std::mutex>& lock,
 
 // A blocked worker at its VM's worker limit runs its own children on its own stack, which then uses
 // the CPU.
-void ClusterClient::RunInline(std::unique_lock<std::mutex>& lock) {
+void ClusterClient::RunInline(std::unique_lock<Baton>& lock) {
   if (!HasStackLeft()) {
     core_.RefuseInline(EncodeError(
         ErrorCode::kInfeasible,
@@ -317,24 +322,27 @@ void ClusterClient::RunInline(std::unique_lock<std::mutex>& lock) {
   const std::span<const std::byte> bytes = core_.At(slot).task->body.bytes();
   std::vector<std::byte> body(bytes.begin(), bytes.end());
   SetBlocked(false);
-  executor_->RunHere(lock, header, std::move(body),
-                     [&](model::FrameHeader& reply, std::span<const std::byte> results,
-                         model::Duration) { core_.OnMessage(reply, results, Now()); });
+  executor_->RunHere(
+      lock, header, std::move(body),
+      [&](model::FrameHeader& reply, std::span<const std::byte> results, model::Duration) {
+        core_.OnMessage(reply, results, Now());
+        core_.OnRoom(Now());
+      });
   SetBlocked(true);
 }
 
 // --- references ----------------------------------------------------------------------------------
 
 void ClusterClient::Retain(const detail::RawRef& ref) noexcept {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(baton_);
   if (const uint32_t slot = core_.Find(IdOf(ref)); slot != kNoSlot) {
     core_.At(slot).holds.fetch_add(1, std::memory_order_relaxed);
   }
 }
 
 void ClusterClient::Release(const detail::RawRef& ref) noexcept {
-  if (mutex_.try_lock()) {
-    std::lock_guard lock(mutex_, std::adopt_lock);
+  if (baton_.try_lock()) {
+    std::lock_guard lock(baton_, std::adopt_lock);
     if (const uint32_t slot = core_.Find(IdOf(ref)); slot != kNoSlot) core_.ReleaseHold(slot);
     if (core_.HasRemovals()) doorbell_->WakeAttendant();
     return;
@@ -345,13 +353,13 @@ void ClusterClient::Release(const detail::RawRef& ref) noexcept {
 }
 
 void ClusterClient::Adopt(const detail::RawRef& ref, const detail::RawRef& through) noexcept {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(baton_);
   const uint32_t outer = through.owner == 0 ? kNoSlot : core_.Find(IdOf(through));
   core_.Adopt(IdOf(ref), outer);
   if (links_.RingAll()) rang_somebody_ = true;
 }
 
-void ClusterClient::RegisterBeforeReply(std::unique_lock<std::mutex>& lock,
+void ClusterClient::RegisterBeforeReply(std::unique_lock<Baton>& lock,
                                         const model::FrameHeader& call,
                                         std::span<const Core::Returned> returned, bool succeeded) {
   if (!core_.HasUnregistered() && returned.empty()) return;
@@ -395,7 +403,7 @@ detail::RawRef ClusterClient::PutValue(const detail::Packed& value, size_t inlin
   model::ObjectId id;
   uint32_t slot;
   {
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(baton_);
     slot = core_.NewObject();
     if (slot == kNoSlot)
       Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
@@ -408,10 +416,10 @@ detail::RawRef ClusterClient::PutValue(const detail::Packed& value, size_t inlin
   }
   try {
     const model::StoredLocation location = StoreValue(id, job_, value);
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(baton_);
     core_.ResolveStored(slot, location);
   } catch (...) {
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(baton_);
     core_.ResolveError(slot, EncodeError(ErrorCode::kObjectLost, "its Put failed"));
     core_.ReleaseHold(slot);
     throw;
@@ -424,7 +432,7 @@ model::StoredLocation ClusterClient::StoreValue(const model::ObjectId& object, m
   const size_t bytes = value.EncodedBytes();
   Answer answer;
   {
-    std::unique_lock lock(mutex_);
+    std::unique_lock lock(baton_);
     ThrowIfLost();
     EnsureSegment(job, lock);
     const uint64_t request = NewRequest();
@@ -455,7 +463,7 @@ model::StoredLocation ClusterClient::StoreValue(const model::ObjectId& object, m
     status = writable->Seal();
   }
   if (!status.ok()) {
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(baton_);
     FreeStored(location);
     Throw(ErrorCode::kObjectLost, "object " + model::ToString(object) + " could not be written",
           status);
@@ -473,7 +481,7 @@ void ClusterClient::BeginAsk(const proto::ClientMessage& message, uint64_t reque
 }
 
 void ClusterClient::Ask(const proto::ClientMessage& message, uint64_t request, Answer& answer,
-                        model::TimePoint deadline, std::unique_lock<std::mutex>& lock) {
+                        model::TimePoint deadline, std::unique_lock<Baton>& lock) {
   BeginAsk(message, request, answer);
   WaitUntil(
       lock, [&] { return answer.done; }, deadline);
@@ -493,7 +501,7 @@ std::vector<model::StoredLocation> ClusterClient::CopiesHere(
   const auto is_here = [&](const auto& location) { return location.node == self_.node(); };
   if (std::all_of(here.begin(), here.end(), is_here)) return here;
   std::deque<Pull> pulls;  // answers_ points into it
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(baton_);
   ThrowIfLost();
   for (size_t i = 0; i < here.size(); ++i) {
     if (is_here(here[i])) continue;
@@ -545,7 +553,7 @@ detail::Fetched ClusterClient::PinStored(const model::StoredLocation& location,
   const bool elsewhere = location.node != self_.node();
   base::StatusOr<shm::PinnedObject> pinned = absl::UnavailableError("not asked for");
   for (int attempt = 1;; ++attempt) {
-    std::unique_lock lock(mutex_);
+    std::unique_lock lock(baton_);
     EnsureSegment(here.job, lock);
     lock.unlock();
     pinned = segments_.Pin(here);
@@ -628,7 +636,7 @@ void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Millis
   std::vector<model::StoredLocation> stored;
   std::vector<size_t> stored_index;
   {
-    std::unique_lock lock(mutex_);
+    std::unique_lock lock(baton_);
     absl::InlinedVector<uint32_t, 8> slots(count);
     SelfWait self_wait(nullptr, [](ClusterClient*) {});
     for (size_t i = 0; i < count; ++i) {
@@ -669,6 +677,7 @@ void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Millis
       }
     }
   }
+  if (stored.empty()) return;
   std::vector<detail::Fetched> fetched = FetchStored(stored, deadline);
   for (size_t i = 0; i < fetched.size(); ++i) values[stored_index[i]] = std::move(fetched[i]);
 }
@@ -677,7 +686,7 @@ void ClusterClient::Wait(const detail::RawRef* refs, size_t count, size_t num_re
                          detail::Milliseconds timeout, std::vector<bool>& ready) {
   const model::TimePoint deadline =
       timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(baton_);
   std::vector<uint32_t> slots(count);
   SelfWait self_wait(nullptr, [](ClusterClient*) {});
   size_t of_others = 0;
@@ -708,7 +717,7 @@ void ClusterClient::Wait(const detail::RawRef* refs, size_t count, size_t num_re
 }
 
 void ClusterClient::SendReply(model::ProcessId caller, const model::FrameHeader& call,
-                              const model::FrameHeader& reply, std::span<const std::byte> body,
+                              model::FrameHeader& reply, std::span<const std::byte> body,
                               bool at_once) {
   links_.SendReply(caller, call, reply, body, at_once);
   if (links_.RingDue()) rang_somebody_ = true;
@@ -718,10 +727,11 @@ void ClusterClient::SendReply(model::ProcessId caller, const model::FrameHeader&
 // --- a worker's life -----------------------------------------------------------------------------
 
 void ClusterClient::ServeCalls() {
-  std::unique_lock lock(mutex_);
+  baton_.Favour();
+  std::unique_lock lock(baton_);
   while (!ending_ && !executor_->exit_asked()) {
     if (awaits_calls_) {
-      turn_.wait(lock);
+      turn_.Wait(lock);
       continue;
     }
     awaits_calls_ = true;
@@ -732,15 +742,15 @@ void ClusterClient::ServeCalls() {
       found = WaitUntil(lock, has_call, model::kNever, /*lane_of_calls=*/true);
     }
     awaits_calls_ = false;
-    turn_.notify_one();
+    turn_.NotifyOne();
     if (found && !executor_->exit_asked()) executor_->RunOne(lock);
   }
-  turn_.notify_all();
+  turn_.NotifyAll();
 }
 
 void ClusterClient::FinishActor() {
-  std::unique_lock lock(mutex_);
-  turn_.wait(lock, [&] { return ending_ || executor_->busy_threads() == 0; });
+  std::unique_lock lock(baton_);
+  while (!ending_ && executor_->busy_threads() > 0) turn_.Wait(lock);
   if (ending_) return;
   WaitUntil(
       lock, [&] { return !links_.HasQueued(); }, Now() + kLastReplies);
@@ -757,7 +767,7 @@ void ClusterClient::ExitActor() {
   if (context == nullptr || !context->actor) {
     Throw(ErrorCode::kInvalidOption, "ExitActor was called outside an actor");
   }
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(baton_);
   executor_->AskToExit();
   shm::DoorbellProducer(*page_, eventfd_.get()).Ring();  // another thread may wait for calls
 }

@@ -6,7 +6,7 @@
 //           socket, and events back in; blocks user threads until what they wait for is there.
 // Owner:    the process (ConnectCluster, or worker mode).
 // Threads:  every public method of RuntimeInterface: any user thread. One state lock, the baton
-//           (mutex_): whoever holds it drains the rings and runs the core. A waiting user thread
+//           (baton.h): whoever holds it drains the rings and runs the core. A waiting user thread
 //           polls, then sleeps on the doorbell; others that wait meanwhile sleep on a condition.
 //           One attendant thread sleeps on the daemon's socket and the eventfd and takes the baton
 //           when no user thread polls.
@@ -31,6 +31,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
+#include "client/baton.h"
 #include "client/core/client_core.h"
 #include "client/daemon_link.h"
 #include "client/output_printer.h"
@@ -107,7 +108,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   void OnBusyThreads();
   // Waits under the baton until `done`; false at the deadline. Polls, then sleeps.
   // `lane_of_calls`: also wakes for call frames, as only the thread that serves them may.
-  bool WaitUntil(std::unique_lock<std::mutex>& lock, absl::FunctionRef<bool()> done,
+  bool WaitUntil(std::unique_lock<Baton>& lock, absl::FunctionRef<bool()> done,
                  model::TimePoint deadline, bool lane_of_calls = false);
   // Writes a value into a store segment of this VM. Throws ObjectStoreFull and the like.
   model::StoredLocation StoreValue(const model::ObjectId& object, model::JobId job,
@@ -120,14 +121,13 @@ class ClusterClient final : public detail::RuntimeInterface {
   // Under the baton: whoever owns what this process keeps, or returns, of a call knows it (see
   // ClientCore). Waits for their words, then drops the holds on what was returned; of a call that
   // failed nothing goes to its caller.
-  void RegisterBeforeReply(std::unique_lock<std::mutex>& lock, const model::FrameHeader& call,
+  void RegisterBeforeReply(std::unique_lock<Baton>& lock, const model::FrameHeader& call,
                            std::span<const Core::Returned> returned, bool succeeded);
   // To a call with header `call` that came through `caller`'s channel; see PeerLinks.
-  void SendReply(model::ProcessId caller, const model::FrameHeader& call,
-                 const model::FrameHeader& reply, std::span<const std::byte> body, bool at_once);
+  void SendReply(model::ProcessId caller, const model::FrameHeader& call, model::FrameHeader& reply,
+                 std::span<const std::byte> body, bool at_once);
   // What this process works at, for lists and for the prefix of its output; "": nothing.
   void ShowTask(std::string_view name) { page_->SetTitle(name); }
-  std::mutex& baton() { return mutex_; }
   PeerLinks& links() { return links_; }
   const WelcomePacket& welcome() const { return welcome_; }
   model::ProcessId self() const { return self_; }
@@ -176,7 +176,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   // Under the baton.
   struct BlockedTimer;
   enum class PollEnd { kOver, kInlineWork };
-  PollEnd Poll(std::unique_lock<std::mutex>& lock, absl::FunctionRef<bool()> done,
+  PollEnd Poll(std::unique_lock<Baton>& lock, absl::FunctionRef<bool()> done,
                model::TimePoint deadline, bool lane_of_calls, BlockedTimer& wait);
   void TellWhenBlocked(BlockedTimer& wait, model::TimePoint now);
   void SetBlocked(bool blocked);                // the calling task thread
@@ -193,13 +193,13 @@ class ClusterClient final : public detail::RuntimeInterface {
   void AnswerSegmentAsked(const proto::ErrorInfo& error);
   void OnNoChannel(model::ProcessId process, const std::string& why);
   void AwaitGoodbyeHeard();
-  void AwaitDetachedActors(std::unique_lock<std::mutex>& lock);
+  void AwaitDetachedActors(std::unique_lock<Baton>& lock);
   void OnDaemonLost(const std::string& why);
   void LoseCluster(const std::string& error);
   void PrintLogLines(const proto::LogLines& lines);
   // its slot, wanted; throws for a released or foreign-made ref
   uint32_t Need(const detail::RawRef& ref);
-  void RunInline(std::unique_lock<std::mutex>& lock);
+  void RunInline(std::unique_lock<Baton>& lock);
   struct CallKind {
     const char* name;
     size_t body_bytes_max;  // of what its frame holds
@@ -209,9 +209,9 @@ class ClusterClient final : public detail::RuntimeInterface {
   // These take the baton: records are the core's.
   TaskPtr MakeRecord(uint64_t function, const detail::CallOptions& options,
                      detail::ArgumentList arguments, size_t result_count,
-                     std::unique_lock<std::mutex>& lock, const CallKind& kind);
-  TaskPtr RecordByValue(detail::ArgumentList arguments, std::unique_lock<std::mutex>& lock);
-  TaskPtr RecordByReference(detail::ArgumentList arguments, std::unique_lock<std::mutex>& lock,
+                     std::unique_lock<Baton>& lock, const CallKind& kind);
+  TaskPtr RecordByValue(detail::ArgumentList arguments, std::unique_lock<Baton>& lock);
+  TaskPtr RecordByReference(detail::ArgumentList arguments, std::unique_lock<Baton>& lock,
                             const CallKind& kind);
   static bool FitsIntoFrame(detail::ArgumentList arguments, size_t body_bytes_max);
   void PutArguments(detail::ArgumentList arguments, size_t body_bytes_max,
@@ -223,10 +223,10 @@ class ClusterClient final : public detail::RuntimeInterface {
   uint32_t DefaultClass();
   proto::HeadResponse CallHead(proto::HeadRequest request, detail::Milliseconds timeout);
   uint64_t NewRequest() { return ++next_request_; }
-  void EnsureSegment(model::JobId job, std::unique_lock<std::mutex>& lock);
+  void EnsureSegment(model::JobId job, std::unique_lock<Baton>& lock);
   // Sends a request with its id and waits for its answer; answer.done is false at the deadline.
   void Ask(const proto::ClientMessage& message, uint64_t request, Answer& answer,
-           model::TimePoint deadline, std::unique_lock<std::mutex>& lock);
+           model::TimePoint deadline, std::unique_lock<Baton>& lock);
   // Sends a request whose answer somebody waits for, until answers_ forgets it.
   void BeginAsk(const proto::ClientMessage& message, uint64_t request, Answer& answer);
   std::vector<model::StoredLocation> CopiesHere(std::span<const model::StoredLocation> locations,
@@ -253,8 +253,8 @@ class ClusterClient final : public detail::RuntimeInterface {
   std::shared_ptr<void> keep_;
   const io::PosixClock clock_;
 
-  std::mutex mutex_;                // the baton; guards all below but where noted
-  std::condition_variable others_;  // user threads that wait while another polls
+  Baton baton_;            // guards all below but where noted
+  BatonCondition others_;  // user threads that wait while another polls
   bool polling_ = false;
   bool stopped_ = false;
   bool goodbye_heard_ = false;
@@ -281,7 +281,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   std::vector<model::ObjectId> released_;
   std::atomic<bool> has_released_{false};
   std::unique_ptr<Executor> executor_;  // workers
-  std::condition_variable turn_;        // to wait for calls; and of all that serve them: the end
+  BatonCondition turn_;                 // to wait for calls; and of all that serve them: the end
   bool awaits_calls_ = false;
   size_t blocked_threads_ = 0;
   bool told_blocked_ = false;

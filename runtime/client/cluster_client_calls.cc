@@ -121,7 +121,7 @@ void ClusterClient::CheckCall(const detail::CallOptions& options, detail::Argume
 
 TaskPtr ClusterClient::MakeRecord(uint64_t function, const detail::CallOptions& options,
                                   detail::ArgumentList arguments, size_t result_count,
-                                  std::unique_lock<std::mutex>& lock, const CallKind& kind) {
+                                  std::unique_lock<Baton>& lock, const CallKind& kind) {
   CheckCall(options, arguments, result_count, kind);
   TaskPtr record = FitsIntoFrame(arguments, kind.body_bytes_max)
                        ? RecordByValue(arguments, lock)
@@ -143,7 +143,7 @@ TaskPtr ClusterClient::MakeRecord(uint64_t function, const detail::CallOptions& 
 
 // The common case: all arguments are values, and travel in the frame.
 TaskPtr ClusterClient::RecordByValue(detail::ArgumentList arguments,
-                                     std::unique_lock<std::mutex>& lock) {
+                                     std::unique_lock<Baton>& lock) {
   // Of the thread, so that the baton is not held while values are copied.
   thread_local std::vector<std::byte> body;
   body.clear();
@@ -159,7 +159,7 @@ TaskPtr ClusterClient::RecordByValue(detail::ArgumentList arguments,
 }
 
 TaskPtr ClusterClient::RecordByReference(detail::ArgumentList arguments,
-                                         std::unique_lock<std::mutex>& lock, const CallKind& kind) {
+                                         std::unique_lock<Baton>& lock, const CallKind& kind) {
   // Large values become objects first, held here until the record takes the hold over.
   std::vector<detail::RawRef> owned(arguments.size());
   const auto release = [&](std::vector<detail::RawRef>* refs) {
@@ -256,7 +256,7 @@ void ClusterClient::SubmitTask(uint64_t function, const detail::CallOptions& opt
                           options.affinity_node == 0 && !options.wait_if_infeasible;
   proto::SchedulingClass description;
   if (!is_default) description = ClassOf(options, 1);
-  std::unique_lock lock(mutex_, std::defer_lock);
+  std::unique_lock lock(baton_, std::defer_lock);
   TaskPtr record =
       MakeRecord(function, options, arguments, result_count, lock, {"task", model::kBodyBytesMax});
   record->class_index = is_default ? DefaultClass() : core_.ClassIndex(description);
@@ -287,7 +287,7 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
               "): an actor has a thread for each call at once, at most " +
               std::to_string(kConcurrencyMax));
   }
-  std::unique_lock lock(mutex_, std::defer_lock);
+  std::unique_lock lock(baton_, std::defer_lock);
   TaskPtr record = MakeRecord(factory, options, arguments, 1, lock,
                               {"actor", kCreationBytesMax - sizeof(model::FrameHeader)});
   record->Extras().serves_at_once = spec.max_concurrency();
@@ -301,7 +301,7 @@ detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::Call
 void ClusterClient::CallActor(const detail::RawActor& actor, uint64_t method,
                               const detail::CallOptions& options, detail::ArgumentList arguments,
                               detail::RawRef* results, size_t result_count) {
-  std::unique_lock lock(mutex_, std::defer_lock);
+  std::unique_lock lock(baton_, std::defer_lock);
   TaskPtr record = MakeRecord(method, options, arguments, result_count, lock,
                               {"actor call", model::kBodyBytesMax});
   const uint32_t index = core_.ActorIndex(IdOf(actor), "");
@@ -326,7 +326,7 @@ void ClusterClient::AfterSubmit(const model::ObjectId& id) {
 proto::HeadResponse ClusterClient::CallHead(proto::HeadRequest request,
                                             detail::Milliseconds timeout) {
   Answer answer;
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(baton_);
   const uint64_t id = NewRequest();
   request.set_request_id(id);
   proto::ClientMessage message;
@@ -368,7 +368,7 @@ bool ClusterClient::FindActor(const std::string& name, const std::string& actor_
   actor.creator = response.find_actor().actor().id().creator();
   actor.sequence = response.find_actor().actor().id().sequence();
   actor_class = response.find_actor().actor().class_name();
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(baton_);
   core_.ActorIndex(IdOf(actor), name);
   return true;
 }

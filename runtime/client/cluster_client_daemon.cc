@@ -170,7 +170,8 @@ void ClusterClient::Handle(proto::DaemonMessage& message, std::vector<base::Uniq
       break;
     }
     case proto::DaemonMessage::kLeaseRecall:
-      core_.OnLeaseRecalled(model::LeaseId{message.lease_recall().lease()}, now);
+      core_.OnLeaseRecalled(model::LeaseId{message.lease_recall().lease()},
+                            message.lease_recall().if_idle(), now);
       break;
     case proto::DaemonMessage::kPeerConnected:
       HandlePeerConnected(message.peer_connected(), fds);
@@ -320,7 +321,7 @@ void ClusterClient::AnswerSegmentAsked(const proto::ErrorInfo& error) {
   it->second->done = true;
 }
 
-void ClusterClient::EnsureSegment(model::JobId job, std::unique_lock<std::mutex>& lock) {
+void ClusterClient::EnsureSegment(model::JobId job, std::unique_lock<Baton>& lock) {
   if (segments_.HasSegment(job)) return;
   proto::ClientMessage message;
   message.mutable_attach_segment()->set_job(job.value);

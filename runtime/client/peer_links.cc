@@ -80,14 +80,13 @@ bool PeerLinks::SendCall(model::FrameHeader& header, std::span<const std::byte> 
 }
 
 void PeerLinks::SendReply(model::ProcessId caller, const model::FrameHeader& call,
-                          const model::FrameHeader& reply, std::span<const std::byte> body,
+                          model::FrameHeader& reply, std::span<const std::byte> body,
                           bool at_once) {
   Peer* const through = Route(caller);
   const bool is_there = through != nullptr && through->process == caller;
   if (is_there && !through->dead && through->queued.empty() &&
       Route(reply.destination) == through) {
-    model::FrameHeader header = reply;
-    if (through->channel->TryWrite(header, body)) {
+    if (through->channel->TryWrite(reply, body)) {
       through->done.emplace_back(call.claim_slot, call.cookie_sequence);
       Written(*through, at_once);
       return;

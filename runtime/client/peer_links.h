@@ -76,6 +76,7 @@ class PeerLinks {
   // Drops the channel. Claim words of frames sent to it stay readable until then.
   void RemovePeer(model::ProcessId process);
   void MarkDead(model::ProcessId process);
+  bool HasCut() const { return !cut_.empty(); }
   // Channels cut since the last call, with the reason.
   std::vector<std::pair<model::ProcessId, std::string>> TakeCut() {
     return std::exchange(cut_, {});
@@ -84,9 +85,9 @@ class PeerLinks {
   // A call. False: no room now. header.claim_slot is set. Not `at_once`: it may be corked.
   bool SendCall(model::FrameHeader& header, std::span<const std::byte> body, bool at_once);
   // The reply to a call that came through `caller`'s channel with that header. Not `at_once`: it
-  // may be corked.
-  void SendReply(model::ProcessId caller, const model::FrameHeader& call,
-                 const model::FrameHeader& reply, std::span<const std::byte> body, bool at_once);
+  // may be corked. `reply` is changed only in what the ring needs.
+  void SendReply(model::ProcessId caller, const model::FrameHeader& call, model::FrameHeader& reply,
+                 std::span<const std::byte> body, bool at_once);
   void SendMessage(const model::FrameHeader& header, std::span<const std::byte> body, bool urgent);
   // Sends what waited; true if anything moved.
   bool FlushQueued();
@@ -113,16 +114,17 @@ class PeerLinks {
     bool any = false;
     for (size_t i = 0; i < peers_.size(); ++i) {
       Peer& peer = *peers_[i];
-      shm::ReceivedFrame frame;
-      while (true) {
-        const shm::ReadResult result = peer.channel->Peek(shm::Lane::kReplies, frame);
+      for (bool is_first = true;; is_first = false) {
+        const shm::ReadResult result = peer.channel->Look(shm::Lane::kReplies);
         if (result == shm::ReadResult::kEmpty) break;
+        if (is_first) peer.channel->ExpectCall();  // as a rule an answer is followed by one
         if (result == shm::ReadResult::kCorrupt) {
           CutIfDamaged(peer);
           break;
         }
         any = true;
         // A peer speaks for itself; only the daemon forwards for others.
+        const shm::ReceivedFrame& frame = peer.channel->Front(shm::Lane::kReplies);
         if (peer.process.is_daemon() || frame.header.source == peer.process) {
           // A private copy: the sender could change shared bytes under the reader.
           scratch_.assign(frame.body.begin(), frame.body.end());

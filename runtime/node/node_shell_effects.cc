@@ -232,12 +232,14 @@ void NodeShell::Recall(const LeaseEffects::Recall& recall) {
   if (recall.owner.node() != self_) {
     proto::NotifyRequest request;
     request.set_recalled_lease(recall.lease.value);
+    request.set_recalled_if_idle(recall.if_idle);
     return Notify(recall.owner.node(), request);
   }
   LocalProcess* owner = table_->Find(recall.owner);
   if (owner == nullptr) return;
   proto::DaemonMessage message;
   message.mutable_lease_recall()->set_lease(recall.lease.value);
+  message.mutable_lease_recall()->set_if_idle(recall.if_idle);
   table_->Send(*owner, message);
 }
 

@@ -210,7 +210,7 @@ void NodeShell::OnNotify(const proto::NotifyRequest& request, proto::NotifyReply
   if (request.recalled_lease() != 0) {
     const LeaseId lease{request.recalled_lease()};
     const ProcessId owner = core_->leases().OwnerOfRemote(lease);
-    if (owner) Recall({lease, owner});
+    if (owner) Recall({lease, owner, request.recalled_if_idle()});
   }
 }
 

@@ -16,8 +16,8 @@
 //   Producer:  if (!channel.TryWrite(header, body)) KeepForLater();
 //              channel.Publish();
 //              doorbell.Ring();
-//   Consumer:  while (channel.Peek(Lane::kCalls, frame) == ReadResult::kFrame) {
-//                if (channel.TryClaim(frame)) Run(frame);
+//   Consumer:  while (channel.Look(Lane::kCalls) == ReadResult::kFrame) {
+//                if (channel.TryClaim(channel.Front(Lane::kCalls))) Run(...);
 //                channel.Pop(Lane::kCalls);
 //              }
 #pragma once
@@ -51,6 +51,8 @@ class Channel {
   // above kRingBodyBytesMax goes into the payload ring. False: full (or poisoned), nothing changed.
   bool TryWrite(model::FrameHeader& header, std::span<const std::byte> body);
   void Publish();
+  // A call will probably be written soon.
+  void ExpectCall() const { sent_claims_.Prefetch(); }
   // Gets a queued call back. False: it runs, ran, or was revoked before.
   bool TryRevoke(uint32_t claim_slot, uint32_t cookie_sequence) {
     return sent_claims_.Move(claim_slot, cookie_sequence, ClaimState::kQueued,
@@ -62,7 +64,16 @@ class Channel {
   }
 
   // --- Consumer ---
-  ReadResult Peek(Lane lane, ReceivedFrame& out) { return readers_[Index(lane)].Peek(out); }
+  // kFrame: the next frame is in Front(lane), the same one until Pop(lane); its header stays until
+  // the next Look.
+  ReadResult Look(Lane lane) { return readers_[Index(lane)].Look(); }
+  const ReceivedFrame& Front(Lane lane) const { return readers_[Index(lane)].front(); }
+  // A copy of it.
+  ReadResult Peek(Lane lane, ReceivedFrame& out) {
+    const ReadResult result = Look(lane);
+    if (result == ReadResult::kFrame) out = Front(lane);
+    return result;
+  }
   void Pop(Lane lane) { readers_[Index(lane)].Pop(); }
   // Takes a call just before running it, before or after Pop. False: revoked; go on. Every call is
   // to be claimed and marked done, else its claim word is lost.

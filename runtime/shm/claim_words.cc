@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace rayx::shm {
+namespace {
+
+constexpr uint32_t kWordsALine = kCacheLineBytes / sizeof(uint64_t);
+
+}  // namespace
 
 std::optional<uint32_t> ClaimTable::Reserve() {
   const auto size = static_cast<uint32_t>(words_.size());
@@ -22,6 +27,7 @@ void ClaimTable::Queue(uint32_t slot, uint32_t cookie_sequence) {
   ClaimProtocol::Queue(words_[index], TagOf(slot, cookie_sequence));
   ++uses_[index];
   next_ = (index + 1) & (size - 1);
+  if (next_ % kWordsALine == 0) Prefetch();
 }
 
 }  // namespace rayx::shm

@@ -21,6 +21,8 @@
 #include <span>
 #include <vector>
 
+#include "shm/prefetch.h"
+
 namespace rayx::shm {
 
 enum class ClaimState : uint32_t {
@@ -99,6 +101,10 @@ class ClaimTable : public ClaimWords {
   // A slot for the next call, or nothing when all words that were looked at are taken (at most
   // kProbesMax; the next call goes on where this one stopped). Changes nothing shared.
   std::optional<uint32_t> Reserve();
+  // A call is likely to come next: its word, last touched by the consumer, is fetched meanwhile.
+  void Prefetch() const {
+    PrefetchToWrite(reinterpret_cast<const std::byte*>(&words_[next_]), kCacheLineBytes);
+  }
   // Takes the slot that Reserve just gave, for a frame not yet published.
   void Queue(uint32_t slot, uint32_t cookie_sequence);
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+
+#include "shm/prefetch.h"
 
 namespace rayx::shm {
 namespace {
@@ -9,6 +12,7 @@ namespace {
 using model::kFrameHeaderBytes;
 
 constexpr uint64_t kAlign = kCacheLineBytes;
+constexpr uint64_t kUsualFrameBytes = kFrameHeaderBytes + kAlign;  // with a small body
 constexpr uint32_t kSkipMagic = 0x50494b53;  // "SKIP": the rest of the ring is unused
 
 // What stands behind the header of a frame whose body lies in the payload ring.
@@ -97,6 +101,8 @@ void LaneWriter::Write(const Place& place, const model::FrameHeader& header,
   }
   if (!body.empty()) std::memcpy(target, body.data(), body.size());
   head_ += place.frame_bytes;
+  // The next frame's lines, which the reader has.
+  PrefetchToWrite(memory_.ring.data() + Offset(head_, memory_.ring), place.frame_bytes);
 }
 
 void LaneWriter::Publish() {
@@ -112,22 +118,20 @@ ReadResult LaneReader::Poison(const char* why) {
   return ReadResult::kCorrupt;
 }
 
-ReadResult LaneReader::Peek(ReceivedFrame& out) {
+ReadResult LaneReader::LookFurther() {
   if (corruption() != nullptr) return ReadResult::kCorrupt;
-  if (current_end_ == 0) {
-    if (Tail() == head_seen_) {
-      head_seen_ = memory_.control->head.load(std::memory_order_acquire);
-      if (Tail() == head_seen_) return ReadResult::kEmpty;
-      // Unsigned: a head behind the tail is a distance beyond any capacity.
-      if (head_seen_ - Tail() > memory_.ring.size() || head_seen_ % kAlign != 0) {
-        return Poison("the writer's head is out of range");
-      }
+  if (Tail() == head_seen_) {
+    head_seen_ = memory_.control->head.load(std::memory_order_acquire);
+    if (Tail() == head_seen_) return ReadResult::kEmpty;
+    // Unsigned: a head behind the tail is a distance beyond any capacity.
+    if (head_seen_ - Tail() > memory_.ring.size() || head_seen_ % kAlign != 0) {
+      return Poison("the writer's head is out of range");
     }
-    const ReadResult result = ReadFrame(head_seen_ - Tail());
-    if (result != ReadResult::kFrame) return result;
+    is_head_new_ = true;
+    // Its body too, which is known only when its header has come.
+    PrefetchToRead(memory_.ring.data() + Offset(Tail(), memory_.ring), kUsualFrameBytes);
   }
-  out = current_;
-  return ReadResult::kFrame;
+  return ReadFrame(head_seen_ - Tail());
 }
 
 ReadResult LaneReader::ReadFrame(uint64_t available) {
@@ -171,6 +175,14 @@ ReadResult LaneReader::ReadBody(uint64_t contiguous) {
     current_.body = {behind, header.body_bytes};
   }
   current_end_ = Tail() + bytes;
+  // Frames of one kind have one size mostly: the one after the next, and the next too where
+  // nothing was known of it before.
+  const std::span<const std::byte> ring = memory_.ring;
+  const uint64_t behind_next = current_end_ + bytes;
+  if (std::exchange(is_head_new_, false)) {
+    PrefetchToRead(ring.data() + Offset(current_end_, ring), bytes);
+  }
+  if (behind_next < head_seen_) PrefetchToRead(ring.data() + Offset(behind_next, ring), bytes);
   return ReadResult::kFrame;
 }
 

@@ -68,9 +68,13 @@ class LaneReader {
  public:
   explicit LaneReader(const LaneMemory& memory) : memory_(memory) {}
 
-  // The next frame; the same one until Pop().
-  ReadResult Peek(ReceivedFrame& out);
-  // Releases the frame that Peek showed and its payload block. Without one: does nothing.
+  // The next frame is then in front(), the same one until Pop().
+  ReadResult Look() {
+    if (current_end_ != 0 && corruption() == nullptr) return ReadResult::kFrame;
+    return LookFurther();
+  }
+  const ReceivedFrame& front() const { return current_; }
+  // Releases the front frame and its payload block. Without one: does nothing.
   void Pop();
   // Any thread. False once poisoned.
   bool HasWork() const {
@@ -81,6 +85,7 @@ class LaneReader {
   const char* corruption() const { return corruption_.load(std::memory_order_relaxed); }
 
  private:
+  ReadResult LookFurther();
   uint64_t Tail() const { return tail_.load(std::memory_order_relaxed); }
   ReadResult ReadFrame(uint64_t available);
   ReadResult ReadBody(uint64_t contiguous);
@@ -91,8 +96,9 @@ class LaneReader {
   // Our own: what stands in shared memory is for the writer. Atomic because HasWork reads it.
   std::atomic<uint64_t> tail_{0};
   uint64_t head_seen_ = 0;
+  bool is_head_new_ = false;  // no frame was read since it was seen
   uint64_t payload_tail_ = 0;
-  // The frame shown and not yet popped; current_end_ is 0 when there is none.
+  // The frame seen and not yet popped; current_end_ is 0 when there is none.
   ReceivedFrame current_;
   uint64_t current_end_ = 0;
   uint64_t current_payload_end_ = 0;

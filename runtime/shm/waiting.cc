@@ -29,7 +29,7 @@ void Waiting::Begin(bool woke_somebody) {
 bool Waiting::LookAround(std::span<const ProcessPage* const> peers) {
   const int64_t now = MonotonicNs();
   if (give_up_ns_ == 0) {
-    give_up_ns_ = now + options_.spin.count();
+    give_up_ns_ = now + (woke_somebody_ ? options_.spin_after_wake : options_.spin).count();
   } else if (now >= give_up_ns_) {
     return false;
   }

@@ -9,7 +9,7 @@
 // Promises: pauses up to `spin` while no awake peer was last seen on this thread's CPU; yields
 //           instead if one was, or if this thread just woke somebody. After a yield longer than
 //           `slow_yield` (a foreign process had the slice) no yields for `no_yields`, straight to
-//           sleep. A whole wait costs at most `spin` plus one yield.
+//           sleep. A whole wait costs at most `spin` (`spin_after_wake`) plus one yield.
 // Limits:   the peers' CPUs are hints; a wrong one costs time, never correctness.
 //
 //   waiting.Begin(/*woke_somebody=*/rang);
@@ -43,6 +43,9 @@ inline void CpuPause() {
 
 struct WaitingOptions {
   model::Duration spin = std::chrono::microseconds(50);
+  // Instead, of a wait that began with waking a peer: a CPU that idles deeply takes 30 us and more
+  // to come, and a sleep meanwhile would cost the same once more.
+  model::Duration spin_after_wake = std::chrono::microseconds(200);
   model::Duration slow_yield = std::chrono::microseconds(200);
   model::Duration no_yields = std::chrono::milliseconds(100);
 };

@@ -37,6 +37,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "base/check.h"
 #include "client/core/entry.h"
 #include "client/core/error_info.h"
@@ -108,6 +109,7 @@ struct HeldLease {
   uint32_t class_index = 0;
   bool live = false;
   bool recalled = false;
+  bool is_wanted = false;  // by another, if it is idle
   InFlight in_flight;
   model::TimePoint idle_since{};
   model::TimePoint progress{};      // the last send to an idle worker, or the last reply
@@ -121,9 +123,11 @@ struct TaskClass {
   proto::SchedulingClass description;
   std::deque<uint32_t> queued;
   std::vector<uint32_t> leases;
-  std::set<uint64_t> requests;   // outstanding
-  double mean_run_us = -1;       // of the tasks seen so far; negative: none yet
-  bool waits_for_data = false;   // leases have room, but not where the tasks' arguments lie
+  std::set<uint64_t> requests;  // outstanding
+  double mean_run_us = -1;      // of the tasks seen so far; negative: none yet
+  bool waits_for_data = false;  // leases have room, but not where the tasks' arguments lie
+  // No lease had room when it was looked at last: what is queued waits for an event.
+  bool waits_for_room = false;
   bool worker_limit = false;     // the daemon will start no more workers for now
   uint32_t failed_starts = 0;    // of workers, in a row
   model::TimePoint ask_again{};  // then
@@ -143,6 +147,7 @@ struct ActorRecord {
   model::TimePoint unknown_since{};  // first failed watch in a row
   uint64_t calls = 0;                // numbers given, of this incarnation
   std::deque<uint32_t> queued;       // not yet sent, in order
+  bool waits_for_room = false;       // is in ClientCore::waiting_for_room_
   InFlight in_flight;
   uint32_t creation_slot = kNoSlot;  // at the creator, until it was created
   TaskPtr creation;                  // then, while it may be restarted: holds the arguments
@@ -160,6 +165,7 @@ class ClientCore {
     model::JobId job;
     bool serves_calls = true;  // a worker
     model::Duration idle_lease = std::chrono::milliseconds(500);
+    model::Duration idle_wanted_lease = std::chrono::milliseconds(1);  // another waits for
     model::Duration stuck_after = std::chrono::milliseconds(5);
   };
   ClientCore(Options options, Sink& sink) : options_(options), sink_(sink), slab_(options.self) {}
@@ -233,12 +239,14 @@ class ClientCore {
   // --- events ---
   void OnMessage(const model::FrameHeader& header, std::span<const std::byte> body,
                  model::TimePoint now);
-  void OnRoom(model::TimePoint now);  // a ring has room again
+  // After each group of messages: what they made room for is sent.
+  void OnRoom(model::TimePoint now);
   void OnLeaseGranted(uint64_t request, model::LeaseId lease, model::ProcessId worker,
                       model::TimePoint now);
   void OnLeaseFailed(uint64_t request, const proto::ErrorInfo& error, bool worker_limit,
                      model::TimePoint now);
-  void OnLeaseRecalled(model::LeaseId lease, model::TimePoint now);
+  // `if_idle`: another waits for it; what is in use is kept.
+  void OnLeaseRecalled(model::LeaseId lease, bool if_idle, model::TimePoint now);
   void OnPeerConnected(model::ProcessId process, model::TimePoint now);
   void OnProcessDied(model::ProcessId process, const proto::DeathCause& cause,
                      model::TimePoint now);
@@ -303,7 +311,7 @@ class ClientCore {
   void Ready(uint32_t slot, model::TimePoint now);  // all arguments are resolved
   bool BuildBody(uint32_t slot);
   void Pump(TaskClass& task_class, model::TimePoint now);
-  uint32_t PickLease(const TaskClass& task_class, const std::vector<uint32_t>& full,
+  uint32_t PickLease(const TaskClass& task_class, std::span<const uint32_t> full,
                      model::TimePoint now) const;
   bool SendOn(uint32_t lease_index, uint32_t slot, model::TimePoint now);
   // Bytes of the task's stored arguments and where they lie, most first.
@@ -348,6 +356,7 @@ class ClientCore {
   uint32_t CookieSlot(const model::FrameHeader& header) const;
   // actors
   void PumpActor(ActorRecord& actor, model::TimePoint now);
+  void AwaitRoom(ActorRecord& actor);  // its queue goes on at OnRoom
   void FailCalls(const std::deque<uint32_t>& slots, const std::string& error);
   size_t FrameBytes(uint32_t slot) const {
     return sizeof(model::FrameHeader) + slab_.At(slot).task->body.size();
@@ -377,6 +386,7 @@ class ClientCore {
   absl::flat_hash_map<uint64_t, uint32_t> class_by_request_;
   std::deque<std::unique_ptr<ActorRecord>> actors_;
   absl::flat_hash_map<model::ActorId, uint32_t> actor_by_id_;
+  std::vector<ActorRecord*> waiting_for_room_;
   std::vector<uint32_t> delayed_;   // kQueued with not_before in the future
   std::vector<uint32_t> finished_;  // worklist of Finish
   bool finishing_ = false;

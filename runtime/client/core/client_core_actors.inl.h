@@ -184,22 +184,30 @@ uint32_t ClientCore<Sink>::SubmitActorCall(uint32_t actor_index, TaskPtr record,
 
 template <class Sink>
 void ClientCore<Sink>::PumpActor(ActorRecord& actor, model::TimePoint) {
-  if (!actor.connected) return;
+  if (!actor.connected || actor.waits_for_room) return;
   while (!actor.queued.empty()) {
     const uint32_t slot = actor.queued.front();
     Entry& entry = slab_.At(slot);
     if (entry.state != EntryState::kQueued) return;  // its arguments are not there yet
-    if (!HasRoom(actor.process, actor.in_flight, slot)) return;
+    if (!HasRoom(actor.process, actor.in_flight, slot)) return AwaitRoom(actor);
     entry.task->destination = actor.process;
     model::FrameHeader header = HeaderOf(slot);
     header.call_number = actor.calls + 1;
-    if (!sink_.SendCall(header, entry.task->body.bytes(), actor.in_flight.empty())) return;
+    if (!sink_.SendCall(header, entry.task->body.bytes(), actor.in_flight.empty())) {
+      return AwaitRoom(actor);
+    }
     entry.task->claim_slot = header.claim_slot;
     ++actor.calls;
     entry.state = EntryState::kSent;
     actor.queued.pop_front();
     actor.in_flight.Add(slot, FrameBytes(slot));
   }
+}
+
+template <class Sink>
+void ClientCore<Sink>::AwaitRoom(ActorRecord& actor) {
+  actor.waits_for_room = true;
+  waiting_for_room_.push_back(&actor);
 }
 
 template <class Sink>

@@ -186,7 +186,7 @@ void ClientCore<Sink>::Finish(uint32_t slot) {
   ++resolved_;
   sink_.Resolved(slot);
   if (resolved.waiters.empty()) {
-    TryFree(slot);
+    if (resolved.holds.load(std::memory_order_acquire) == 0) TryFree(slot);
     return;
   }
   finished_.push_back(slot);

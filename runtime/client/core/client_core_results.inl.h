@@ -25,16 +25,10 @@ void ClientCore<Sink>::OnReply(const model::FrameHeader& header, std::span<const
     task_class.mean_run_us =
         task_class.mean_run_us < 0 ? run : task_class.mean_run_us * 0.9 + run * 0.1;
     RemoveFromLease(lease_index, slot, now);
-    CompleteTask(slot, header, body);
-    if (!task_class.queued.empty()) Pump(task_class, now);
-  } else {
-    if (actor_index != kNoSlot) {
-      actors_[actor_index]->in_flight.Remove(slot, FrameBytes(slot));
-    }
-    CompleteTask(slot, header, body);
-    if (actor_index != kNoSlot && !actors_[actor_index]->queued.empty())
-      PumpActor(*actors_[actor_index], now);
+  } else if (actor_index != kNoSlot) {
+    actors_[actor_index]->in_flight.Remove(slot, FrameBytes(slot));
   }
+  CompleteTask(slot, header, body);
 }
 
 // A reply that nobody waits for any more (of a superseded attempt): its stored results would stay

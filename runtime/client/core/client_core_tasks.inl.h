@@ -113,7 +113,11 @@ void ClientCore<Sink>::Ready(uint32_t slot, model::TimePoint now) {
       TaskClass& task_class = classes_[entry.task->class_index];
       FindData(*entry.task, now);
       task_class.queued.push_back(slot);
-      Pump(task_class, now);
+      if (!task_class.waits_for_room || task_class.queued.size() == 1) {
+        Pump(task_class, now);
+      } else if (now >= task_class.ask_again) {
+        AskForLeases(task_class);
+      }
     }
   }
 }
@@ -144,6 +148,7 @@ bool ClientCore<Sink>::BuildBody(uint32_t slot) {
 template <class Sink>
 size_t ClientCore<Sink>::Depth(const TaskClass& task_class) const {
   if (task_class.mean_run_us < 0) return 1;
+  if (task_class.mean_run_us * kPipelineMax <= 1000.0) return kPipelineMax;
   const double depth = 1000.0 / std::max(task_class.mean_run_us, 1.0);
   return std::clamp<size_t>(static_cast<size_t>(depth), 1, kPipelineMax);
 }
@@ -152,7 +157,7 @@ size_t ClientCore<Sink>::Depth(const TaskClass& task_class) const {
 // worker has been at a frame for long gets no more. `full`: leases that refused a frame just now,
 // or that no task is to go to.
 template <class Sink>
-uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, const std::vector<uint32_t>& full,
+uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, std::span<const uint32_t> full,
                                      model::TimePoint now) const {
   const size_t depth = Depth(task_class);
   const auto& extras = slab_.At(task_class.queued.front()).task->extras;
@@ -191,7 +196,7 @@ bool ClientCore<Sink>::SendOn(uint32_t lease_index, uint32_t slot, model::TimePo
 
 template <class Sink>
 void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
-  std::vector<uint32_t> full;
+  absl::InlinedVector<uint32_t, 16> full;
   task_class.waits_for_data = false;
   while (!task_class.queued.empty()) {
     const uint32_t first = task_class.queued.front();
@@ -207,11 +212,16 @@ void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
       task_class.waits_for_data = true;
       full.push_back(lease);
     } else if (SendOn(lease, task_class.queued[index], now)) {
-      task_class.queued.erase(task_class.queued.begin() + static_cast<std::ptrdiff_t>(index));
+      if (index == 0) {
+        task_class.queued.pop_front();
+      } else {
+        task_class.queued.erase(task_class.queued.begin() + static_cast<std::ptrdiff_t>(index));
+      }
     } else {
       full.push_back(lease);
     }
   }
+  task_class.waits_for_room = !task_class.queued.empty() && !task_class.waits_for_data;
   if (task_class.queued.empty()) {
     for (uint64_t request : task_class.requests) {
       class_by_request_.erase(request);
@@ -333,11 +343,15 @@ void ClientCore<Sink>::OnLeaseFailed(uint64_t request, const proto::ErrorInfo& e
 }
 
 template <class Sink>
-void ClientCore<Sink>::OnLeaseRecalled(model::LeaseId id, model::TimePoint now) {
+void ClientCore<Sink>::OnLeaseRecalled(model::LeaseId id, bool if_idle, model::TimePoint now) {
   now_ = now;
   for (uint32_t index = 0; index < leases_.size(); ++index) {
     HeldLease& lease = leases_[index];
     if (!lease.live || lease.id != id) continue;
+    if (if_idle) {
+      lease.is_wanted = true;  // OnTick sees how long it has been idle
+      return;
+    }
     lease.recalled = true;
     RevokeStuck(index, /*oldest=*/true, now);
     if (lease.in_flight.empty()) ReturnLease(index, false);
@@ -637,8 +651,9 @@ void ClientCore<Sink>::OnRoom(model::TimePoint now) {
   for (TaskClass& task_class : classes_) {
     if (!task_class.queued.empty()) Pump(task_class, now);
   }
-  for (auto& actor : actors_) {
-    if (!actor->queued.empty()) PumpActor(*actor, now);
+  for (ActorRecord* actor : std::exchange(waiting_for_room_, {})) {
+    actor->waits_for_room = false;
+    PumpActor(*actor, now);
   }
 }
 
@@ -716,15 +731,14 @@ void ClientCore<Sink>::OnTick(model::TimePoint now) {
     HeldLease& lease = leases_[index];
     if (!lease.live) continue;
     if (lease.in_flight.empty()) {
-      if (now - lease.idle_since > options_.idle_lease) ReturnLease(index, false);
+      const auto longest = lease.is_wanted ? options_.idle_wanted_lease : options_.idle_lease;
+      if (now - lease.idle_since > longest) ReturnLease(index, false);
     } else if (lease.in_flight.size() > 1 && now - lease.progress > options_.stuck_after &&
                now >= lease.revoke_again) {
       RevokeStuck(index, /*oldest=*/false, now);
     }
   }
-  for (TaskClass& task_class : classes_) {
-    if (!task_class.queued.empty()) Pump(task_class, now);
-  }
+  OnRoom(now);
   for (auto& actor : actors_) {
     if (!actor->watching && actor->announced && actor->state != proto::ACTOR_DEAD &&
         now >= actor->watch_again) {

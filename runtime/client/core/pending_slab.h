@@ -20,10 +20,12 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "base/page_block.h"
 #include "client/core/entry.h"
 
 namespace rayx::client {
@@ -48,7 +50,7 @@ class PendingSlab {
         chunks_(new std::atomic<Entry*>[kSlotsMax / kChunkEntries]()) {}
   ~PendingSlab() {
     for (uint32_t slot = 0; slot < used_; ++slot) TakeTask(slot);
-    for (uint32_t i = 0; i * kChunkEntries < used_; ++i) delete[] chunks_[i].load();
+    for (uint32_t slot = 0; slot < used_; ++slot) At(slot).~Entry();
   }
   PendingSlab(const PendingSlab&) = delete;
   PendingSlab& operator=(const PendingSlab&) = delete;
@@ -85,8 +87,14 @@ class PendingSlab {
 
   // A record for SetTask. It must not outlive the slab.
   TaskPtr NewTask() {
-    if (free_task_ == nullptr) AddTaskChunk();
-    TaskSpace* const space = std::exchange(free_task_, free_task_->next);
+    TaskSpace* space = free_task_;
+    if (space != nullptr) {
+      free_task_ = space->next;
+    } else {
+      if (fresh_tasks_.empty()) AddTasks();
+      space = &fresh_tasks_.front();
+      fresh_tasks_ = fresh_tasks_.subspan(1);
+    }
     return TaskPtr(new (space) TaskRecord, ReturnTask{this});
   }
   void SetTask(uint32_t slot, TaskPtr record) { At(slot).task = record.release(); }
@@ -119,14 +127,33 @@ class PendingSlab {
     TaskSpace* next;
     std::byte bytes[sizeof(TaskRecord)];
   };
-  static constexpr size_t kTaskChunk = 1024;
+  static constexpr size_t kFirstTasks = 1024;  // a process with few tasks takes little
 
-  void AddTaskChunk() {
-    auto& chunk = task_chunks_.emplace_back(new TaskSpace[kTaskChunk]);
-    for (size_t i = kTaskChunk; i > 0; --i) {
-      chunk[i - 1].next = free_task_;
-      free_task_ = &chunk[i - 1];
+  // Nothing in new memory is touched before it is used.
+  void AddTasks() {
+    if (first_tasks_ == nullptr) {
+      first_tasks_.reset(new TaskSpace[kFirstTasks]);
+      fresh_tasks_ = {first_tasks_.get(), kFirstTasks};
+      return;
     }
+    auto& block = blocks_.emplace_back(base::NewPageBlock(base::kHugePageBytes));
+    auto* const spaces = reinterpret_cast<TaskSpace*>(block.get());
+    fresh_tasks_ = {spaces, base::kHugePageBytes / sizeof(TaskSpace)};
+  }
+  // Memory for the entries of one chunk: the first has its own, later ones share a huge page.
+  std::byte* NewChunk() {
+    constexpr size_t kBytes = kChunkEntries * sizeof(Entry);
+    if (first_chunk_ == nullptr) {
+      first_chunk_.reset(new (std::align_val_t{alignof(Entry)}) std::byte[kBytes]);
+      return first_chunk_.get();
+    }
+    if (fresh_chunks_.empty()) {
+      auto& block = blocks_.emplace_back(base::NewPageBlock(base::kHugePageBytes));
+      fresh_chunks_ = {block.get(), base::kHugePageBytes};
+    }
+    std::byte* const chunk = fresh_chunks_.data();
+    fresh_chunks_ = fresh_chunks_.subspan(kBytes);
+    return chunk;
   }
   void FreeTask(TaskRecord* record) {
     record->~TaskRecord();
@@ -151,8 +178,9 @@ class PendingSlab {
     for (uint32_t slot = first; slot < first + count; ++slot) {
       auto& chunk = chunks_[slot / kChunkEntries];
       if (chunk.load(std::memory_order_relaxed) == nullptr) {
-        chunk.store(new Entry[kChunkEntries], std::memory_order_release);
+        chunk.store(reinterpret_cast<Entry*>(NewChunk()), std::memory_order_release);
       }
+      new (&At(slot)) Entry;
     }
     used_ += count;
     return first;
@@ -209,7 +237,16 @@ class PendingSlab {
   uint32_t live_ = 0;
   uint32_t free_ = kNoSlot;
   uint64_t count_ = 0;
-  std::vector<std::unique_ptr<TaskSpace[]>> task_chunks_;
+  struct FreeChunk {
+    void operator()(std::byte* chunk) const {
+      ::operator delete[](chunk, std::align_val_t{alignof(Entry)});
+    }
+  };
+  std::unique_ptr<std::byte[], FreeChunk> first_chunk_;
+  std::span<std::byte> fresh_chunks_;  // of the newest block: not yet used
+  std::unique_ptr<TaskSpace[]> first_tasks_;
+  std::span<TaskSpace> fresh_tasks_;  // of the newest block: not yet used
+  std::vector<base::PageBlock> blocks_;
   TaskSpace* free_task_ = nullptr;
   absl::flat_hash_map<uint32_t, Run> runs_;              // live, by their first slot
   std::map<uint32_t, std::vector<uint32_t>> free_runs_;  // by length: their first slots

@@ -102,28 +102,33 @@ bool Executor::FindCall() {
   if (exit_asked_) return false;
   if (next_) return true;
   const auto& peers = client_.links().peers();
-  for (size_t i = 0; i < peers.size(); ++i) {
-    Peer& peer = *peers[(next_peer_ + i) % peers.size()];
-    shm::ReceivedFrame frame;
-    while (!peer.dead && peer.channel->Peek(shm::Lane::kCalls, frame) == shm::ReadResult::kFrame) {
-      const bool theirs = peer.process.is_daemon() || frame.header.source == peer.process;
-      if (!theirs || !peer.channel->TryClaim(frame)) {
-        peer.channel->Pop(shm::Lane::kCalls);
-        continue;
-      }
-      next_ = TakeWorkspace();
-      next_->call.header = frame.header;
-      next_->call.body.assign(frame.body.begin(), frame.body.end());
-      next_->call.peer = peer.process;
-      peer.channel->Pop(shm::Lane::kCalls);
-      next_peer_ = (next_peer_ + i + 1) % peers.size();
-      return true;
-    }
+  for (size_t tried = 0; tried < peers.size(); ++tried) {
+    if (next_peer_ >= peers.size()) next_peer_ = 0;
+    if (ClaimCallOf(*peers[next_peer_++])) return true;
   }
   return false;
 }
 
-void Executor::RunOne(std::unique_lock<std::mutex>& lock) {
+bool Executor::ClaimCallOf(Peer& peer) {
+  constexpr auto kCalls = shm::Lane::kCalls;
+  while (!peer.dead && peer.channel->Look(kCalls) == shm::ReadResult::kFrame) {
+    const shm::ReceivedFrame& frame = peer.channel->Front(kCalls);
+    const bool theirs = peer.process.is_daemon() || frame.header.source == peer.process;
+    if (!theirs || !peer.channel->TryClaim(frame)) {
+      peer.channel->Pop(kCalls);
+      continue;
+    }
+    next_ = TakeWorkspace();
+    next_->call.header = frame.header;
+    next_->call.body.assign(frame.body.begin(), frame.body.end());
+    next_->call.peer = peer.process;
+    peer.channel->Pop(kCalls);
+    return true;
+  }
+  return false;
+}
+
+void Executor::RunOne(std::unique_lock<Baton>& lock) {
   std::unique_ptr<Workspace> workspace = std::move(next_);
   const Call& call = workspace->call;
   Run(lock, *workspace,
@@ -132,18 +137,20 @@ void Executor::RunOne(std::unique_lock<std::mutex>& lock) {
         const bool at_once = ran > kShortCall || !FindCall();
         client_.SendReply(call.peer, call.header, reply, results, at_once);
       });
+  if (!next_ || concurrency_ > 1) free_since_.reset();
   KeepWorkspace(std::move(workspace));
 }
 
-void Executor::RunHere(std::unique_lock<std::mutex>& lock, const model::FrameHeader& header,
+void Executor::RunHere(std::unique_lock<Baton>& lock, const model::FrameHeader& header,
                        std::vector<std::byte> body, Deliver deliver) {
   std::unique_ptr<Workspace> workspace = TakeWorkspace();
   workspace->call = {header, std::move(body), {}};
   Run(lock, *workspace, deliver);
+  free_since_.reset();
   KeepWorkspace(std::move(workspace));
 }
 
-void Executor::Run(std::unique_lock<std::mutex>& lock, Workspace& workspace, Deliver deliver) {
+void Executor::Run(std::unique_lock<Baton>& lock, Workspace& workspace, Deliver deliver) {
   const model::FrameHeader& header = workspace.call.header;
   const detail::FunctionEntry* entry = detail::FindFunction(header.function.value);
   ExecutionContext context;
@@ -153,7 +160,9 @@ void Executor::Run(std::unique_lock<std::mutex>& lock, Workspace& workspace, Del
   context.actor = header.kind == model::FrameKind::kTask ? model::ActorId{} : header.actor;
   context.incarnation = incarnation_;
   Running running;
-  running.since = client_.Now();
+  // One that was there already begins where the one before ended: a clock is read once a call.
+  running.since = free_since_ ? *free_since_ : client_.Now();
+  free_since_.reset();
   Begin(running, entry);
   lock.unlock();
 
@@ -161,9 +170,11 @@ void Executor::Run(std::unique_lock<std::mutex>& lock, Workspace& workspace, Del
   ClusterClient::CurrentContext() = &context;
   Execute(workspace, entry);
   ClusterClient::CurrentContext() = outer;
-  const model::Duration ran = client_.Now() - running.since;
+  const model::TimePoint end = client_.Now();
+  const model::Duration ran = end - running.since;
 
   lock.lock();
+  free_since_ = end;
   const Outcome& outcome = workspace.outcome;
   client_.RegisterBeforeReply(lock, header, outcome.returned, outcome.succeeded);
   // A worker that is told to end fails what its user code waits for. That is not the call's own
@@ -297,6 +308,7 @@ void Executor::FetchArguments(Call& call, detail::Arguments& arguments) {
     Throw(ErrorCode::kSerializationError,
           std::string("malformed call: ") + model::ToString(reader.error()));
   }
+  if (stored.empty()) return;
   std::vector<detail::Fetched> fetched = client_.FetchStored(stored, model::kNever);
   for (size_t i = 0; i < fetched.size(); ++i) {
     arguments[stored_index[i]] = std::move(fetched[i]);

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,11 +38,11 @@ class Executor {
   void ShowIdle();
   // Claims the next call, if there is one. It is then run by RunOne.
   bool FindCall();
-  void RunOne(std::unique_lock<std::mutex>& lock);
+  void RunOne(std::unique_lock<Baton>& lock);
   // Runs a call of this process's own on the calling thread's stack; `deliver` gets the reply.
   using Deliver = absl::FunctionRef<void(model::FrameHeader& reply,
                                          std::span<const std::byte> results, model::Duration ran)>;
-  void RunHere(std::unique_lock<std::mutex>& lock, const model::FrameHeader& header,
+  void RunHere(std::unique_lock<Baton>& lock, const model::FrameHeader& header,
                std::vector<std::byte> body, Deliver deliver);
   // Shows the newest running call in the process title once it runs for longer than 1 ms.
   void OnTick(model::TimePoint now);
@@ -77,10 +78,11 @@ class Executor {
     bool shown = false;  // in the process title
   };
 
+  bool ClaimCallOf(Peer& peer);  // the next one in its ring, if any
   std::unique_ptr<Workspace> TakeWorkspace();
   void KeepWorkspace(std::unique_ptr<Workspace> workspace);
   // `deliver` gets the reply, and how long the call ran.
-  void Run(std::unique_lock<std::mutex>& lock, Workspace& workspace, Deliver deliver);
+  void Run(std::unique_lock<Baton>& lock, Workspace& workspace, Deliver deliver);
   void Reply(const Workspace& workspace, model::Duration ran, Deliver deliver);
   void Execute(Workspace& workspace, const detail::FunctionEntry* entry);  // without the baton
   void FetchArguments(Call& call, detail::Arguments& arguments);
@@ -100,6 +102,8 @@ class Executor {
   model::ActorId actor_id_;
   uint32_t incarnation_ = 0;
   uint32_t concurrency_ = 1;
+  // When the last call ended, if the next one was there already.
+  std::optional<model::TimePoint> free_since_;
   std::vector<Running*> running_;  // each on its thread's stack; the newest last
   size_t busy_threads_ = 0;
   bool exit_asked_ = false;

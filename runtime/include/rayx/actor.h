@@ -118,7 +118,8 @@ class ActorHandle {
   auto Task() const {
     CheckMethod<decltype(F)>();
     static_cast<void>(&detail::RegisteredMethod<T, F>::done);
-    return ActorTaskCaller<decltype(F)>(Use(), detail::MethodId<T, F>());
+    constexpr std::uint64_t kId = detail::MethodId<T, F>();
+    return ActorTaskCaller<decltype(F)>(Use(), kId);
   }
 
   // A method that a RAYX_REMOTE names. Throws UnknownFunction when none does.

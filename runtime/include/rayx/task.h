@@ -92,7 +92,8 @@ auto Task() {
       "rayx::Task<&f>() takes a function. For a member function create an actor and use "
       "handle.Task<&C::m>(); a lambda needs a name: RAYX_LAMBDA(name, lambda), Task(name).");
   static_cast<void>(&detail::RegisteredTask<F>::done);
-  return TaskCaller<decltype(F)>(detail::TaskId<F>());
+  constexpr std::uint64_t kId = detail::TaskId<F>();
+  return TaskCaller<decltype(F)>(kId);
 }
 
 // A function that a RAYX_REMOTE names. Throws UnknownFunction when none does.

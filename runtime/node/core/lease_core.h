@@ -9,8 +9,8 @@
 //           repeats are answered alike; resources are never handed out twice; what no node could
 //           ever run is answered kInfeasible after `infeasible_after`, unless it asked to wait; a
 //           unit (owner and class) that holds fewer leases goes first, among equals the one that
-//           was served longest ago, and leases of units that hold more are recalled for it after
-//           `recall_after`. An actor that finds no room within `remote_wait` fails with kNone: the
+//           was served longest ago, and units that hold more are asked at once for what they do not
+//           use, and for what they do after `recall_after`. An actor that finds no room within `remote_wait` fails with kNone: the
 //           head looks for another node. What waits when its job ends is answered kCancelled.
 // Limits:   queued_max requests wait; task_workers_max leases of tasks exist: beyond either a
 //           request is answered at once. A request is passed on at most kSpillsMax times.
@@ -118,6 +118,7 @@ class LeaseCore {
     LeaseRequest request;
     model::ProcessId worker;  // none: starting
     bool recalled = false;
+    bool is_wanted = false;  // recalled if idle
   };
   // A finished request: what its repeat is told.
   struct Answer {
@@ -150,6 +151,9 @@ class LeaseCore {
   void EndLease(model::LeaseId lease, bool end_worker, const std::string& reason,
                 LeaseEffects& effects);
   void RecallFor(const Queued& queued, LeaseEffects& effects);
+  void AskForIdle(const Queued& queued, LeaseEffects& effects);
+  static bool Helps(const Lease& lease, const model::ResourceSet& demand,
+                    const model::ResourceSet& there);
   Queued* FindQueued(const RequestKey& key);
 
   const LeaseOptions options_;

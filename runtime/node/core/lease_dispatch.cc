@@ -239,12 +239,8 @@ void LeaseCore::RecallFor(const Queued& queued, LeaseEffects& effects) {
   for (auto& [id, lease] : leases_) {
     if (lease.recalled || !lease.worker || lease.request.key.is_actor()) continue;
     if (ledger_.IsBlocked(id.value) || UnitOf(lease.request) == unit) continue;
-    bool helps = false;
-    for (const auto& [name, units] : demand.units()) {
-      helps = helps || (coming.Get(name) < units && lease.request.resources.Get(name) > 0);
-    }
     const uint32_t leases = ActiveLeases(UnitOf(lease.request));
-    if (helps && leases > most) {
+    if (leases > most && Helps(lease, demand, coming)) {
       victim = &lease;
       victim_id = id;
       most = leases;
@@ -252,7 +248,30 @@ void LeaseCore::RecallFor(const Queued& queued, LeaseEffects& effects) {
   }
   if (victim == nullptr) return;
   victim->recalled = true;
-  effects.recalls.push_back({victim_id, victim->request.key.owner});
+  effects.recalls.push_back({victim_id, victim->request.key.owner, false});
+}
+
+// Whoever holds more than the one that waits is to give back what it does not use. What it uses is
+// recalled only after `recall_after`.
+void LeaseCore::AskForIdle(const Queued& queued, LeaseEffects& effects) {
+  const Unit unit = UnitOf(queued.request);
+  const uint32_t own = ActiveLeases(unit);
+  for (auto& [id, lease] : leases_) {
+    if (lease.recalled || lease.is_wanted || !lease.worker || lease.request.key.is_actor())
+      continue;
+    if (ledger_.IsBlocked(id.value) || ActiveLeases(UnitOf(lease.request)) <= own) continue;
+    if (!Helps(lease, queued.request.resources, ledger_.available())) continue;
+    lease.is_wanted = true;
+    effects.recalls.push_back({id, lease.request.key.owner, true});
+  }
+}
+
+// It holds something that `demand` lacks where so much is there.
+bool LeaseCore::Helps(const Lease& lease, const ResourceSet& demand, const ResourceSet& there) {
+  const auto& units = demand.units();
+  return std::any_of(units.begin(), units.end(), [&](const auto& each) {
+    return there.Get(each.first) < each.second && lease.request.resources.Get(each.first) > 0;
+  });
 }
 
 }  // namespace rayx::node

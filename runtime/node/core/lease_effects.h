@@ -85,6 +85,7 @@ struct LeaseEffects {
   struct Recall {
     model::LeaseId lease;
     model::ProcessId owner;
+    bool if_idle = false;  // only when it is not in use, now or later
   };
   // The worker's lease is over: idle, or not to be used again.
   struct Release {

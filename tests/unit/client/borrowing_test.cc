@@ -95,6 +95,7 @@ struct Network {
           frame.header.kind <= FrameKind::kRemoveBorrower) {
         to.core.OnMessage(frame.header, frame.body, now);
       }
+      to.core.OnRoom(now);
     }
     to.core.CheckInvariants();
     return true;

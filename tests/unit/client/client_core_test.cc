@@ -111,6 +111,7 @@ struct Fixture {
     reply.item_count = writer.item_count();
     core.OnMessage(reply, body, now);
     core.OnMessage(reply, body, now);
+    core.OnRoom(now);
     core.CheckInvariants();
   }
   // The head tells of an actor.
@@ -152,6 +153,7 @@ struct Fixture {
     reply.run_micros = micros;
     core.OnMessage(reply, body, now);
     core.OnMessage(reply, body, now);  // a repeat changes nothing
+    core.OnRoom(now);
     core.CheckInvariants();
   }
   std::string Value(uint32_t slot) {
@@ -345,6 +347,7 @@ TEST_CASE("ClientCore: stored results of a superseded attempt are freed, those i
     reply.source = call.destination;
     reply.item_count = 2;
     f.core.OnMessage(reply, body, f.now);
+    f.core.OnRoom(f.now);
     f.core.CheckInvariants();
   };
   stored(10);
@@ -468,10 +471,28 @@ TEST_CASE("ClientCore: idle leases are given back; a recalled one when it has ru
   const uint32_t slot = f.Submit();
   f.Grant(kWorkerA);
   f.sink.started.insert(f.core.At(slot).id);
-  f.core.OnLeaseRecalled(model::LeaseId{2}, f.now);
+  f.core.OnLeaseRecalled(model::LeaseId{2}, /*if_idle=*/false, f.now);
   CHECK(f.sink.returned.size() == 1);
   f.Reply(f.sink.calls[1].header);
   CHECK(f.sink.returned.size() == 2);
+}
+
+TEST_CASE("ClientCore: a lease that another waits for is given back once it idles") {
+  Fixture f;
+  f.Submit();
+  f.Grant(kWorkerA);
+  f.core.OnLeaseRecalled(model::LeaseId{1}, /*if_idle=*/true, f.now);
+  f.now += milliseconds(3);
+  f.core.OnTick(f.now);
+  CHECK(f.sink.returned.empty());  // in use
+  f.Reply(f.sink.calls[0].header);
+  f.Submit();  // at once: it is kept
+  REQUIRE(f.sink.calls.size() == 2);
+  f.Reply(f.sink.calls[1].header);
+  CHECK(f.sink.returned.empty());
+  f.now += milliseconds(2);
+  f.core.OnTick(f.now);
+  CHECK(f.sink.returned.size() == 1);
 }
 
 TEST_CASE("ClientCore: infeasible work fails with what the daemon said") {
@@ -495,6 +516,7 @@ TEST_CASE("ClientCore: values are kept while held, then freed") {
   reply.source = kWorkerA;
   reply.item_count = 1;
   f.core.OnMessage(reply, body, f.now);
+  f.core.OnRoom(f.now);
   REQUIRE(f.core.At(slot).kind == ValueKind::kStored);
   const model::ObjectId id = f.core.At(slot).id;
   f.core.At(slot).holds.fetch_add(1);
@@ -771,6 +793,7 @@ TEST_CASE("ClientCore: a stored result of a superseded attempt is freed, one tol
     reply.source = call.destination;
     reply.item_count = 1;
     f.core.OnMessage(reply, body, f.now);
+    f.core.OnRoom(f.now);
   };
   reply_stored(f.sink.calls[0].header, 5);
   REQUIRE(f.sink.freed.size() == 1);

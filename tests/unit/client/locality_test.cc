@@ -88,6 +88,7 @@ struct Fixture {
     reply.item_count = 0;
     reply.run_micros = 100'000;
     core.OnMessage(reply, {}, now);
+    core.OnRoom(now);
     core.CheckInvariants();
   }
   void Tick(milliseconds later) {

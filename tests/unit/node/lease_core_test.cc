@@ -245,12 +245,17 @@ TEST_CASE("LeaseCore: an owner without a lease is served before one with many, b
   for (uint64_t id = 1; id <= 2; ++id) {
     leases.push_back(f.Ask(Request(Owner(1), id)).grants.at(0).lease);
   }
-  f.Ask(Request(Owner(1), 3));
-  f.Ask(Request(Owner(2), 1));
+  CHECK(f.Ask(Request(Owner(1), 3)).recalls.empty());
+  const auto asked = f.Ask(Request(Owner(2), 1));
+  REQUIRE(asked.recalls.size() == 2);  // for what is idle, at once
+  for (const auto& recall : asked.recalls) CHECK((recall.owner == Owner(1) && recall.if_idle));
+  CHECK(f.Ask(Request(Owner(2), 2)).recalls.empty());  // they are asked once
+  f.core.OnCancel({Owner(2), 2, 0}, f.now, f.effects);
   CHECK(f.TickAfter(std::chrono::milliseconds(50)).recalls.empty());
   const auto recalled = f.TickAfter(std::chrono::milliseconds(60));
   REQUIRE(recalled.recalls.size() == 1);
   CHECK(recalled.recalls[0].owner == Owner(1));
+  CHECK_FALSE(recalled.recalls[0].if_idle);
   CHECK(f.TickAfter(std::chrono::milliseconds(60)).recalls.empty());  // one is on its way
   const auto after = f.Return(recalled.recalls[0].lease);
   REQUIRE(after.grants.size() == 1);
