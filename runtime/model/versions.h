@@ -14,7 +14,7 @@
 namespace rayx::model {
 
 // A digest is of the declarations that a version stands for; tests/tidy says when they changed.
-inline constexpr uint32_t kProtocolVersion = 3;  // proto/*.proto, digest cad86f637e1967e6
+inline constexpr uint32_t kProtocolVersion = 3;  // proto/*.proto, digest 2ddbb0ade47c4c97
 inline constexpr char kRelease[] = "0.1.0";
 inline constexpr uint32_t kNoLayout = 0;  // of who shares no memory with the other side
 

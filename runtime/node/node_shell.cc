@@ -120,13 +120,26 @@ base::Status NodeShell::StartServer() {
   server.credentials = options_.credentials;
   server_ = std::make_unique<rpc::RpcServer>(server);
   AddHandlers();
-  pulls_ = std::make_unique<store::PullServer>(Poster());
-  pulls_->AddTo(*server_);
   part_server_ = std::make_unique<PartServer>(Poster(), [this](const std::string& sha256) {
     return parts_ ? parts_->Find(sha256) : nullptr;
   });
   part_server_->AddTo(*server_);
+  RAYX_RETURN_IF_ERROR(StartDataPlane());
   return server_->Start();
+}
+
+base::Status NodeShell::StartDataPlane() {
+  RAYX_ASSIGN_OR_RETURN(data_threads_, store::DataThreads::Start());
+  store::DataServerOptions server;
+  server.ip = options_.listen_ip;
+  server.credentials = options_.credentials;
+  RAYX_ASSIGN_OR_RETURN(data_server_,
+                        store::DataServer::Start(std::move(server), *data_threads_, Poster()));
+  store::DataClientOptions client;
+  client.credentials = options_.credentials;
+  client.find_peer = [this](NodeNumber node) { return peers_->DataAddress(node); };
+  RAYX_ASSIGN_OR_RETURN(data_client_, store::DataClient::Make(std::move(client), *data_threads_));
+  return base::OkStatus();
 }
 
 base::Status NodeShell::RegisterAtHead() {
@@ -144,6 +157,7 @@ base::Status NodeShell::RegisterAtHead() {
   request.set_registration(registration_);
   request.set_host_name(options_.host_name);
   request.set_address(server_->address().ToString());
+  request.set_data_port(data_server_->address().port);
   *request.mutable_total() = scheduling::ToWire(options_.resources);
   for (const auto& [key, value] : options_.labels) {
     auto* label = request.add_labels();
@@ -235,14 +249,9 @@ void NodeShell::MakeStore() {
     *request.add_freed() = scheduling::ToWire(source);
     Notify(node, request);
   };
-  chunks_ = std::make_unique<store::GrpcChunkSource>(
-      [this](NodeNumber node) -> std::shared_ptr<grpc::Channel> {
-        rpc::RpcChannel* channel = peers_->Channel(node);
-        return channel == nullptr ? nullptr : channel->grpc_channel();
-      });
-  chunks_->SetSelf(self_);
-  store_ = std::make_unique<store::NodeStore>(std::move(options), clock_, chunks_.get());
-  pulls_->SetStore(*store_);
+  data_client_->SetSelf(self_);
+  store_ = std::make_unique<store::NodeStore>(std::move(options), clock_, data_client_.get());
+  data_server_->SetStore(*store_);
 }
 
 void NodeShell::MakeParts() {
@@ -404,10 +413,12 @@ void NodeShell::Finish() {
   if (table_ && !io::EndAllChildren(kChildrenEnd)) {
     RAYX_LOG(kWarning) << "children of workers are left";
   }
-  if (pulls_) pulls_->Stop();
+  if (data_server_) data_server_->Stop();
   if (part_server_) part_server_->Stop();
   if (parts_) parts_->Stop();
   if (store_) store_->Stop();
+  if (data_client_) data_client_->Stop();
+  if (data_threads_) data_threads_->Stop();
   *alive_ = false;
   loop_->Close();  // drops calls of others that wait for an answer
   if (head_) head_->Stop();

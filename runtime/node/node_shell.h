@@ -3,7 +3,7 @@
 // The shell of the node daemon: decodes what processes, the head and other daemons say, asks
 // NodeCore, and runs what it decides.
 // Owner:    RunNodeDaemon.
-// Threads:  the main thread, in the node loop. gRPC's threads only post.
+// Threads:  the main thread, in the node loop. gRPC's threads and the data threads only post.
 // Inputs:   node.sock, worker sockets, pidfds, rings, calls of the service Node, heartbeats.
 // Promises: see node_daemon.h.
 //
@@ -31,8 +31,8 @@
 #include "node/worker_starter.h"
 #include "rpc/server.h"
 #include "store/node_store.h"
-#include "store/transfer/grpc_chunk_source.h"
-#include "store/transfer/pull_server.h"
+#include "store/transfer/data_client.h"
+#include "store/transfer/data_server.h"
 
 namespace rayx::node {
 
@@ -70,6 +70,7 @@ class NodeShell {
 
   // --- life (node_shell.cc)
   base::Status StartServer();
+  base::Status StartDataPlane();
   base::Status RegisterAtHead();
   base::Status StartLocal();
   void MakeStore();
@@ -204,9 +205,10 @@ class NodeShell {
   std::unique_ptr<shm::DoorbellConsumer> doorbell_;
   std::unique_ptr<NodeCore> core_;
   std::unique_ptr<WorkerStarter> starter_;
-  std::unique_ptr<store::GrpcChunkSource> chunks_;
+  std::unique_ptr<store::DataThreads> data_threads_;
+  std::unique_ptr<store::DataClient> data_client_;
   std::unique_ptr<store::NodeStore> store_;
-  std::unique_ptr<store::PullServer> pulls_;
+  std::unique_ptr<store::DataServer> data_server_;
   std::unique_ptr<PartServer> part_server_;
   std::unique_ptr<ProgramParts> parts_;
   io::PacketListener listener_;

@@ -222,6 +222,12 @@ rpc::RpcChannel* PeerNodes::Channel(NodeNumber node) {
   return peer == nullptr ? nullptr : peer->channel.get();
 }
 
+std::optional<io::Address> PeerNodes::DataAddress(NodeNumber node) {
+  const Peer* peer = FindAlive(node, nullptr);
+  if (peer == nullptr || peer->view.data_port == 0) return std::nullopt;
+  return io::Address{peer->channel->peer().ip, peer->view.data_port};
+}
+
 PeerNodes::Sender* PeerNodes::SenderOf(uint64_t connection) {
   auto it = connections_.find(connection);
   if (it == connections_.end()) return nullptr;

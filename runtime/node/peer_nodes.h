@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,8 @@ class PeerNodes {
   void OnDelivered(model::NodeNumber from, const model::FrameHeader& header);
   // Null: unknown or dead.
   rpc::RpcChannel* Channel(model::NodeNumber node);
+  // Of its data server; nothing as above.
+  std::optional<io::Address> DataAddress(model::NodeNumber node);
 
   // After each round of the loop: writes what there is to write.
   void Flush();

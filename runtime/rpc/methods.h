@@ -49,7 +49,6 @@ inline constexpr Method<proto::FrameBatch, proto::FrameBatch> kNodeFrames{
     "/rayx.proto.Node/Frames"};
 inline constexpr Method<proto::NotifyRequest, proto::NotifyReply> kNodeNotify{
     "/rayx.proto.Node/Notify"};
-inline constexpr Method<proto::PullRequest, proto::PullChunk> kNodePull{"/rayx.proto.Node/Pull"};
 inline constexpr Method<proto::PartRequest, proto::PartChunk> kNodeFetchPart{
     "/rayx.proto.Node/FetchPart"};
 inline constexpr Method<proto::JobEndedRequest, proto::JobEndedReply> kNodeJobEnded{

@@ -1,11 +1,11 @@
 // runtime/rpc/server_stream.h
 //
-// One open streaming call on the server's side (Node.Frames, Node.Pull): messages in and out,
-// typed.
+// One open streaming call on the server's side (Node.Frames, Node.FetchPart): messages in and
+// out, typed.
 // Owner:    itself: made by the factory given to RpcServer::HandleStream, deletes itself in OnDone.
 // Threads:  callbacks come on gRPC's threads, of one kind one at a time; the calls below from any.
 // Promises: authorised before it is made; a message that cannot be parsed ends the stream.
-// Limits:   one Read and one Write open at a time; a unary-in stream (Pull) reads once.
+// Limits:   one Read and one Write open at a time; a unary-in stream (FetchPart) reads once.
 #pragma once
 
 #include <atomic>

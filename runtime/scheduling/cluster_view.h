@@ -21,7 +21,8 @@ using Labels = std::map<std::string, std::string>;
 struct NodeView {
   model::NodeNumber number;
   std::string host_name;
-  std::string address;  // ip:port of the daemon's server
+  std::string address;     // ip:port of the daemon's server
+  uint16_t data_port = 0;  // of its data server, at the same ip
   model::ResourceSet total;
   model::ResourceSet available;
   Labels labels;

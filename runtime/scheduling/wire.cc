@@ -89,6 +89,8 @@ base::StatusOr<NodeView> FromWire(const proto::NodeInfo& node) {
   out.number = NodeNumber{node.number()};
   out.host_name = node.host_name();
   out.address = node.address();
+  if (node.data_port() > UINT16_MAX) return absl::InvalidArgumentError("a data port above 65535");
+  out.data_port = static_cast<uint16_t>(node.data_port());
   RAYX_ASSIGN_OR_RETURN(out.total, Amounts(node.total(), false));
   RAYX_ASSIGN_OR_RETURN(out.available, Amounts(node.available(), true));
   RAYX_ASSIGN_OR_RETURN(out.labels, LabelsFromWire(node.labels()));
@@ -155,6 +157,7 @@ proto::NodeInfo ToWire(const NodeView& node) {
   out.set_number(node.number.value);
   out.set_host_name(node.host_name);
   out.set_address(node.address);
+  out.set_data_port(node.data_port);
   *out.mutable_total() = ToWire(node.total);
   *out.mutable_available() = ToWire(node.available);
   LabelsToWire(node.labels, out.mutable_labels());

@@ -1,10 +1,11 @@
 // runtime/store/chunk_source.h
 //
 // Where the bytes of an object on another node come from.
-// Owner:    whoever builds the node; transfer/ has the one over gRPC, tests have fakes.
+// Owner:    whoever builds the node; transfer/ has the one over data connections, tests have fakes.
 // Threads:  Fetch from the node loop; a sink's methods from any thread, one at a time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -17,6 +18,8 @@
 
 namespace rayx::store {
 
+inline constexpr size_t kCopiesToldMax = 16;
+
 // Takes the bytes of one fetch, into the place where they stay.
 class ChunkSink {
  public:
@@ -24,7 +27,8 @@ class ChunkSink {
   // Where the chunk at `offset` in the object goes: as many bytes as were asked about. Empty: not a
   // chunk that was asked for; the source stops and says kBroken.
   virtual std::span<std::byte> Place(uint64_t offset, uint64_t bytes) = 0;
-  // Nodes that have or make copies of the object, before its first chunk. Perhaps never.
+  // Nodes that have or make copies of the object, at most kCopiesToldMax, before its first chunk.
+  // Perhaps never.
   virtual void OnCopies(const std::vector<model::NodeNumber>& nodes) = 0;
   // All bytes of the chunk that Place was asked about last are there.
   virtual void OnPlaced() = 0;

@@ -51,8 +51,6 @@ struct NodeStoreOptions {
   std::function<void(const model::StoredLocation&)> on_orphan;
 };
 
-inline constexpr size_t kCopiesToldMax = 16;
-
 // A pinned object while it is sent. Read and the destructor from any thread.
 class ServedObject {
  public:

@@ -35,6 +35,9 @@ proto::ErrorInfo MembershipCore::Check(const proto::RegisterNodeRequest& request
   if (request.address().empty() || request.address().size() > kNodeTextBytesMax) {
     return refuse("expected the address ip:port of its server");
   }
+  if (request.data_port() == 0 || request.data_port() > UINT16_MAX) {
+    return refuse("expected the port of its data server");
+  }
   proto::NodeInfo info;
   info.set_number(1);
   *info.mutable_total() = request.total();
@@ -74,6 +77,7 @@ proto::RegisterNodeReply MembershipCore::OnRegister(const proto::RegisterNodeReq
   node.info.set_number(number.value);
   node.info.set_host_name(request.host_name());
   node.info.set_address(request.address());
+  node.info.set_data_port(request.data_port());
   *node.info.mutable_total() = request.total();
   *node.info.mutable_available() = request.total();
   *node.info.mutable_labels() = request.labels();

@@ -14,20 +14,22 @@ VERSIONS = (
     ("kProtocolVersion", "runtime/model/versions.h", "proto"),
     ("kFrameVersion", "runtime/model/frame.h", "frame"),
     ("kLayoutVersion", "runtime/shm/memory_file.h", "layout"),
+    ("kDataVersion", "runtime/store/transfer/data_wire.h", "data"),
 )
 # What processes see of each other's memory.
 SHARED = ("ChannelHeader", "LaneControl", "ChannelFirstPage", "ControlHeader", "ExtentEntry",
           "LedgerBlock", "ProcessPageLayout")
 BLOCK = r"^(?:struct|enum class|enum) %s\b[^;{]*\{.*?^\};"
-CONSTANT = r"^inline constexpr (?!uint16_t kFrameVersion)[^;]*;"
+CONSTANT = r"^inline constexpr (?!\w+ k(?:Frame|Data)Version)[^;]*;"
 
 
 def declarations(tree, kind):
     if kind == "proto":
         for path in tree.under("proto", (".proto",)):
             yield without_comments(tree.read(path))
-    elif kind == "frame":
-        text = without_comments(tree.read("runtime/model/frame.h"))
+    elif kind in ("frame", "data"):
+        path = next(path for _, path, of in VERSIONS if of == kind)
+        text = without_comments(tree.read(path))
         for pattern in (CONSTANT, BLOCK % r"\w+"):
             yield from (match.group() for match in re.finditer(pattern, text, re.S | re.M))
     else:
@@ -89,6 +91,9 @@ PLANTED = [
     ({"proto/b.proto": "message B {}\n"}, "kProtocolVersion"),
     ({"runtime/model/frame.h": CLEAN["runtime/model/frame.h"].replace("a = 0", "b = 0")},
      "kFrameVersion is the version of has changed"),
+    ({"runtime/store/transfer/data_wire.h":
+      CLEAN["runtime/store/transfer/data_wire.h"] + "struct DataHead {\n  int a = 0;\n};\n"},
+     "kDataVersion is the version of has changed"),
     ({"runtime/shm/page.h": "struct ExtentEntry {\n  long a = 0;\n};\n"}, "kLayoutVersion"),
     ({"runtime/shm/memory_file.h": "inline constexpr uint32_t kLayoutVersion = 3;\n"},
      "digest"),

@@ -37,6 +37,7 @@ class Cluster {
     request.set_registration("start-" + std::to_string(++starts_));
     request.set_host_name("vm" + std::to_string(starts_));
     request.set_address("10.0.0." + std::to_string(starts_) + ":1000");
+    request.set_data_port(1001);
     *request.mutable_total() = Cpus(cpus);
     const auto first = core.OnRegisterNode(request, now, effects);
     const auto again = core.OnRegisterNode(request, now, effects);

@@ -75,6 +75,7 @@ TEST_CASE("Membership: a dead daemon's registration is refused, a new one is a n
   request.set_registration("start-1");
   request.set_host_name("vm1");
   request.set_address("10.0.0.1:1000");
+  request.set_data_port(1001);
   const auto refused = cluster.core.OnRegisterNode(request, cluster.now, cluster.effects);
   CHECK(IsError(refused.error(), ErrorCode::kNodeDied));
   CHECK(cluster.AddNode() == 2);
@@ -127,6 +128,10 @@ TEST_CASE("Membership: wrong registrations and heartbeats are named and change n
   request.set_host_name("vm1");
   refuse("ip:port");
   request.set_address("10.0.0.1:1");
+  refuse("data server");
+  request.set_data_port(65536);
+  refuse("data server");
+  request.set_data_port(2);
   *request.mutable_total() = Cpus(-1);
   refuse("negative");
   CHECK(IsError(cluster.Heartbeat(77).error(), ErrorCode::kNodeDied));

@@ -45,6 +45,7 @@ FakeHead::FakeHead() {
         node.set_number(it->second);
         node.set_host_name(request.host_name());
         node.set_address(request.address());
+        node.set_data_port(request.data_port());
         *node.mutable_total() = request.total();
         *node.mutable_available() = request.total();
         node.set_alive(true);
@@ -136,6 +137,12 @@ void FakeHead::Stop() {
 io::Address FakeHead::NodeAddress(uint32_t node) {
   std::lock_guard lock(mutex_);
   return *io::ParseAddress(nodes_.at(node).address());
+}
+
+io::Address FakeHead::DataAddress(uint32_t node) {
+  const io::Address calls = NodeAddress(node);
+  std::lock_guard lock(mutex_);
+  return {calls.ip, static_cast<uint16_t>(nodes_.at(node).data_port())};
 }
 
 void FakeHead::MarkDead(uint32_t node) {

@@ -28,6 +28,7 @@ class FakeHead {
   const io::Address& address() const { return server_->address(); }
   const rpc::ClusterCredentials& credentials() const { return credentials_; }
   io::Address NodeAddress(uint32_t node);
+  io::Address DataAddress(uint32_t node);
   void MarkDead(uint32_t node);  // heartbeats of the others tell it
 
   void HoldPolls(bool hold);  // answers to WatchActor; those held are given when it ends

@@ -14,6 +14,9 @@
 #include "fake_worker.h"
 #include "node/parts/program_manifest.h"
 #include "node/wire.h"
+#include "rpc/byte_stream.h"
+#include "store/transfer/data_wire.h"
+#include "tests/eventually.h"
 #include "tests/run_tests.h"
 
 namespace rayx::node::testing {
@@ -117,6 +120,27 @@ void CheckIdle(FakeHead& head, uint32_t node) {
   const proto::NodeState state = StateOf(head, node);
   CHECK(state.leases_size() == 0);
   CHECK(state.node().available().SerializeAsString() == state.node().total().SerializeAsString());
+}
+
+// What the data port answers to a greeting with this token; nothing when it closes without a word.
+std::optional<store::DataVerdict> Knock(const io::Address& port, const std::string& token) {
+  const auto security =
+      rpc::StreamSecurity::OfClient(rpc::ClusterCredentials{}, rpc::Role::kNode).value();
+  const auto stream = rpc::ByteStream::Connect(port, security).value();
+  store::DataGreeting greeting;
+  std::copy(token.begin(), token.end(), greeting.token);
+  store::DataWelcome welcome;
+  size_t sent = 0;
+  size_t filled = 0;
+  const bool is_over = rayx::testing::Eventually([&] {
+    if (stream->Handshake() != rpc::StreamStep::kDone) return false;
+    if (sent == 0) sent = stream->Write(store::BytesOf(greeting)).bytes;
+    const auto read = stream->Read(store::RoomOf(welcome).subspan(filled));
+    filled += read.bytes;
+    return filled == sizeof welcome || read.step == rpc::StreamStep::kEnded;
+  });
+  CHECK(is_over);
+  return filled == sizeof welcome ? std::optional(welcome.verdict) : std::nullopt;
 }
 
 }  // namespace
@@ -362,6 +386,18 @@ TEST_CASE("NodeDaemon: an actor is created, reported, and its death reported wit
   };
   for (int i = 0; i < 500 && !failed_to_construct(); ++i) ::poll(nullptr, 0, 10);
   CHECK(head.reports() == 3);
+}
+
+TEST_CASE("NodeDaemon: it registers a data port, which is for members of the cluster alone") {
+  FakeHead head;
+  FakeDaemon daemon(head);
+  const io::Address port = head.DataAddress(daemon.node());
+  CHECK(port.ip == "127.0.0.1");
+  CHECK(port != head.NodeAddress(daemon.node()));
+  const std::string token = head.credentials().token;
+  CHECK(Knock(port, token) == store::DataVerdict::kWelcome);
+  CHECK(Knock(port, std::string(token.size(), '0')) == store::DataVerdict::kWrongToken);
+  CHECK(Knock(port, "") == store::DataVerdict::kWrongToken);
 }
 
 TEST_CASE("NodeDaemon: objects are allocated in the job's segment") {

@@ -46,7 +46,6 @@ TEST_CASE("Methods: constants and descriptors agree") {
   Add(paths, kNodeStopActor);
   Add(paths, kNodeFrames);
   Add(paths, kNodeNotify);
-  Add(paths, kNodePull);
   Add(paths, kNodeFetchPart);
   Add(paths, kNodeJobEnded);
   Add(paths, kNodeState);

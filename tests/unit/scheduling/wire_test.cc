@@ -11,6 +11,7 @@ TEST_CASE("wire: a node comes back as it was sent, to the last fraction") {
   node.number = model::NodeNumber{4};
   node.host_name = "vm4";
   node.address = "10.0.0.4:7000";
+  node.data_port = 65535;
   node.total.Set(model::kCpu, 33333);
   node.total.Set("gold", 1);
   node.available.Set(model::kCpu, 12345);
@@ -19,6 +20,7 @@ TEST_CASE("wire: a node comes back as it was sent, to the last fraction") {
   REQUIRE(back.ok());
   CHECK(back->number == node.number);
   CHECK(back->address == node.address);
+  CHECK(back->data_port == node.data_port);
   CHECK(back->total == node.total);
   CHECK(back->available == node.available);
   CHECK(back->labels == node.labels);
