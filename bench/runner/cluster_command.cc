@@ -3,10 +3,13 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "bench/cluster/simulated_vms.h"
+#include "vms/simulated_vms.h"
 
 namespace rayx::bench {
 namespace {
+
+using vms::SimulatedVms;
+using vms::SimulatedVmsOptions;
 
 int Fail(const absl::Status& status) {
   fprintf(stderr, "rayx-bench cluster: %s\n", std::string(status.message()).c_str());

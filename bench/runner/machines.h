@@ -14,10 +14,18 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "bench/cluster/simulated_vms.h"
-#include "bench/cluster/vm_cgroup.h"
+#include "vms/simulated_vms.h"
+#include "vms/vm_cgroup.h"
 
 namespace rayx::bench {
+
+using vms::ExecOptions;
+using vms::ExitStatus;
+using vms::SimulatedVms;
+using vms::SimulatedVmsOptions;
+using vms::VmCgroup;
+using vms::VmMount;
+using vms::VmProcess;
 
 struct MachineShape {
   double cpus = 0.6;

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "bench/cluster/vm_process.h"
 #include "bench/data/data_folder.h"
+#include "vms/vm_process.h"
 
 extern char** environ;
 
@@ -44,8 +44,8 @@ int MakeReport(const std::string& folder) {
   for (char** variable = environ; *variable != nullptr; ++variable)
     variables.emplace_back(*variable);
   auto process =
-      VmProcess::Spawn({python, (Checkout() / "bench/report/report.py").string(), folder},
-                       variables, {.inherit_output = true});
+      vms::VmProcess::Spawn({python, (Checkout() / "bench/report/report.py").string(), folder},
+                            variables, {.inherit_output = true});
   if (!process.ok()) {
     fprintf(stderr, "rayx-bench: no report: %s\n", process.status().ToString().c_str());
     return 1;

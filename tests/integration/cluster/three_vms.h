@@ -18,15 +18,15 @@
 #include <utility>
 #include <vector>
 
-#include "bench/cluster/simulated_vms.h"
+#include "vms/simulated_vms.h"
 
 namespace rayx::three_vms {
 
 using namespace std::chrono_literals;
-using rayx::bench::ExecOptions;
-using rayx::bench::ExitStatus;
-using rayx::bench::SimulatedVms;
-using rayx::bench::VmMount;
+using rayx::vms::ExecOptions;
+using rayx::vms::ExitStatus;
+using rayx::vms::SimulatedVms;
+using rayx::vms::VmMount;
 namespace fs = std::filesystem;
 
 inline constexpr int kSkipped = 77;  // tests/integration/cluster/CMakeLists.txt says so to ctest

@@ -1,5 +1,5 @@
 // Goal: three VMs are one cluster: work spreads, values cross unchanged, faults cost what they may
-// and no more, strangers are refused. Method: simulated VMs (bench/cluster), real daemons, a user's
+// and no more, strangers are refused. Method: simulated VMs (runtime/vms), real daemons, a user's
 // program in VM 1; VM 3 is lost as if its power failed. Needs root; says "not run" with the reason
 // otherwise.
 #include <catch2/catch.hpp>

@@ -1,4 +1,4 @@
-#include "bench/cluster/vm_process.h"
+#include "vms/vm_process.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,7 +14,7 @@
 #include <fstream>
 #include <utility>
 
-namespace rayx::bench {
+namespace rayx::vms {
 namespace {
 
 // From the kill of what a command started to the kill of the command itself.
@@ -178,4 +178,4 @@ absl::StatusOr<ExitStatus> VmProcess::Wait(std::chrono::milliseconds timeout) {
   return status;
 }
 
-}  // namespace rayx::bench
+}  // namespace rayx::vms

@@ -1,4 +1,4 @@
-#include "bench/cluster/simulated_vms.h"
+#include "vms/simulated_vms.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,11 +14,11 @@
 #include <optional>
 #include <sstream>
 
-#include "bench/cluster/vm_record.h"
+#include "vms/vm_record.h"
 
 extern char** environ;
 
-namespace rayx::bench {
+namespace rayx::vms {
 namespace {
 
 namespace fs = std::filesystem;
@@ -33,6 +33,7 @@ absl::StatusOr<std::string> InitProgram() {
   const fs::path here = fs::read_symlink("/proc/self/exe", ignored).parent_path();
   places.push_back(here / "rayx-vm-init");
   places.push_back(here.parent_path() / "rayx-vm-init");
+  places.push_back(here.parent_path() / "libexec/rayx/rayx-vm-init");  // where an install has it
   std::string tried;
   for (const fs::path& place : places) {
     if (access(place.c_str(), X_OK) == 0) return place.string();
@@ -438,4 +439,4 @@ void SimulatedVms::Down() {
   if (state_) state_->Clear();
 }
 
-}  // namespace rayx::bench
+}  // namespace rayx::vms

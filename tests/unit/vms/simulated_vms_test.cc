@@ -1,6 +1,6 @@
 // Goal: simulated VMs are apart from each other, connected, limited, and leave nothing behind.
 // Method: real namespaces and cgroups, as root. Skipped where they cannot be made.
-#include "bench/cluster/simulated_vms.h"
+#include "vms/simulated_vms.h"
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -14,7 +14,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace rayx::bench {
+namespace rayx::vms {
 namespace {
 
 using std::chrono::seconds;
@@ -232,4 +232,4 @@ TEST_CASE("SimulatedVms: a folder below /tmp stays visible when asked, others do
 }
 
 }  // namespace
-}  // namespace rayx::bench
+}  // namespace rayx::vms

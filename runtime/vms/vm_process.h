@@ -1,4 +1,4 @@
-// bench/cluster/vm_process.h
+// runtime/vms/vm_process.h
 //
 // A command that runs inside a simulated VM, as a handle in the process that started it.
 // Owner:    the caller of SimulatedVms::Start.      Threads: one at a time.
@@ -15,7 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace rayx::bench {
+namespace rayx::vms {
 
 struct ExecOptions {
   std::vector<std::string> environment = {};  // NAME=value, on top of the VM's
@@ -62,4 +62,4 @@ class VmProcess {
   int raw_status_ = 0;
 };
 
-}  // namespace rayx::bench
+}  // namespace rayx::vms

@@ -1,4 +1,4 @@
-// bench/cluster/vm_cgroup.h
+// runtime/vms/vm_cgroup.h
 //
 // The CPU share of one simulated VM, and meters of what is used in it: a cgroup with a quota, and
 // below it one cgroup a metered account (an arm of a benchmark).
@@ -18,7 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace rayx::bench {
+namespace rayx::vms {
 
 class VmCgroup {
  public:
@@ -54,4 +54,4 @@ class VmCgroup {
   bool version_2_ = false;
 };
 
-}  // namespace rayx::bench
+}  // namespace rayx::vms

@@ -1,4 +1,4 @@
-// bench/cluster/vm_record.h
+// runtime/vms/vm_record.h
 //
 // What one set of simulated VMs has made on this machine, written down before it is made, so that a
 // later run can clear it after a crash. One folder /run/rayx-simulated-vms/<name> with one file.
@@ -17,7 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace rayx::bench {
+namespace rayx::vms {
 
 struct ProcessIdentity {
   pid_t pid = 0;
@@ -67,4 +67,4 @@ class VmRecord {
   absl::Status Append(const std::string& line) const;
 };
 
-}  // namespace rayx::bench
+}  // namespace rayx::vms

@@ -1,4 +1,4 @@
-#include "bench/cluster/vm_record.h"
+#include "vms/vm_record.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -13,15 +13,16 @@
 #include <sstream>
 #include <thread>
 
-#include "bench/cluster/vm_cgroup.h"
+#include "absl/strings/str_cat.h"
+#include "vms/vm_cgroup.h"
 
-namespace rayx::bench {
+namespace rayx::vms {
 namespace {
 
 constexpr char kRoot[] = "/run/rayx-simulated-vms";
 
 std::string FolderOf(const std::string& name) {
-  return std::string(kRoot) + "/" + name;
+  return absl::StrCat(kRoot, "/", name);
 }
 std::string FileOf(const std::string& name) {
   return FolderOf(name) + "/record";
@@ -62,7 +63,7 @@ bool ProcessIdentity::Alive() const {
 
 absl::StatusOr<VmRecord> VmRecord::Create(const std::string& name, ProcessIdentity owner) {
   if (mkdir(kRoot, 0755) != 0 && errno != EEXIST) {
-    return absl::UnavailableError(std::string("cannot make ") + kRoot + ": " + strerror(errno));
+    return absl::UnavailableError(absl::StrCat("cannot make ", kRoot, ": ", strerror(errno)));
   }
   if (mkdir(FolderOf(name).c_str(), 0755) != 0) {
     if (errno == EEXIST) return absl::AlreadyExistsError("simulated VMs '" + name + "' are up");
@@ -161,4 +162,4 @@ void VmRecord::Clear() {
   rmdir(kRoot);  // fails while other sets are up, as it should
 }
 
-}  // namespace rayx::bench
+}  // namespace rayx::vms

@@ -1,4 +1,4 @@
-// bench/cluster/vm_init_main.cc
+// runtime/vms/vm_init_main.cc
 //
 // rayx-vm-init: the small program around which a simulated VM is built. Statically linked, no
 // dependencies, one thread.
@@ -352,6 +352,6 @@ int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
   if (mode == "boot") return Boot(ReadBootOptions(argc, argv));
   if (mode == "enter") Enter(argc, argv);
-  fprintf(stderr, "rayx-vm-init: the inside of a simulated VM; started by rayx-bench\n");
+  fprintf(stderr, "rayx-vm-init: the inside of a simulated VM; started by RayX's benchmarks\n");
   return 2;
 }

@@ -1,4 +1,4 @@
-#include "bench/cluster/vm_cgroup.h"
+#include "vms/vm_cgroup.h"
 
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -15,7 +15,7 @@
 #include <sstream>
 #include <thread>
 
-namespace rayx::bench {
+namespace rayx::vms {
 namespace {
 
 constexpr char kOwnMounts[] = "/run/rayx-simulated-vms-cgroup";
@@ -206,4 +206,4 @@ absl::Status VmCgroup::ResetPeakMemory() const {
   return WriteFile(peak_file_, "0");
 }
 
-}  // namespace rayx::bench
+}  // namespace rayx::vms

@@ -1,4 +1,4 @@
-// bench/cluster/simulated_vms.h
+// runtime/vms/simulated_vms.h
 //
 // VMs simulated on one machine: each a set of namespaces (network, mount, host name, pid, IPC) with
 // an init that reaps, its own /tmp, /dev/shm, /run and HOME, and a CPU quota, connected by veth to
@@ -11,7 +11,8 @@
 //   vms->Lose(2);                                               // link down, then SIGKILL its init
 // Owner:    a benchmark or a test.              Threads: one at a time.
 // Inputs:   root, iproute2, util-linux (nsenter), a kernel with namespaces, veth and a CPU cgroup;
-//           rayx-vm-init beside the program, one folder up, or at RAYX_VM_INIT.
+//           rayx-vm-init beside the program, one folder up or in libexec/rayx there, or at
+//           RAYX_VM_INIT.
 // Promises: a VM sees no memory of another; losing a VM sends no packet; destruction, a crash or
 //           SIGKILL of the owner ends every process inside (init hangs on a pipe of the owner), and
 //           what a crash leaves (cgroups, a record) the next Up() of any owner clears.
@@ -24,10 +25,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "bench/cluster/vm_cgroup.h"
-#include "bench/cluster/vm_process.h"
+#include "vms/vm_cgroup.h"
+#include "vms/vm_process.h"
 
-namespace rayx::bench {
+namespace rayx::vms {
 
 inline constexpr int kVmsMax = 64;
 
@@ -104,4 +105,4 @@ class SimulatedVms {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace rayx::bench
+}  // namespace rayx::vms
