@@ -12,6 +12,8 @@ if(RAYX_TORCH)
   install(FILES $<TARGET_FILE:rayx_torch> DESTINATION lib)
 endif()
 install(PROGRAMS $<TARGET_FILE:rayx> DESTINATION bin)
+# For rows of `rayx microbenchmark` that simulate VMs.
+install(PROGRAMS $<TARGET_FILE:rayx-vm-init> DESTINATION libexec/rayx)
 
 # Completion where each shell looks. Debian's zsh looks below /usr in a folder of Debian's own.
 set(completions ${CMAKE_BINARY_DIR}/generated/completions)

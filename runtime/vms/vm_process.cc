@@ -50,9 +50,14 @@ absl::StatusOr<VmProcess> VmProcess::Spawn(const std::vector<std::string>& argv,
                                            const ExecOptions& options) {
   VmProcess process;
   int input = -1, output = -1, errors = -1;
-  if (!options.inherit_output) {
+  bool is_captured = false;
+  if (options.conversation >= 0) {
+    input = output = options.conversation;
+    errors = STDERR_FILENO;
+  } else if (!options.inherit_output) {
+    is_captured = options.output_file.empty();
     input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (options.output_file.empty()) {
+    if (is_captured) {
       process.output_ = output = memfd_create("vm-stdout", MFD_CLOEXEC);
       process.errors_ = errors = memfd_create("vm-stderr", MFD_CLOEXEC);
     } else {
@@ -83,10 +88,12 @@ absl::StatusOr<VmProcess> VmProcess::Spawn(const std::vector<std::string>& argv,
     _exit(127);
   }
   const int error = errno;
-  CloseIfOpen(input);
-  if (!options.output_file.empty()) {
-    CloseIfOpen(output);
-    CloseIfOpen(errors);
+  if (options.conversation < 0) {
+    CloseIfOpen(input);
+    if (!is_captured) {
+      CloseIfOpen(output);
+      CloseIfOpen(errors);
+    }
   }
   if (pid < 0) return absl::UnavailableError(std::string("fork: ") + strerror(error));
   process.pid_ = pid;

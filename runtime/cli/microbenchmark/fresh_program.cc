@@ -4,13 +4,18 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <chrono>
+#include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
+
+#include "io/session_folder.h"
+#include "rayx/rayx.h"
 
 namespace rayx::cli {
 namespace {
@@ -20,17 +25,66 @@ constexpr std::chrono::milliseconds kProbeEndWait(20'000);
 // What would let it join a cluster, or have none.
 constexpr std::string_view kClusterVariables[] = {"RAYX_ADDRESS=", "RAYX_LOCAL_MODE="};
 
-std::vector<std::string> Environment() {
-  std::vector<std::string> environment = io::OwnEnvironment();
-  for (const std::string_view name : kClusterVariables) {
-    std::erase_if(environment, [&](const std::string& entry) { return entry.starts_with(name); });
+std::string_view NameOf(std::string_view entry) {
+  return entry.substr(0, entry.find('=') + 1);
+}
+
+std::vector<std::string> Environment(const std::vector<std::string>& additions) {
+  std::vector<std::string> environment = additions;
+  const auto is_replaced = [&](std::string_view entry) {
+    const auto same = [&](std::string_view other) { return NameOf(other) == NameOf(entry); };
+    return std::any_of(additions.begin(), additions.end(), same) ||
+           std::any_of(std::begin(kClusterVariables), std::end(kClusterVariables), same);
+  };
+  for (std::string& entry : io::OwnEnvironment()) {
+    if (!is_replaced(entry)) environment.push_back(std::move(entry));
   }
   return environment;
 }
 
 }  // namespace
 
-FreshProgram::FreshProgram(const std::string& probe) : probe_(probe) {
+std::vector<double> ReadNumbers(int fd, size_t count, const std::string& who,
+                                std::chrono::milliseconds wait) {
+  const auto line = io::ReadLine(fd, wait);
+  if (!line.ok()) {
+    throw std::runtime_error(who + ": " + std::string(base::Message(line.status())));
+  }
+  std::istringstream text(*line);
+  std::vector<double> numbers;
+  for (double number = 0; text >> number;) numbers.push_back(number);
+  if (numbers.size() != count) throw std::runtime_error(who + " says: " + *line);
+  return numbers;
+}
+
+void SayNumbers(const std::vector<double>& numbers) {
+  for (const double number : numbers) std::printf("%.9g ", number);
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+int RunProbe(const std::string& probe) {
+  std::vector<Part> parts = FreshParts();
+  const std::vector<Part> of_vms = VmParts();
+  parts.insert(parts.end(), of_vms.begin(), of_vms.end());
+  const auto part = std::find_if(parts.begin(), parts.end(),
+                                 [&](const Part& each) { return each.name == probe; });
+  if (part == parts.end()) {
+    std::fprintf(stderr, "rayx microbenchmark: no part is named %s\n", probe.c_str());
+    return io::kUsageExit;
+  }
+  try {
+    part->run();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "rayx microbenchmark: a part (%s): %s\n", probe.c_str(), error.what());
+    return 1;
+  }
+  rayx::Shutdown();
+  return 0;
+}
+
+FreshProgram::FreshProgram(const std::string& probe, const std::vector<std::string>& additions)
+    : probe_(probe) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
     throw std::runtime_error(std::string("pipe: ") + std::strerror(errno));
@@ -40,7 +94,7 @@ FreshProgram::FreshProgram(const std::string& probe) : probe_(probe) {
   io::SpawnOptions spawn;
   spawn.executable = "/proc/self/exe";  // also when the file was replaced meanwhile
   spawn.arguments = {"rayx", "microbenchmark", "--probe", probe};
-  spawn.environment = Environment();
+  spawn.environment = Environment(additions);
   spawn.fds = {{write_end.get(), STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}};
   auto process = io::Spawn(spawn);
   if (!process.ok()) {
@@ -57,18 +111,7 @@ FreshProgram::~FreshProgram() {
 }
 
 std::vector<double> FreshProgram::Numbers(size_t count) {
-  const auto line = io::ReadLine(output_.get(), kProbeWait);
-  if (!line.ok()) {
-    throw std::runtime_error("the fresh program (" + probe_ +
-                             "): " + std::string(base::Message(line.status())));
-  }
-  std::istringstream text(*line);
-  std::vector<double> numbers;
-  for (double number = 0; text >> number;) numbers.push_back(number);
-  if (numbers.size() != count) {
-    throw std::runtime_error("the fresh program (" + probe_ + ") says: " + *line);
-  }
-  return numbers;
+  return ReadNumbers(output_.get(), count, "the fresh program (" + probe_ + ")", kProbeWait);
 }
 
 void FreshProgram::ExpectEnd() {

@@ -10,6 +10,7 @@
 //           not shown to anybody.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -21,9 +22,9 @@ namespace rayx::cli {
 
 class FreshProgram {
  public:
-  // `rayx microbenchmark --probe probe`, without a cluster in its environment. Throws
-  // std::runtime_error when it cannot be started.
-  explicit FreshProgram(const std::string& probe);
+  // `rayx microbenchmark --probe probe`, without a cluster in its environment but for `additions`
+  // (NAME=value). Throws std::runtime_error when it cannot be started.
+  explicit FreshProgram(const std::string& probe, const std::vector<std::string>& additions = {});
   FreshProgram(const FreshProgram&) = delete;
   FreshProgram& operator=(const FreshProgram&) = delete;
   // Kills it if it still runs.
@@ -34,6 +35,7 @@ class FreshProgram {
   std::vector<double> Numbers(size_t count);
   // Waits until it has ended by itself; throws std::runtime_error when it failed.
   void ExpectEnd();
+  pid_t pid() const { return process_.pid; }
 
  private:
   std::string probe_;
@@ -41,11 +43,27 @@ class FreshProgram {
   io::Process process_;
 };
 
-// The names of the parts.
+// The numbers of a line that a part says; `who` is said in errors. Throws std::runtime_error when
+// the line does not come in time or has other than `count` of them.
+std::vector<double> ReadNumbers(int fd, size_t count, const std::string& who,
+                                std::chrono::milliseconds wait);
+// Says such a line, in the part's own process.
+void SayNumbers(const std::vector<double>& numbers);
+
+// A part: its name, and what its process does; it throws what goes wrong.
+struct Part {
+  std::string name;
+  void (*run)();
+};
+std::vector<Part> FreshParts();
+std::vector<Part> VmParts();
+
+// The names of those of FreshParts.
 inline constexpr char kProbeFirstTask[] = "first-task";  // says 1 when it has returned
 inline constexpr char kProbePutCold[] = "put-cold";      // GB/s
 inline constexpr char kProbeQueued[] = "queued";         // seconds, bytes each
 inline constexpr char kProbeBusy[] = "busy";             // says nothing, and never ends
+inline constexpr char kProbeIdle[] = "idle";             // says 1, and does nothing
 
 // The part's own process: does it and prints the line. The process's exit code.
 int RunProbe(const std::string& probe);

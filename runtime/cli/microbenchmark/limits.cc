@@ -102,6 +102,8 @@ const char* UnitName(Unit unit) {
       return "s";
     case Unit::kBytes:
       return "B";
+    case Unit::kMegabytes:
+      return "MB";
     case Unit::kPerSecond:
       return "1/s";
     case Unit::kGigabytesPerSecond:
@@ -130,6 +132,7 @@ base::Status MeasureLimits(Limits& limits) {
 }
 
 double LimitIn(Unit unit, Limit limit, double count, const Limits& limits) {
+  RAYX_CHECK(limit != Limit::kBeside, "only its row knows it");
   if (limit == Limit::kCacheLine) return count * limits.cache_line_bytes;
   if (limit == Limit::kWarmCopy) return limits.copy_gbs;
   if (limit == Limit::kWarmRead) return limits.read_gbs;

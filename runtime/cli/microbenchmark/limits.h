@@ -25,6 +25,7 @@ enum class Limit {
   kWarmRead,       // ReadAll of kLargeObjectBytes that were read before
   kFork,           // fork of a small process, until its child has ended and is reaped
   kCacheLine,      // bytes that memory moves at once: nothing is kept in fewer
+  kBeside,         // what the row itself measures beside each sample; the best of them counts
 };
 
 enum class Unit {
@@ -32,10 +33,11 @@ enum class Unit {
   kMilliseconds,
   kSeconds,
   kBytes,
+  kMegabytes,
   kPerSecond,
   kGigabytesPerSecond,
 };
-// "us", "ms", "s", "B": less is better; "1/s", "GB/s": more is better.
+// "us", "ms", "s", "B", "MB": less is better; "1/s", "GB/s": more is better.
 const char* UnitName(Unit unit);
 bool LessIsBetter(Unit unit);
 
@@ -52,7 +54,8 @@ struct Limits {
 base::Status MeasureLimits(Limits& limits);
 
 // `count` times the limit, in that unit: of a time, how long so many one after another take; of a
-// rate, how many such groups there can be in a second. Rates of bytes have a count of 1.
+// rate, how many such groups there can be in a second. Rates of bytes have a count of 1. Not of
+// Limit::kBeside.
 double LimitIn(Unit unit, Limit limit, double count, const Limits& limits);
 // How many times the limit `value` is; 1 = as good as the machine.
 double RatioTo(double limit, double value, Unit unit);

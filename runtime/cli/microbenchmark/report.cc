@@ -29,23 +29,24 @@ std::string LineOf(const RowResult& row, const Measured& measured, const Limits&
   const std::string start = Format("%-*s %6s ", width, figure.name.c_str(), UnitName(figure.unit));
   if (!row.failed.empty()) return start + "FAILED: " + row.failed + "\n";
   if (!row.not_run.empty()) return start + "not run: " + row.not_run + "\n";
-  const double limit = LimitIn(figure.unit, figure.limit, figure.limit_count, limits);
+  const double limit = *LimitOf(measured, limits);
   return start + Format("%12.4g %12.4g %12.4g %12.4g %9.3g\n", measured.median, measured.p10,
                         measured.p90, limit, RatioTo(limit, measured.median, figure.unit));
 }
 
 nlohmann::json JsonRow(const RowResult& row, const Measured& measured, const Limits& limits) {
   const Figure& figure = measured.figure;
-  const double limit = LimitIn(figure.unit, figure.limit, figure.limit_count, limits);
-  nlohmann::json json = {{"name", figure.name},
-                         {"unit", UnitName(figure.unit)},
-                         {"median", measured.median},
-                         {"p10", measured.p10},
-                         {"p90", measured.p90},
-                         {"limit", limit},
-                         {"ratio", RatioTo(limit, measured.median, figure.unit)}};
-  if (row.has_numbers()) return json;
-  for (const char* number : {"median", "p10", "p90", "ratio"}) json[number] = nullptr;
+  const std::optional<double> limit = LimitOf(measured, limits);
+  nlohmann::json json = {{"name", figure.name}, {"unit", UnitName(figure.unit)}};
+  for (const char* number : {"median", "p10", "p90", "limit", "ratio"}) json[number] = nullptr;
+  if (limit) json["limit"] = *limit;
+  if (row.has_numbers()) {
+    json["median"] = measured.median;
+    json["p10"] = measured.p10;
+    json["p90"] = measured.p90;
+    json["ratio"] = RatioTo(*limit, measured.median, figure.unit);
+    return json;
+  }
   if (!row.failed.empty()) {
     json["failed"] = row.failed;
   } else {
@@ -71,7 +72,9 @@ std::string FormatTable(const std::vector<RowResult>& rows, const Limits& limits
          Format(
              "\nlimits of this run: ring round trip %.3f us, fork %.0f us, warm memcpy of 80 MiB "
              "%.2f GB/s, warm read of it %.2f GB/s\n"
-             "limit: what so many round trips, forks or bytes take one after another\n"
+             "limit: what so many round trips, forks or bytes take one after another; of "
+             "transfers a stream\n"
+             "beside them, of broadcasts one transfer, of memory processes that do nothing\n"
              "ratio: how many times the limit a row costs (1 = as good as the machine; less where "
              "many calls\n"
              "are under way at once, or none leaves the process)\n",

@@ -2,8 +2,8 @@
 //
 // What `rayx microbenchmark` prints.
 // Owner:    microbenchmark.cc.      Threads: any (no state).
-// Promises: a figure without numbers is shown with the reason; in JSON its numbers are null, and
-//           `failed` or `not_run` says why. JSON: {schema, env, rows: [{name, unit, median, p10,
+// Promises: a figure without numbers is shown with the reason; in JSON they are null (the limit
+//           too, if the row measures it), and `failed` or `not_run` says why. JSON: {schema, env, rows: [{name, unit, median, p10,
 //           p90, limit, ratio}]}; the schema's number changes with the meaning of a field.
 #pragma once
 

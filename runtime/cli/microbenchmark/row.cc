@@ -52,22 +52,35 @@ std::vector<std::vector<double>> Sample(const Row& row, double seconds) {
   return samples;
 }
 
+double Best(const Figure& figure, const std::vector<double>& values) {
+  return LessIsBetter(figure.unit) ? *std::min_element(values.begin(), values.end())
+                                   : *std::max_element(values.begin(), values.end());
+}
+
+void ExpectNumber(const std::string& what, double value) {
+  if (std::isfinite(value) && value > 0) return;
+  throw std::runtime_error(what + ": measured " + std::to_string(value));
+}
+
 void Summarise(const std::vector<std::vector<double>>& samples, RowResult& result) {
-  for (size_t i = 0; i < result.figures.size(); ++i) {
+  size_t at = 0;  // in each sample
+  const auto take = [&] {
     std::vector<double> values;
-    for (const std::vector<double>& sample : samples) {
-      RAYX_CHECK(sample.size() == result.figures.size(), "a value for each figure");
-      values.push_back(sample[i]);
-    }
-    Measured& measured = result.figures[i];
+    for (const std::vector<double>& sample : samples) values.push_back(sample.at(at));
+    ++at;
+    return values;
+  };
+  for (Measured& measured : result.figures) {
+    const std::vector<double> values = take();
     measured.median = Quantile(values, 0.5);
     measured.p10 = Quantile(values, 0.1);
     measured.p90 = Quantile(values, 0.9);
-    if (!std::isfinite(measured.median) || measured.median <= 0) {
-      throw std::runtime_error(measured.figure.name + ": measured " +
-                               std::to_string(measured.median));
-    }
+    ExpectNumber(measured.figure.name, measured.median);
+    if (measured.figure.limit != Limit::kBeside) continue;
+    measured.beside = Best(measured.figure, take());
+    ExpectNumber(measured.figure.name + ": its limit", measured.beside);
   }
+  RAYX_CHECK(samples.front().size() == at, "a value for each figure, and for a limit beside it");
 }
 
 }  // namespace
@@ -75,6 +88,14 @@ void Summarise(const std::vector<std::vector<double>>& samples, RowResult& resul
 void Expect(int64_t got, int64_t wanted) {
   if (got == wanted) return;
   throw std::runtime_error("got " + std::to_string(got) + ", expected " + std::to_string(wanted));
+}
+
+std::optional<double> LimitOf(const Measured& measured, const Limits& limits) {
+  const Figure& figure = measured.figure;
+  if (figure.limit != Limit::kBeside) {
+    return LimitIn(figure.unit, figure.limit, figure.limit_count, limits);
+  }
+  return measured.beside > 0 ? std::optional(measured.beside) : std::nullopt;
 }
 
 RowResult MeasureRow(const Row& row, double seconds) {

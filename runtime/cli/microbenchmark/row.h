@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -28,7 +29,8 @@ struct Figure {
   double limit_count = 1;  // of that limit a unit of the figure has: of a batch of 1000 calls 1000
 };
 
-// Does about `calls` calls and gives a value for each figure. Throws what went wrong.
+// Does about `calls` calls and gives a value for each figure, followed by the limit's where that is
+// Limit::kBeside. Throws what went wrong.
 using Sampler = std::function<std::vector<double>(size_t calls)>;
 
 struct Row {
@@ -55,6 +57,7 @@ struct Measured {
   double median = 0;
   double p10 = 0;
   double p90 = 0;
+  double beside = 0;  // Limit::kBeside: the best that the row has measured of it; 0: none
 };
 
 struct RowResult {
@@ -64,6 +67,9 @@ struct RowResult {
 
   bool has_numbers() const { return failed.empty() && not_run.empty(); }
 };
+
+// Of a figure, in its unit; nothing for Limit::kBeside of a row without numbers.
+std::optional<double> LimitOf(const Measured& measured, const Limits& limits);
 
 // `seconds`: for the samples together.
 RowResult MeasureRow(const Row& row, double seconds);

@@ -32,8 +32,8 @@ QueueSeconds QueueTasks(std::vector<ObjectRef<int64_t>>& refs,
 
 std::vector<Row> AllRows() {
   std::vector<Row> all;
-  for (const auto rows :
-       {FreshRows, ObjectRows, TaskRows, WaitingRows, ActorRows, ClientRows, ScaleRows}) {
+  for (const auto rows : {StartedRows, VmRows, FreshRows, ObjectRows, TaskRows, WaitingRows,
+                          ActorRows, ClientRows, ScaleRows}) {
     std::vector<Row> some = rows();
     std::move(some.begin(), some.end(), std::back_inserter(all));
   }

@@ -27,6 +27,8 @@ namespace rayx::cli {
 // Those that are alone first.
 std::vector<Row> AllRows();
 
+std::vector<Row> StartedRows();  // of `rayx start`
+std::vector<Row> VmRows();       // between VMs that are simulated here
 std::vector<Row> FreshRows();    // of programs that have done nothing before
 std::vector<Row> ObjectRows();   // put and get
 std::vector<Row> TaskRows();     // one client, tasks

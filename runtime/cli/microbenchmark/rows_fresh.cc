@@ -1,14 +1,13 @@
 // Rows of programs that have done nothing before, each in a process and a cluster of its own; and
 // what runs in those processes.
-#include <cstdio>
+#include <unistd.h>
+
 #include <fstream>
-#include <iostream>
 #include <stdexcept>
 #include <string>
 
 #include "cli/microbenchmark/fresh_program.h"
 #include "cli/microbenchmark/rows.h"
-#include "io/session_folder.h"
 
 namespace rayx::cli {
 namespace {
@@ -33,16 +32,9 @@ void BeginCluster() {
   Expect(*rayx::Task<&AddOne>().Remote(TakeArguments(1)).Get(), 1);
 }
 
-// One line of numbers for the program that waits for it.
-void Say(const std::vector<double>& numbers) {
-  for (const double number : numbers) std::printf("%.9g ", number);
-  std::printf("\n");
-  std::fflush(stdout);
-}
-
 void FirstTask() {
   BeginCluster();
-  Say({1});
+  SayNumbers({1});
 }
 
 void PutCold() {
@@ -52,7 +44,7 @@ void PutCold() {
   const auto ref = rayx::Put(value);
   const double seconds = SecondsSince(start);
   if (*ref.Get() != value) throw std::runtime_error("read back other bytes");
-  Say({static_cast<double>(kLargeObjectBytes) / seconds / 1e9});
+  SayNumbers({static_cast<double>(kLargeObjectBytes) / seconds / 1e9});
 }
 
 // The memory is all that the driver has more than before Init, however early it was taken.
@@ -62,11 +54,16 @@ void QueueMany() {
   BeginCluster();
   double bytes = 0;
   const QueueSeconds seconds = QueueTasks(refs, [&] { bytes = ResidentBytes() - before; });
-  Say({seconds.submit + seconds.drain, bytes / static_cast<double>(kFreshQueued)});
+  SayNumbers({seconds.submit + seconds.drain, bytes / static_cast<double>(kFreshQueued)});
 }
 
-[[noreturn]] void KeepBusy() {
+void KeepBusy() {
   for (;;) asm volatile("" ::: "memory");
+}
+
+void StayIdle() {
+  SayNumbers({1});
+  for (;;) ::pause();  // until it is killed
 }
 
 std::vector<double> ColdStart(size_t) {
@@ -93,25 +90,12 @@ Row FreshRow(std::vector<Figure> figures, int samples, std::function<Sampler()> 
 
 }  // namespace
 
-int RunProbe(const std::string& probe) {
-  try {
-    if (probe == kProbeBusy) KeepBusy();
-    if (probe == kProbeFirstTask) {
-      FirstTask();
-    } else if (probe == kProbePutCold) {
-      PutCold();
-    } else if (probe == kProbeQueued) {
-      QueueMany();
-    } else {
-      std::cerr << "rayx microbenchmark: no part is named " << probe << "\n";
-      return io::kUsageExit;
-    }
-  } catch (const std::exception& error) {
-    std::cerr << "rayx microbenchmark: a fresh program (" << probe << "): " << error.what() << "\n";
-    return 1;
-  }
-  rayx::Shutdown();
-  return 0;
+std::vector<Part> FreshParts() {
+  return {{kProbeFirstTask, FirstTask},
+          {kProbePutCold, PutCold},
+          {kProbeQueued, QueueMany},
+          {kProbeBusy, KeepBusy},
+          {kProbeIdle, StayIdle}};
 }
 
 std::vector<Row> FreshRows() {

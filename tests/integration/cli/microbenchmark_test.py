@@ -4,13 +4,36 @@ Method: the whole of it with as few samples as it takes, and rows by name.
 """
 
 import json
+import os
+import subprocess
 import unittest
+import uuid
 
-from vm import CliTest
+from vm import RAYX, ROOT, CliTest, pids, read, state_of, wait_until
 
 SHORT = ("--seconds", "0.01", "--format", "json")
 SECONDS_MAX = 240  # of all rows on a machine that has much else to do
 QUEUED = "1,000,000 queued tasks"
+
+
+def environment_of(pid):
+    return read(f"/proc/{pid}/environ").split(b"\0")
+
+
+def processes_with(mark):
+    return [pid for pid in pids()
+            if mark.encode() in environment_of(pid) and state_of(pid) not in ("Z", "X", "")]
+
+
+def nodes_with(mark):
+    return [pid for pid in processes_with(mark) if read(f"/proc/{pid}/comm") == b"rayx-node\n"]
+
+
+def session_folder(pid):
+    """Of a process on this machine itself; nothing for those in VMs, which have their own /tmp."""
+    (folder,) = [each for each in environment_of(pid) if each.startswith(b"RAYX_SESSION_DIR=")]
+    folder = folder.decode().partition("=")[2]
+    return folder if os.path.exists(folder) else None
 
 
 class Microbenchmark(CliTest):
@@ -31,10 +54,14 @@ class Microbenchmark(CliTest):
                     continue
                 self.assertEqual(set(row), {"name", "unit", "median", "p10", "p90", "limit",
                                             "ratio"})
-                self.assertIn(row["unit"], ("us", "ms", "s", "B", "1/s", "GB/s"))
+                self.assertIn(row["unit"], ("us", "ms", "s", "B", "MB", "1/s", "GB/s"))
                 self.assertGreater(row["limit"], 0)
                 self.assertGreater(row["ratio"], 0)
                 self.assertTrue(0 < row["p10"] <= row["median"] <= row["p90"], row)
+        # Where VMs can be simulated, contents were compared between them.
+        for name in ("transfer 256 MiB between 2 VMs, TLS",
+                     "broadcast of 256 MiB to 4 VMs, links of 1 Gbit/s"):
+            self.assertIn(name, rows)
         for name in ("single client tasks sync", "n:n actor calls with arg async",
                      "cold start until the first task returns",
                      f"{QUEUED} in a fresh program: driver memory of each"):
@@ -63,6 +90,36 @@ class Microbenchmark(CliTest):
         self.assert_fails(vm.run("microbenchmark", "chain", "--only", "tree"), "exclude each other",
                           code=2)
         self.assert_nothing_left(vm)
+
+    @unittest.skipUnless(ROOT, "needs another user")
+    def test_rows_between_vms_are_not_run_without_the_right_to_make_them(self):
+        result = subprocess.run([RAYX, "microbenchmark", "VMs", *SHORT], capture_output=True,
+                                text=True, timeout=SECONDS_MAX, user=65534, group=65534,
+                                extra_groups=[])
+        rows = json.loads(self.assert_ok(result).stdout)["rows"]
+        self.assertEqual(len(rows), 7, rows)
+        for row in rows:
+            self.assertIn("need root", row["not_run"])
+            self.assertIsNone(row["limit"])
+
+    @unittest.skipUnless(ROOT, "simulated VMs need root")
+    def test_nothing_is_left_of_what_a_killed_one_has_started(self):
+        for row in ("broadcast of 256 MiB to 2 VMs", "idle footprint"):
+            with self.subTest(row):
+                mark = f"MICROBENCHMARK_TEST={uuid.uuid4()}"
+                environment = dict([mark.split("=")], **self.vm().environment)
+                program = subprocess.Popen([RAYX, "microbenchmark", row], env=environment,
+                                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                self.addCleanup(program.communicate)
+                self.addCleanup(program.kill)
+                if not wait_until(lambda: nodes_with(mark), 60):
+                    program.kill()
+                    self.skipTest(program.communicate()[1].decode())
+                folders = set(filter(None, map(session_folder, nodes_with(mark))))
+                program.kill()
+                self.assertTrue(wait_until(lambda: not processes_with(mark), 20),
+                                [read(f"/proc/{pid}/cmdline") for pid in processes_with(mark)])
+                self.assertEqual([each for each in folders if os.path.exists(each)], [])
 
     def test_the_table_shows_progress_apart(self):
         result = self.assert_ok(self.vm().run("microbenchmark", "3,000 returns", "--seconds",

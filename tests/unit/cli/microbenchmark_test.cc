@@ -146,6 +146,40 @@ TEST_CASE("Microbenchmark: median and spread over the samples, each figure by it
   CHECK(*sample == 1);
 }
 
+TEST_CASE("Microbenchmark: of a limit beside the samples the best counts, in either direction") {
+  Row row;
+  row.figures = {{"a", Unit::kSeconds, Limit::kBeside},
+                 {"b", Unit::kGigabytesPerSecond, Limit::kBeside},
+                 {"c", Unit::kMicroseconds, Limit::kRingRoundTrip}};
+  row.samples = 3;
+  row.is_alone = true;  // without a warm-up
+  auto sample = std::make_shared<double>(0);
+  row.begin = [sample] {
+    return [sample](size_t) {
+      const double n = ++*sample;
+      return std::vector<double>{10, n, 6, n + 10, 2};  // a, its limit, b, its limit, c
+    };
+  };
+  const RowResult result = MeasureRow(row, kFixedSamplesFromSeconds);
+  REQUIRE(result.failed.empty());
+  const auto rows = JsonRows({result});
+  CHECK(rows[0]["limit"] == 1);
+  CHECK(rows[0]["ratio"] == 10);
+  CHECK(rows[1]["limit"] == 13);
+  CHECK(rows[1]["ratio"].get<double>() == Approx(13.0 / 6));
+  CHECK(rows[2]["limit"] == 0.5);
+  CHECK(rows[2]["ratio"] == 4);
+}
+
+TEST_CASE("Microbenchmark: a row that was not run has no limit that it measures itself") {
+  Row row;
+  row.figures = {{"a", Unit::kSeconds, Limit::kBeside}};
+  row.begin = []() -> Sampler { throw NotRun("no network"); };
+  const RowResult result = MeasureRow(row, kShort);
+  CHECK(JsonRows({result})[0]["limit"].is_null());
+  CHECK_THAT(FormatTable({result}, MadeUpLimits()), Contains("not run: no network"));
+}
+
 TEST_CASE("Microbenchmark: a number that cannot be is a failure") {
   for (const double value : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
     Row row = RowOf([=](size_t) { return std::vector{value}; });
