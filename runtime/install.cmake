@@ -14,6 +14,9 @@ endif()
 install(PROGRAMS $<TARGET_FILE:rayx> DESTINATION bin)
 # For rows of `rayx microbenchmark` that simulate VMs.
 install(PROGRAMS $<TARGET_FILE:rayx-vm-init> DESTINATION libexec/rayx)
+# For `rayx microbenchmark --vs-ray`.
+install(PROGRAMS cli/microbenchmark/vs_ray/run_both DESTINATION libexec/rayx/vs_ray)
+install(FILES cli/microbenchmark/vs_ray/ray_rows.cc DESTINATION libexec/rayx/vs_ray)
 
 # Completion where each shell looks. Debian's zsh looks below /usr in a folder of Debian's own.
 set(completions ${CMAKE_BINARY_DIR}/generated/completions)

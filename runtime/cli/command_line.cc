@@ -142,6 +142,15 @@ void AddMicrobenchmark(CLI::App& app, Given& given) {
       ->add_option("--address", options.address,
                    "Of a running cluster, ip:port or auto (default: one of its own)")
       ->option_text("ADDRESS");
+  CLI::Option* vs_ray = command->add_flag(
+      "--vs-ray", options.vs_ray,
+      "Ray's numbers too: installs Ray, compiles one program against Ray and RayX, runs both");
+  command
+      ->add_option("--ray-folder", options.ray_folder,
+                   "Where Ray is installed, 400 MB (default: rayx/vs_ray in $XDG_CACHE_HOME or "
+                   "~/.cache)")
+      ->option_text("PATH")
+      ->needs(vs_ray);
   AddFormat(command, given);
   command->add_option("--probe", options.probe)->group("");  // of a row's own processes
 }

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <optional>
+#include <string>
 
 #include "base/status.h"
 #include "cli/microbenchmark/fresh_program.h"
 #include "cli/microbenchmark/limits.h"
 #include "cli/microbenchmark/machine_load.h"
+#include "cli/microbenchmark/ray_column.h"
 #include "cli/microbenchmark/report.h"
 #include "cli/microbenchmark/row.h"
 #include "cli/microbenchmark/rows.h"
@@ -68,6 +71,14 @@ std::vector<RowResult> MeasureAll(const std::vector<Row>& rows,
   return results;
 }
 
+std::vector<std::string> NamesOf(const std::vector<Row>& rows) {
+  std::vector<std::string> names;
+  for (const Row& row : rows) {
+    for (const Figure& figure : row.figures) names.push_back(figure.name);
+  }
+  return names;
+}
+
 void PrintRemark(const std::optional<CpuSeconds>& before, double own_before) {
   const auto after = ReadCpuSeconds();
   if (!before || !after) return;
@@ -91,18 +102,25 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
     return 1;
   }
   std::vector<RowResult> results;
+  RayColumn ray;
   try {
+    std::optional<RayBeside> beside;
+    if (options.vs_ray) {
+      beside.emplace(options.ray_folder, NamesOf(rows));
+      beside->Prepare();  // what is missing for Ray is told before anything is measured
+    }
     results = MeasureAll(rows, options);
+    MeasureLimits(limits).IgnoreError();  // those from before the rows stand
+    // With a cluster that runs anyway, its workers' own work would count as others'.
+    if (options.address.empty()) PrintRemark(load_before, own_before);
+    if (beside) ray = beside->Run(options.seconds);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rayx microbenchmark: %s\n", error.what());
     return 1;
   }
-  MeasureLimits(limits).IgnoreError();  // those from before the rows stand
   const std::string text =
-      options.json ? FormatJson(results, limits) : FormatTable(results, limits);
+      options.json ? FormatJson(results, limits, ray) : FormatTable(results, limits, ray);
   std::fputs(text.c_str(), stdout);
-  // With a cluster that runs anyway, its workers' own work would count as others'.
-  if (options.address.empty()) PrintRemark(load_before, own_before);
   const auto has_failed = [](const RowResult& result) { return !result.failed.empty(); };
   return std::any_of(results.begin(), results.end(), has_failed) ? 1 : 0;
 }

@@ -22,12 +22,14 @@ struct MicrobenchmarkOptions {
   std::string only;    // a row's name, or a part of several; "" = all
   double seconds = 2;  // a row
   bool json = false;
-  std::string address;  // "" = an embedded cluster
-  std::string probe;    // this is a process of a row, not a benchmark (fresh_program.h)
+  std::string address;     // "" = an embedded cluster
+  bool vs_ray = false;     // Ray's numbers beside the rows that it has
+  std::string ray_folder;  // where Ray is kept; "" = of the user's cache
+  std::string probe;       // this is a process of a row, not a benchmark (fresh_program.h)
 };
 
 // The process's exit code: 0, also when rows were not run; io::kUsageExit when no row has the name;
-// 1 when a row, the limits, or the cluster's start or end failed. Said on stderr.
+// 1 when a row, the limits, Ray, or the cluster's start or end failed. Said on stderr.
 int RunMicrobenchmark(const MicrobenchmarkOptions& options);
 
 }  // namespace rayx::cli

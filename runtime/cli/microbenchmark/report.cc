@@ -23,23 +23,50 @@ std::string Format(const char* format, Values... values) {
   return text;
 }
 
+// How many times as good as Ray the same source is on RayX.
+double TimesRay(const RayFigure& figure, Unit unit) {
+  return RatioTo(figure.same_source, figure.median, unit);
+}
+
+const RayFigure* Find(const RayColumn& ray, const Figure& figure) {
+  const auto found = ray.figures.find(figure.name);
+  return found == ray.figures.end() ? nullptr : &found->second;
+}
+
+std::string RayPartOf(const RayColumn& ray, const Figure& figure) {
+  const RayFigure* const beside = Find(ray, figure);
+  if (beside == nullptr) return "";
+  return Format(" %12.4g %12.4g %9.3g", beside->median, beside->same_source,
+                TimesRay(*beside, figure.unit));
+}
+
 std::string LineOf(const RowResult& row, const Measured& measured, const Limits& limits,
-                   int width) {
+                   const RayColumn& ray, int width) {
   const Figure& figure = measured.figure;
   const std::string start = Format("%-*s %6s ", width, figure.name.c_str(), UnitName(figure.unit));
   if (!row.failed.empty()) return start + "FAILED: " + row.failed + "\n";
   if (!row.not_run.empty()) return start + "not run: " + row.not_run + "\n";
   const double limit = *LimitOf(measured, limits);
-  return start + Format("%12.4g %12.4g %12.4g %12.4g %9.3g\n", measured.median, measured.p10,
-                        measured.p90, limit, RatioTo(limit, measured.median, figure.unit));
+  return start +
+         Format("%12.4g %12.4g %12.4g %12.4g %9.3g", measured.median, measured.p10, measured.p90,
+                limit, RatioTo(limit, measured.median, figure.unit)) +
+         RayPartOf(ray, figure) + "\n";
 }
 
-nlohmann::json JsonRow(const RowResult& row, const Measured& measured, const Limits& limits) {
+nlohmann::json JsonRow(const RowResult& row, const Measured& measured, const Limits& limits,
+                       const RayColumn& ray) {
   const Figure& figure = measured.figure;
   const std::optional<double> limit = LimitOf(measured, limits);
   nlohmann::json json = {{"name", figure.name}, {"unit", UnitName(figure.unit)}};
   for (const char* number : {"median", "p10", "p90", "limit", "ratio"}) json[number] = nullptr;
   if (limit) json["limit"] = *limit;
+  if (const RayFigure* const beside = Find(ray, figure); beside != nullptr) {
+    json["ray"] = {{"median", beside->median},
+                   {"p10", beside->p10},
+                   {"p90", beside->p90},
+                   {"same_source", beside->same_source},
+                   {"times", TimesRay(*beside, figure.unit)}};
+  }
   if (row.has_numbers()) {
     json["median"] = measured.median;
     json["p10"] = measured.p10;
@@ -57,16 +84,22 @@ nlohmann::json JsonRow(const RowResult& row, const Measured& measured, const Lim
 
 }  // namespace
 
-std::string FormatTable(const std::vector<RowResult>& rows, const Limits& limits) {
+std::string FormatTable(const std::vector<RowResult>& rows, const Limits& limits,
+                        const RayColumn& ray) {
   size_t width = 0;
   for (const RowResult& row : rows) {
     for (const Measured& each : row.figures) width = std::max(width, each.figure.name.size());
   }
   const int columns = static_cast<int>(width);
-  std::string text = Format("%-*s %6s %12s %12s %12s %12s %9s\n", columns, "row", "unit", "median",
+  std::string text = Format("%-*s %6s %12s %12s %12s %12s %9s", columns, "row", "unit", "median",
                             "p10", "p90", "limit", "ratio");
+  const bool has_ray = !ray.release.empty();
+  if (has_ray) {
+    text += Format(" %12s %12s %9s", ("Ray " + ray.release).c_str(), "same source", "times");
+  }
+  text += "\n";
   for (const RowResult& row : rows) {
-    for (const Measured& each : row.figures) text += LineOf(row, each, limits, columns);
+    for (const Measured& each : row.figures) text += LineOf(row, each, limits, ray, columns);
   }
   return text +
          Format(
@@ -78,10 +111,15 @@ std::string FormatTable(const std::vector<RowResult>& rows, const Limits& limits
              "ratio: how many times the limit a row costs (1 = as good as the machine; less where "
              "many calls\n"
              "are under way at once, or none leaves the process)\n",
-             limits.ring_us, limits.fork_us, limits.copy_gbs, limits.read_gbs);
+             limits.ring_us, limits.fork_us, limits.copy_gbs, limits.read_gbs) +
+         (has_ray ? "same source: the program that was measured on Ray, in Ray's C++ API, on RayX; "
+                    "times: how many\n"
+                    "times as good that is as Ray\n"
+                  : "");
 }
 
-std::string FormatJson(const std::vector<RowResult>& rows, const Limits& limits) {
+std::string FormatJson(const std::vector<RowResult>& rows, const Limits& limits,
+                       const RayColumn& ray) {
   utsname system{};
   ::uname(&system);
   nlohmann::json json;
@@ -94,9 +132,11 @@ std::string FormatJson(const std::vector<RowResult>& rows, const Limits& limits)
                  {"warm_memcpy_gb_per_s", limits.copy_gbs},
                  {"warm_read_gb_per_s", limits.read_gbs},
                  {"cache_line_bytes", limits.cache_line_bytes}};
+  if (!ray.release.empty()) json["env"]["ray_release"] = ray.release;
   json["rows"] = nlohmann::json::array();
   for (const RowResult& row : rows) {
-    for (const Measured& each : row.figures) json["rows"].push_back(JsonRow(row, each, limits));
+    for (const Measured& each : row.figures)
+      json["rows"].push_back(JsonRow(row, each, limits, ray));
   }
   return json.dump(2) + "\n";
 }

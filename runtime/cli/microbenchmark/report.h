@@ -4,18 +4,22 @@
 // Owner:    microbenchmark.cc.      Threads: any (no state).
 // Promises: a figure without numbers is shown with the reason; in JSON they are null (the limit
 //           too, if the row measures it), and `failed` or `not_run` says why. JSON: {schema, env, rows: [{name, unit, median, p10,
-//           p90, limit, ratio}]}; the schema's number changes with the meaning of a field.
+//           p90, limit, ratio}]}; the schema's number changes with the meaning of a field. Where
+//           there is Ray's number, a row has `ray: {median, p10, p90, same_source, times}` too.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "cli/microbenchmark/limits.h"
+#include "cli/microbenchmark/ray_column.h"
 #include "cli/microbenchmark/row.h"
 
 namespace rayx::cli {
 
-std::string FormatTable(const std::vector<RowResult>& rows, const Limits& limits);
-std::string FormatJson(const std::vector<RowResult>& rows, const Limits& limits);
+std::string FormatTable(const std::vector<RowResult>& rows, const Limits& limits,
+                        const RayColumn& ray = {});
+std::string FormatJson(const std::vector<RowResult>& rows, const Limits& limits,
+                       const RayColumn& ray = {});
 
 }  // namespace rayx::cli

@@ -180,6 +180,28 @@ TEST_CASE("Microbenchmark: a row that was not run has no limit that it measures 
   CHECK_THAT(FormatTable({result}, MadeUpLimits()), Contains("not run: no network"));
 }
 
+TEST_CASE("Microbenchmark: Ray's numbers stand beside the rows that Ray has, and no other") {
+  const RayColumn ray = ParseRayColumn(
+      R"({"release": "2.58.0", "rows": {"made up": {"ray": {"median": 300, "p10": 200, "p90": 400},
+          "same_source": {"median": 2, "p10": 1, "p90": 3}}}})");
+  CHECK(ray.release == "2.58.0");
+  Row row = RowOf([](size_t) { return std::vector<double>{1, 5}; });
+  row.figures.push_back({"of ours", Unit::kPerSecond, Limit::kRingRoundTrip});
+  const std::vector<RowResult> results = {MeasureRow(row, kShort)};
+  const auto json = nlohmann::json::parse(FormatJson(results, MadeUpLimits(), ray));
+  CHECK(json["env"]["ray_release"] == "2.58.0");
+  CHECK(json["rows"][0]["ray"]["median"] == 300);
+  CHECK(json["rows"][0]["ray"]["same_source"] == 2);
+  CHECK(json["rows"][0]["ray"]["times"] == 150);
+  CHECK_FALSE(json["rows"][1].contains("ray"));
+  const std::string table = FormatTable(results, MadeUpLimits(), ray);
+  CHECK_THAT(table, Contains("Ray 2.58.0"));
+  CHECK_THAT(table, Contains("          300            2       150\n"));
+  CHECK_THAT(FormatTable(results, MadeUpLimits()), !Contains("Ray"));
+  CHECK_THROWS_WITH(ParseRayColumn("{}"), Contains("run_both said something else"));
+  CHECK_THROWS_WITH(ParseRayColumn("no"), Contains("run_both said something else"));
+}
+
 TEST_CASE("Microbenchmark: a number that cannot be is a failure") {
   for (const double value : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
     Row row = RowOf([=](size_t) { return std::vector{value}; });

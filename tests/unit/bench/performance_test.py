@@ -1,0 +1,88 @@
+"""Goal: bench/performance/generate writes what was measured, and says what was not and why.
+
+Method: its parts, with made-up programs in place of those that measure.
+"""
+
+import importlib.machinery
+import importlib.util
+import json
+import os
+import stat
+import tempfile
+import unittest
+
+CHECKOUT = os.path.realpath(f"{os.path.dirname(os.path.abspath(__file__))}/../../..")
+
+
+def load():
+    loader = importlib.machinery.SourceFileLoader("generate",
+                                                  f"{CHECKOUT}/bench/performance/generate")
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("generate", loader))
+    loader.exec_module(module)
+    return module
+
+
+GENERATE = load()
+ANNOTATED = """\
+Ir
+1,234,000 (100.0%)  PROGRAM TOTALS
+Ir                 file:function
+  800,000 (64.8%)  ???:rayx::client::ClusterClient::SubmitTask(unsigned long, int) [/x/librayx.so]
+  400,000 (32.4%)  ./string/memmove.S:__memcpy_avx_unaligned [/usr/lib/libc.so.6]
+    34,000 ( 2.8%)  calls.cc:std::vector<int, std::allocator<int> >::resize(unsigned long) [/x/y]
+"""
+
+
+class Program:
+    """A program of our own that takes another's place."""
+
+    def __init__(self, test, name, script):
+        folder = tempfile.TemporaryDirectory()
+        test.addCleanup(folder.cleanup)
+        self.path = f"{folder.name}/{name}"
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n" + script)
+        os.chmod(self.path, stat.S_IRWXU)
+
+
+class Performance(unittest.TestCase):
+    def test_points_that_fail_say_why_and_the_others_stand(self):
+        program = Program(self, "call_costs", 'if [ "$2" -gt 8 ]; then echo no workers >&2; exit 1; '
+                                              'fi\necho "1.5 $2"\n')
+        text = GENERATE.workers(program.path)
+        self.assertIn("| 8 | 1.5 | 8 |", text)
+        self.assertIn("| 16 | not run: workers 16: no workers |  |", text)
+
+    def test_rows_without_numbers_keep_their_reason(self):
+        row = {"name": "a", "unit": "us", "median": 1234.5, "p10": 1, "p90": 2, "limit": 0.5,
+               "ratio": 2469}
+        without = {"name": "b", "unit": "s", "median": None, "p10": None, "p90": None,
+                   "limit": None, "ratio": None, "not_run": "no root"}
+        env = {"ring_round_trip_us": 0.1, "fork_us": 400, "warm_memcpy_gb_per_s": 5,
+               "warm_read_gb_per_s": 10}
+        text = json.dumps({"schema": 1, "env": env, "rows": [row, without]})
+        program = Program(self, "rayx", f"cat <<'END'\n{text}\nEND\n")
+        table = GENERATE.microbenchmark(program.path, None)
+        self.assertIn("| a | us | 1,230 | 1 | 2 | 0.5 | 2,470 |", table)
+        self.assertIn("| b | s | not run: no root |  |  |  |  |", table)
+
+    def test_a_section_that_cannot_be_had_says_why(self):
+        def fails():
+            raise GENERATE.NotRun("no valgrind here")
+        self.assertEqual(GENERATE.section("Stages", fails),
+                         "## Stages\n\nnot run: no valgrind here\n\n")
+
+    def test_instructions_are_of_one_call(self):
+        annotate = Program(self, "callgrind_annotate", f"cat <<'END'\n{ANNOTATED}END\n")
+        path = os.environ["PATH"]
+        self.addCleanup(os.environ.__setitem__, "PATH", path)
+        os.environ["PATH"] = f"{os.path.dirname(annotate.path)}:{path}"
+        each, dearest = GENERATE.counted("/nowhere", 1000)
+        self.assertEqual(each, 1234)
+        self.assertEqual(dearest, [(800, "client::ClusterClient::SubmitTask"),
+                                   (400, "__memcpy_avx_unaligned"),
+                                   (34, "std::vector<>::resize")])
+
+
+if __name__ == "__main__":
+    unittest.main()
