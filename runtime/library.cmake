@@ -8,6 +8,8 @@ file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/rayx_shared.cc @ONLY
   CONTENT "// librayx.so is made of archives.\n")
 add_library(rayx_shared SHARED ${CMAKE_BINARY_DIR}/generated/rayx_shared.cc)
 set_target_properties(rayx_shared PROPERTIES OUTPUT_NAME rayx)
+# Its own functions call each other directly, not through a table that a program could change.
+target_link_options(rayx_shared PRIVATE LINKER:-Bsymbolic-functions)
 foreach(module base model io scheduling shm proto_local client)
   rayx_link_whole(rayx_shared rayx_${module})
 endforeach()

@@ -48,6 +48,10 @@ endif()
 # whose searches or races want more.
 set(RAYX_TEST_FLAGS -O0)
 
+# librayx.so and `rayx` are made of these. A variable of a thread costs them one load, not a call:
+# what there is of them fits into what the loader keeps for libraries that come late.
+set(RAYX_LIBRARY_MODULES base model io scheduling shm client)
+
 # Reads layers.txt once into the global properties RAYX_MODULES and RAYX_EDGES_<module>.
 function(rayx_read_layers)
   set(file ${RAYX_RUNTIME_DIR}/layers.txt)
@@ -107,6 +111,9 @@ function(rayx_module name)
     add_library(rayx_${name} STATIC ${arg_SOURCES})
     set(scope PUBLIC)
     target_link_libraries(rayx_${name} PRIVATE rayx_warnings)
+    if(name IN_LIST RAYX_LIBRARY_MODULES)
+      target_compile_options(rayx_${name} PRIVATE -ftls-model=initial-exec)
+    endif()
     rayx_module_pch(rayx_${name} ${arg_DEPS})
   else()
     add_library(rayx_${name} INTERFACE)

@@ -13,32 +13,42 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick(1);
 constexpr std::chrono::milliseconds kDeepSleep(250);  // bounded, like every wait
-constexpr auto kUserPolls = std::chrono::milliseconds(1);
+constexpr auto kUserDrains = std::chrono::milliseconds(1);
+// While a user thread drains the rings, every so many ticks are enough: each takes the baton from
+// it, and the CPU from somebody.
+constexpr int kTicksOfABusyUser = 4;
 constexpr auto kStayAwake = std::chrono::milliseconds(50);
 
 }  // namespace
+
+bool ClusterClient::UserDrains() const {
+  const model::TimePoint last{model::Duration(last_drain_ns_.load(std::memory_order_relaxed))};
+  return Now() - last < kUserDrains;
+}
+
+void ClusterClient::TellResolved() {
+  if (!resolved_any_) return;
+  if (polling_) {
+    shm::DoorbellProducer(*page_, eventfd_.get()).Ring();
+  } else {
+    resolved_any_ = false;
+  }
+  others_.NotifyAll();
+}
 
 bool ClusterClient::AttendantStep(bool urgent) {
   std::lock_guard lock(baton_);
   HandleDaemonPackets();
   const model::TimePoint now = Now();
-  const model::TimePoint last_poll{model::Duration(last_poll_ns_.load(std::memory_order_relaxed))};
-  const bool user_polls = polling_ && now - last_poll < kUserPolls;
-  if (urgent || !user_polls) Drain();
+  if (urgent || !UserDrains()) Drain();
   if (!polling_) links_.Reap();
   const bool pending = core_.HasPending() || links_.HasQueued() || daemon_.HasQueued();
   if (pending) core_.OnTick(now);
   if (executor_) executor_->OnTick(now);
   if (links_.RingAll()) rang_somebody_ = true;
-  if (resolved_any_) {
-    if (polling_) {
-      shm::DoorbellProducer(*page_, eventfd_.get()).Ring();
-    } else {
-      resolved_any_ = false;
-    }
-    others_.NotifyAll();
-  }
-  return pending || now - last_poll < kStayAwake || (executor_ && executor_->WantsTicks());
+  TellResolved();
+  const model::TimePoint last{model::Duration(last_drain_ns_.load(std::memory_order_relaxed))};
+  return pending || now - last < kStayAwake || (executor_ && executor_->WantsTicks());
 }
 
 void ClusterClient::AttendantLoop() {
@@ -53,8 +63,13 @@ void ClusterClient::AttendantLoop() {
   event.data.fd = eventfd_.get();
   ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, eventfd_.get(), &event);
   bool urgent = false;
+  bool is_daemon_heard = false;
+  int ticks_let_go = 0;
   while (!ending_) {
-    const bool tick = AttendantStep(urgent);
+    const bool let_go =
+        !urgent && !is_daemon_heard && ticks_let_go + 1 < kTicksOfABusyUser && UserDrains();
+    ticks_let_go = let_go ? ticks_let_go + 1 : 0;
+    const bool tick = let_go || AttendantStep(urgent);
     bool parked = false;
     if (!tick) {
       parked = doorbell_->ArmAttendant([this] {
@@ -69,8 +84,12 @@ void ClusterClient::AttendantLoop() {
     const int count = ::epoll_wait(epoll.get(), events, 4, timeout_ms);
     if (parked) doorbell_->DisarmAttendant();
     urgent = parked;
+    is_daemon_heard = false;
     for (int i = 0; i < count; ++i) {
-      if (events[i].data.fd != eventfd_.get()) continue;
+      if (events[i].data.fd != eventfd_.get()) {
+        is_daemon_heard = true;
+        continue;
+      }
       urgent = true;
       eventfd_t ignored;
       (void)::eventfd_read(eventfd_.get(), &ignored);

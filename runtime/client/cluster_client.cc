@@ -283,8 +283,7 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<Baton>& lock,
       if (!sleep) continue;
     }
     const model::TimePoint now = Now();
-    last_poll_ns_.store(static_cast<uint64_t>(now.time_since_epoch().count()),
-                        std::memory_order_relaxed);
+    NoteUserDrains(now);
     links_.Reap();
     look_up_pages();
     if (now >= deadline) return PollEnd::kOver;
@@ -629,8 +628,22 @@ ClusterClient::SelfWait ClusterClient::BeginSelfWait(uint32_t slot) {
   return SelfWait(this, [](ClusterClient* client) { --client->self_waits_; });
 }
 
+// One value that is here, not in the store: nothing is waited for, nothing is fetched.
+bool ClusterClient::GetFromTable(const detail::RawRef& ref, detail::Fetched& value) {
+  const std::lock_guard lock(baton_);
+  const uint32_t slot = core_.Find(IdOf(ref));
+  if (slot == kNoSlot || !core_.IsReady(slot)) return false;
+  const Entry& entry = core_.At(slot);
+  if (entry.kind != ValueKind::kInline && entry.kind != ValueKind::kHeap) return false;
+  if (links_.HasCorked()) AfterCall();
+  value.data = entry.bytes().data();
+  value.bytes = entry.bytes().size();
+  return true;
+}
+
 void ClusterClient::Get(const detail::RawRef* refs, size_t count, detail::Milliseconds timeout,
                         detail::Fetched* values) {
+  if (count == 1 && GetFromTable(*refs, *values)) return;
   const model::TimePoint deadline =
       timeout < detail::Milliseconds(0) ? model::kNever : Now() + timeout;
   std::vector<model::StoredLocation> stored;

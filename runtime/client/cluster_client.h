@@ -179,11 +179,18 @@ class ClusterClient final : public detail::RuntimeInterface {
   PollEnd Poll(std::unique_lock<Baton>& lock, absl::FunctionRef<bool()> done,
                model::TimePoint deadline, bool lane_of_calls, BlockedTimer& wait);
   void TellWhenBlocked(BlockedTimer& wait, model::TimePoint now);
-  void SetBlocked(bool blocked);                // the calling task thread
-  void TellBlocked();                           // the daemon, when all of them are or no longer
-  bool Drain();                                 // rings; true if anything came
-  void AfterCall();                             // rings peers, wakes the attendant if it must tick
-  void AfterSubmit(const model::ObjectId& id);  // the same of a task or call, which may go later
+  void SetBlocked(bool blocked);  // the calling task thread
+  void TellBlocked();             // the daemon, when all of them are or no longer
+  bool Drain();                   // rings; true if anything came
+  void AfterCall();               // rings peers, wakes the attendant if it must tick
+  // The same of a task or call, which may go later; its results' references. Throws for kNoSlot.
+  void AfterSubmit(uint32_t slot, model::TimePoint now, detail::RawRef* results,
+                   size_t result_count);
+  void NoteUserDrains(model::TimePoint now) {
+    last_drain_ns_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+  bool UserDrains() const;  // without the baton: a user thread did so a moment ago
+  void TellResolved();      // to threads that wait for what another has drained
   void HandleDaemonPackets();
   void Handle(proto::DaemonMessage& message, std::vector<base::UniqueFd>& fds);
   void HandleHeadResponse(const proto::HeadResponse& response);
@@ -210,10 +217,12 @@ class ClusterClient final : public detail::RuntimeInterface {
   TaskPtr MakeRecord(uint64_t function, const detail::CallOptions& options,
                      detail::ArgumentList arguments, size_t result_count,
                      std::unique_lock<Baton>& lock, const CallKind& kind);
-  TaskPtr RecordByValue(detail::ArgumentList arguments, std::unique_lock<Baton>& lock);
+  struct Measured;
+  static Measured Measure(detail::ArgumentList arguments, size_t body_bytes_max);
+  TaskPtr RecordByValue(detail::ArgumentList arguments, size_t body_bytes,
+                        std::unique_lock<Baton>& lock);
   TaskPtr RecordByReference(detail::ArgumentList arguments, std::unique_lock<Baton>& lock,
                             const CallKind& kind);
-  static bool FitsIntoFrame(detail::ArgumentList arguments, size_t body_bytes_max);
   void PutArguments(detail::ArgumentList arguments, size_t body_bytes_max,
                     std::vector<detail::RawRef>& owned);
   // A value of more than inline_max bytes goes into the object store.
@@ -236,6 +245,7 @@ class ClusterClient final : public detail::RuntimeInterface {
                             model::TimePoint deadline);
   void ThrowIfLost() const;
   void ThrowIfError(uint32_t slot) const;
+  bool GetFromTable(const detail::RawRef& ref, detail::Fetched& value);
   // Not ended, and of the actor that the calling thread serves.
   bool IsOwnActorsCall(uint32_t slot) const;
   // Held, under the baton, by a thread that waits for such a call. Throws WouldDeadlock.
@@ -275,7 +285,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   uint32_t default_class_ = kNoSlot;
   bool rang_somebody_ = false;
   std::atomic<bool> ending_{false};        // Shutdown, or the daemon said Exit, or is gone
-  std::atomic<uint64_t> last_poll_ns_{0};  // by a user thread
+  std::atomic<int64_t> last_drain_ns_{0};  // when a user thread drained the rings
   std::mutex released_mutex_;
   // guarded by released_mutex_: holds dropped while the baton was taken
   std::vector<model::ObjectId> released_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "client/cluster_client.h"
@@ -119,13 +120,38 @@ void ClusterClient::CheckCall(const detail::CallOptions& options, detail::Argume
   }
 }
 
+// What decides how the arguments of a call travel.
+struct ClusterClient::Measured {
+  size_t body_bytes = 0;  // if all of them are values in the frame
+  bool fits = true;       // they can be
+  bool refers = false;    // one is a reference, or has some inside
+};
+
+ClusterClient::Measured ClusterClient::Measure(detail::ArgumentList arguments,
+                                               size_t body_bytes_max) {
+  Measured measured;
+  for (const detail::Argument& argument : arguments) {
+    if (argument.is_reference) {
+      measured.fits = false;
+      measured.refers = true;
+      continue;
+    }
+    const size_t bytes = argument.value->EncodedBytes();
+    if (bytes > model::kInlineValueBytesMax) measured.fits = false;
+    if (!argument.value->references.empty()) measured.refers = true;
+    measured.body_bytes += model::ItemBytes(bytes);
+  }
+  if (measured.body_bytes > body_bytes_max) measured.fits = false;
+  return measured;
+}
+
 TaskPtr ClusterClient::MakeRecord(uint64_t function, const detail::CallOptions& options,
                                   detail::ArgumentList arguments, size_t result_count,
                                   std::unique_lock<Baton>& lock, const CallKind& kind) {
   CheckCall(options, arguments, result_count, kind);
-  TaskPtr record = FitsIntoFrame(arguments, kind.body_bytes_max)
-                       ? RecordByValue(arguments, lock)
-                       : RecordByReference(arguments, lock, kind);
+  const Measured measured = Measure(arguments, kind.body_bytes_max);
+  TaskPtr record = measured.fits ? RecordByValue(arguments, measured.body_bytes, lock)
+                                 : RecordByReference(arguments, lock, kind);
   record->function = model::FunctionId{function};
   record->result_count = static_cast<uint16_t>(result_count);
   if (options.each_result) record->flags |= model::kFlagEachResult;
@@ -137,24 +163,24 @@ TaskPtr ClusterClient::MakeRecord(uint64_t function, const detail::CallOptions& 
     record->Extras().name = kind.name;
   }
   record->retries_left = options.max_retries;
-  HoldReferred(arguments, *record);
+  if (measured.refers || !measured.fits) HoldReferred(arguments, *record);
   return record;
 }
 
 // The common case: all arguments are values, and travel in the frame.
-TaskPtr ClusterClient::RecordByValue(detail::ArgumentList arguments,
+TaskPtr ClusterClient::RecordByValue(detail::ArgumentList arguments, size_t body_bytes,
                                      std::unique_lock<Baton>& lock) {
-  // Of the thread, so that the baton is not held while values are copied.
-  thread_local std::vector<std::byte> body;
-  body.clear();
-  model::BodyWriter writer(body);
+  CallBody body;  // before the lock: nobody waits while values are copied
+  std::byte* at = body.Resize(body_bytes);
   for (const detail::Argument& argument : arguments) {
-    argument.value->EncodeTo(writer.AddInlineSpace(argument.value->EncodedBytes()).data());
+    const size_t bytes = argument.value->EncodedBytes();
+    argument.value->EncodeTo(model::BeginInlineItem(at, bytes));
+    at += model::ItemBytes(bytes);
   }
   lock.lock();
   TaskPtr record = core_.NewTask();
-  record->item_count = writer.item_count();
-  record->body.Assign(body);
+  record->item_count = static_cast<uint16_t>(arguments.size());
+  record->body = std::move(body);
   return record;
 }
 
@@ -196,18 +222,6 @@ TaskPtr ClusterClient::RecordByReference(detail::ArgumentList arguments,
   TaskPtr record = core_.NewTask();
   record->extras = std::move(extras);
   return record;
-}
-
-// All arguments are values, small enough for a frame.
-bool ClusterClient::FitsIntoFrame(detail::ArgumentList arguments, size_t body_bytes_max) {
-  size_t total = 0;
-  for (const detail::Argument& argument : arguments) {
-    if (argument.is_reference) return false;
-    const size_t bytes = argument.value->EncodedBytes();
-    if (bytes > model::kInlineValueBytesMax) return false;
-    total += kItemBytes + bytes;
-  }
-  return total <= body_bytes_max;
 }
 
 // Each value that is large becomes an object; then the largest of the others, until a frame holds
@@ -254,18 +268,14 @@ void ClusterClient::SubmitTask(uint64_t function, const detail::CallOptions& opt
                                size_t result_count) {
   const bool is_default = options.resources.empty() && options.labels.empty() && !options.spread &&
                           options.affinity_node == 0 && !options.wait_if_infeasible;
-  proto::SchedulingClass description;
+  std::optional<proto::SchedulingClass> description;
   if (!is_default) description = ClassOf(options, 1);
   std::unique_lock lock(baton_, std::defer_lock);
   TaskPtr record =
       MakeRecord(function, options, arguments, result_count, lock, {"task", model::kBodyBytesMax});
-  record->class_index = is_default ? DefaultClass() : core_.ClassIndex(description);
-  const uint32_t slot = core_.SubmitTask(std::move(record), Now());
-  if (slot == kNoSlot)
-    Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
-  const model::ObjectId id = core_.At(slot).id;
-  for (size_t i = 0; i < result_count; ++i) results[i] = {id.owner.value, id.sequence + i};
-  AfterSubmit(id);
+  record->class_index = description ? core_.ClassIndex(*description) : DefaultClass();
+  const model::TimePoint now = Now();
+  AfterSubmit(core_.SubmitTask(std::move(record), now), now, results, result_count);
 }
 
 detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::CallOptions& options,
@@ -305,18 +315,22 @@ void ClusterClient::CallActor(const detail::RawActor& actor, uint64_t method,
   TaskPtr record = MakeRecord(method, options, arguments, result_count, lock,
                               {"actor call", model::kBodyBytesMax});
   const uint32_t index = core_.ActorIndex(IdOf(actor), "");
-  const uint32_t slot = core_.SubmitActorCall(index, std::move(record), Now());
+  const model::TimePoint now = Now();
+  AfterSubmit(core_.SubmitActorCall(index, std::move(record), now), now, results, result_count);
+}
+
+// Frames behind others of the same worker are shown to it several at a time.
+void ClusterClient::AfterSubmit(uint32_t slot, model::TimePoint now, detail::RawRef* results,
+                                size_t result_count) {
   if (slot == kNoSlot)
     Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
   const model::ObjectId id = core_.At(slot).id;
   for (size_t i = 0; i < result_count; ++i) results[i] = {id.owner.value, id.sequence + i};
-  AfterSubmit(id);
-}
-
-// Frames behind others of the same worker are shown to it several at a time.
-void ClusterClient::AfterSubmit(const model::ObjectId& id) {
   // Replies are taken in every so often, else the workers' reply rings fill up and stall them.
-  if (((id.sequence >> PendingSlab::kSlotBits) & 63) == 0) Drain();
+  if (((id.sequence >> PendingSlab::kSlotBits) & 63) == 0) {
+    NoteUserDrains(now);
+    if (Drain()) TellResolved();
+  }
   if (links_.RingDue()) rang_somebody_ = true;
   doorbell_->WakeAttendant();
 }

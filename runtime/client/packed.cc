@@ -22,8 +22,7 @@ void Store(std::byte*& out, U value) {
 
 }  // namespace
 
-std::size_t Packed::EncodedBytes() const {
-  if (buffers.empty()) return 1 + structure.size();
+std::size_t Packed::EncodedBytesWithBuffers() const {
   // Here and not while it is written: nothing has been granted for it yet.
   constexpr std::size_t kMax = std::numeric_limits<std::uint32_t>::max();
   if (structure.size() > kMax || buffers.size() > kMax) {
@@ -34,12 +33,7 @@ std::size_t Packed::EncodedBytes() const {
   return bytes;
 }
 
-void Packed::EncodeTo(std::byte* out) const {
-  if (buffers.empty()) {
-    *out = std::byte{0};
-    std::memcpy(out + 1, structure.data(), structure.size());
-    return;
-  }
+void Packed::EncodeWithBuffersTo(std::byte* out) const {
   std::byte* const start = out;
   Store(out, std::uint32_t{1});
   Store(out, static_cast<std::uint32_t>(structure.size()));

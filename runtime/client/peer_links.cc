@@ -17,7 +17,7 @@ base::Status PeerLinks::AddPeer(model::ProcessId process, bool first_side, base:
                                      std::move(eventfd), std::move(pidfd));
   if (process.is_daemon() && process.node() == self_.node()) daemon_ = peer.get();
   peers_by_id_.emplace(process, peer.get());
-  routed_ = nullptr;
+  routed_ = {};
   // The daemon never spins, so that its page does not matter to the waiting policy.
   if (!process.is_daemon()) pages_.push_back(&peer->page);
   peers_.push_back(std::move(peer));
@@ -29,7 +29,7 @@ void PeerLinks::RemovePeer(model::ProcessId process) {
   if (it == peers_by_id_.end()) return;
   Peer* peer = it->second;
   peers_by_id_.erase(it);
-  routed_ = nullptr;
+  routed_ = {};
   queued_messages_ -= peer->queued.size();
   std::erase(to_ring_, peer);
   std::erase(pages_, &peer->page);
@@ -45,11 +45,11 @@ void PeerLinks::MarkDead(model::ProcessId process) {
 }
 
 Peer* PeerLinks::Route(model::ProcessId destination) {
-  if (routed_ != nullptr && routed_to_ == destination) return routed_;
-  auto it = peers_by_id_.find(destination);
-  routed_to_ = destination;
-  routed_ = it == peers_by_id_.end() ? daemon_ : it->second;
-  return routed_;
+  Routed& routed = routed_[destination.value % kRouted];
+  if (routed.peer != nullptr && routed.to == destination) return routed.peer;
+  const auto it = peers_by_id_.find(destination);
+  routed = {destination, it == peers_by_id_.end() ? daemon_ : it->second};
+  return routed.peer;
 }
 
 void PeerLinks::Publish(Peer& peer) {
@@ -61,7 +61,10 @@ void PeerLinks::Publish(Peer& peer) {
 }
 
 void PeerLinks::Written(Peer& peer, bool at_once) {
-  if (++peer.corked >= kCorkedMax || at_once) Publish(peer);
+  if (++peer.corked >= kCorkedMax || at_once) {
+    Publish(peer);
+    is_ring_due_ = true;
+  }
   if (std::exchange(peer.to_ring, true)) return;
   to_ring_.push_back(&peer);
 }
@@ -159,6 +162,7 @@ bool PeerLinks::FlushQueued() {
 bool PeerLinks::Ring(bool corked_too) {
   bool slept = false;
   size_t kept = 0;
+  is_ring_due_ = false;
   for (Peer* peer : to_ring_) {
     if (peer->corked > 0 && !corked_too) {
       to_ring_[kept++] = peer;

@@ -14,6 +14,7 @@
 // Limits:   kQueuedBytesMax of messages a peer; beyond it the peer counts as hung and is cut.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <memory>
 #include <span>
@@ -94,7 +95,7 @@ class PeerLinks {
   // Shows every peer what was written to it, and rings it; true if one slept.
   bool RingAll() { return Ring(/*corked_too=*/true); }
   // The same of those that have seen all that was written, or are to.
-  bool RingDue() { return to_ring_.empty() ? false : Ring(/*corked_too=*/false); }
+  bool RingDue() { return is_ring_due_ ? Ring(/*corked_too=*/false) : false; }
 
   bool HasDirect(model::ProcessId process) const { return peers_by_id_.contains(process); }
   // The direct peer, else the daemon; null before the daemon is connected.
@@ -152,10 +153,15 @@ class PeerLinks {
   std::vector<std::unique_ptr<Peer>> retired_;
   std::vector<const shm::ProcessPage*> pages_;
   Peer* daemon_ = nullptr;
-  // The last that Route gave: most calls go to the process that the one before went to.
-  model::ProcessId routed_to_;
-  Peer* routed_ = nullptr;
+  // What Route gave last: most calls go to one of few processes.
+  struct Routed {
+    model::ProcessId to;
+    Peer* peer = nullptr;
+  };
+  static constexpr size_t kRouted = 8;  // a power of two
+  std::array<Routed, kRouted> routed_;
   std::vector<Peer*> to_ring_;
+  bool is_ring_due_ = false;  // one of them sees all that was written to it
   std::vector<std::pair<model::ProcessId, std::string>> cut_;
   size_t queued_messages_ = 0;
   std::vector<std::byte> scratch_;

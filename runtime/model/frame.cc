@@ -5,10 +5,6 @@
 namespace rayx::model {
 namespace {
 
-constexpr size_t Padded(size_t bytes) {
-  return (bytes + 7) & ~size_t{7};
-}
-
 bool KnownKind(FrameKind kind) {
   const auto value = static_cast<uint8_t>(kind);
   return (value >= 1 && value <= 3) || (value >= 16 && value <= 26);
@@ -57,7 +53,7 @@ FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header) {
 
 std::span<std::byte> BodyWriter::Add(ItemKind kind, size_t bytes, uint64_t object_sequence) {
   const size_t at = body_.size();
-  body_.resize(at + sizeof(ItemHeader) + Padded(bytes));
+  body_.resize(at + ItemBytes(bytes));
   ItemHeader header;
   header.kind = kind;
   header.bytes = static_cast<uint32_t>(bytes);
@@ -91,46 +87,19 @@ void BodyWriter::AddReferences(std::span<const ObjectId> objects) {
   if (!objects.empty()) std::memcpy(space.data(), objects.data(), objects.size_bytes());
 }
 
-bool BodyReader::Next(Item& item) {
-  if (left_ == 0 || error_ != FrameError::kNone) return false;
-  --left_;
-  if (body_.size() < sizeof(ItemHeader)) {
-    error_ = FrameError::kItemOutOfBounds;
-    return false;
-  }
-  ItemHeader header;
-  std::memcpy(&header, body_.data(), sizeof header);
-  const size_t padded = Padded(header.bytes);
-  if (padded > body_.size() - sizeof header) {
-    error_ = FrameError::kItemOutOfBounds;
-    return false;
-  }
-  item.kind = header.kind;
-  item.object_sequence = header.object_sequence;
-  item.bytes = body_.subspan(sizeof header, header.bytes);
-  switch (header.kind) {
-    case ItemKind::kInline:
+bool BodyReader::CheckOther(Item& item) {
+  switch (item.kind) {
     case ItemKind::kError:
-      break;
+      return true;
     case ItemKind::kStored:
-      if (header.bytes != sizeof(StoredLocation)) {
-        error_ = FrameError::kBadItem;
-        return false;
-      }
+      if (item.bytes.size() != sizeof(StoredLocation)) return Fail(FrameError::kBadItem);
       std::memcpy(static_cast<void*>(&item.stored), item.bytes.data(), sizeof(StoredLocation));
-      break;
+      return true;
     case ItemKind::kReferences:
-      if (header.bytes % sizeof(ObjectId) != 0) {
-        error_ = FrameError::kBadItem;
-        return false;
-      }
-      break;
+      return item.bytes.size() % sizeof(ObjectId) == 0 || Fail(FrameError::kBadItem);
     default:
-      error_ = FrameError::kBadItem;
-      return false;
+      return Fail(FrameError::kBadItem);
   }
-  body_ = body_.subspan(sizeof header + padded);
-  return true;
 }
 
 }  // namespace rayx::model

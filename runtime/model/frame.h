@@ -152,6 +152,20 @@ const char* ToString(FrameError error);
 // Copies and checks a header. `bytes` may be longer than the header.
 FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header);
 
+// What an inline item takes in a body, its value of so many bytes included.
+constexpr size_t ItemBytes(size_t value_bytes) {
+  return sizeof(ItemHeader) + ((value_bytes + 7) & ~size_t{7});
+}
+// For a body that is built in place: writes the beginning of an inline item (and what fills it up)
+// into ItemBytes(value_bytes) bytes at `at`; where its value goes.
+inline std::byte* BeginInlineItem(std::byte* at, size_t value_bytes) {
+  ItemHeader header;
+  header.bytes = static_cast<uint32_t>(value_bytes);
+  std::memset(at + ItemBytes(value_bytes) - 8, 0, 8);
+  std::memcpy(at, &header, sizeof header);
+  return at + sizeof header;
+}
+
 // Appends items to a body buffer (cleared by the owner, reused).
 class BodyWriter {
  public:
@@ -184,10 +198,28 @@ class BodyReader {
   BodyReader(std::span<const std::byte> body, uint16_t item_count)
       : body_(body), left_(item_count) {}
   // False at the end or at an error; error() tells which.
-  bool Next(Item& item);
+  bool Next(Item& item) {
+    if (left_ == 0 || error_ != FrameError::kNone) return false;
+    --left_;
+    if (body_.size() < sizeof(ItemHeader)) return Fail(FrameError::kItemOutOfBounds);
+    ItemHeader header;
+    std::memcpy(&header, body_.data(), sizeof header);
+    if (ItemBytes(header.bytes) > body_.size()) return Fail(FrameError::kItemOutOfBounds);
+    item.kind = header.kind;
+    item.object_sequence = header.object_sequence;
+    item.bytes = body_.subspan(sizeof header, header.bytes);
+    body_ = body_.subspan(ItemBytes(header.bytes));
+    return header.kind == ItemKind::kInline || CheckOther(item);
+  }
   FrameError error() const { return error_; }
 
  private:
+  bool Fail(FrameError error) {
+    error_ = error;
+    return false;
+  }
+  bool CheckOther(Item& item);  // of another kind than kInline
+
   std::span<const std::byte> body_;
   uint32_t left_;
   FrameError error_ = FrameError::kNone;

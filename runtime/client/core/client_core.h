@@ -29,6 +29,7 @@
 //   void Resolved(uint32_t slot);  void Warn(const std::string&)  what people should hear of
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <set>
@@ -50,6 +51,7 @@ namespace rayx::client {
 inline constexpr size_t kLeaseRequestsMax = 64;
 inline constexpr size_t kPipelineMax = 512;
 inline constexpr double kLeaseWorthUs = 5000;  // of work, for one more lease
+inline constexpr double kSpreadWorthUs = 100;  // of work, to use one more of those at hand
 // workers that do not start, before their tasks fail
 inline constexpr uint32_t kFailedStartsMax = 5;
 inline constexpr model::Duration kRevokeAgain = std::chrono::milliseconds(100);
@@ -230,7 +232,7 @@ class ClientCore {
   // --- actors ---
   uint32_t CreateActor(TaskPtr record, proto::ActorSpec spec, model::TimePoint now);
   // makes a record when new
-  uint32_t ActorIndex(const model::ActorId& id, const std::string& name);
+  uint32_t ActorIndex(const model::ActorId& id, std::string_view name);
   uint32_t SubmitActorCall(uint32_t actor_index, TaskPtr record, model::TimePoint now);
   ActorRecord& Actor(uint32_t index) { return *actors_[index]; }
   const ActorRecord& Actor(uint32_t index) const { return *actors_[index]; }
@@ -311,7 +313,8 @@ class ClientCore {
   void Ready(uint32_t slot, model::TimePoint now);  // all arguments are resolved
   bool BuildBody(uint32_t slot);
   void Pump(TaskClass& task_class, model::TimePoint now);
-  uint32_t PickLease(const TaskClass& task_class, std::span<const uint32_t> full,
+  size_t LeasesWorthUse(const TaskClass& task_class) const;
+  uint32_t PickLease(const TaskClass& task_class, uint32_t first, std::span<const uint32_t> full,
                      model::TimePoint now) const;
   bool SendOn(uint32_t lease_index, uint32_t slot, model::TimePoint now);
   // Bytes of the task's stored arguments and where they lie, most first.
@@ -356,7 +359,8 @@ class ClientCore {
   uint32_t CookieSlot(const model::FrameHeader& header) const;
   // actors
   void PumpActor(ActorRecord& actor, model::TimePoint now);
-  void AwaitRoom(ActorRecord& actor);  // its queue goes on at OnRoom
+  bool SendOnActor(ActorRecord& actor, uint32_t slot);  // false: no room
+  void AwaitRoom(ActorRecord& actor);                   // its queue goes on at OnRoom
   void FailCalls(const std::deque<uint32_t>& slots, const std::string& error);
   size_t FrameBytes(uint32_t slot) const {
     return sizeof(model::FrameHeader) + slab_.At(slot).task->body.size();
@@ -386,6 +390,7 @@ class ClientCore {
   absl::flat_hash_map<uint64_t, uint32_t> class_by_request_;
   std::deque<std::unique_ptr<ActorRecord>> actors_;
   absl::flat_hash_map<model::ActorId, uint32_t> actor_by_id_;
+  std::array<uint32_t, 8> last_actors_{};  // that ActorIndex gave
   std::vector<ActorRecord*> waiting_for_room_;
   std::vector<uint32_t> delayed_;   // kQueued with not_before in the future
   std::vector<uint32_t> finished_;  // worklist of Finish

@@ -13,12 +13,15 @@ namespace rayx::client {
 inline constexpr size_t kCreationBytesMax = 112 * 1024;
 
 template <class Sink>
-uint32_t ClientCore<Sink>::ActorIndex(const model::ActorId& id, const std::string& name) {
+uint32_t ClientCore<Sink>::ActorIndex(const model::ActorId& id, std::string_view name) {
+  // Most calls go to one of few actors.
+  uint32_t& last = last_actors_[id.sequence % last_actors_.size()];
+  if (last < actors_.size() && actors_[last]->id == id) return last;
   auto [it, is_new] = actor_by_id_.emplace(id, static_cast<uint32_t>(actors_.size()));
   if (is_new) {
     auto& actor = actors_.emplace_back(std::make_unique<ActorRecord>());
     actor->id = id;
-    actor->name = name.empty() ? model::ToString(id) : name;
+    actor->name = name.empty() ? model::ToString(id) : std::string(name);
     actor->announced = true;
     if (lost_.empty()) {
       Watch(*actor);
@@ -27,7 +30,7 @@ uint32_t ClientCore<Sink>::ActorIndex(const model::ActorId& id, const std::strin
       actor->death = lost_;
     }
   }
-  return it->second;
+  return last = it->second;
 }
 
 template <class Sink>
@@ -172,9 +175,19 @@ uint32_t ClientCore<Sink>::SubmitActorCall(uint32_t actor_index, TaskPtr record,
   ActorRecord& actor = *actors_[actor_index];
   record->kind = model::FrameKind::kActorCall;
   record->actor_index = actor_index;
+  const bool is_whole = !record->extras && record->body.size() <= model::kBodyBytesMax;
   slab_.SetTask(slot, std::move(record));
   if (actor.state == proto::ACTOR_DEAD) {
     FailTask(slot, actor.death);
+    return slot;
+  }
+  // The common case: no other is before it, and nothing is waited for.
+  if (is_whole && lost_.empty() && actor.connected && !actor.waits_for_room &&
+      actor.queued.empty()) {
+    slab_.At(slot).state = EntryState::kQueued;
+    if (SendOnActor(actor, slot)) return slot;
+    actor.queued.push_back(slot);
+    AwaitRoom(actor);
     return slot;
   }
   actor.queued.push_back(slot);  // in the order of the calls, whichever argument comes first
@@ -187,21 +200,26 @@ void ClientCore<Sink>::PumpActor(ActorRecord& actor, model::TimePoint) {
   if (!actor.connected || actor.waits_for_room) return;
   while (!actor.queued.empty()) {
     const uint32_t slot = actor.queued.front();
-    Entry& entry = slab_.At(slot);
-    if (entry.state != EntryState::kQueued) return;  // its arguments are not there yet
-    if (!HasRoom(actor.process, actor.in_flight, slot)) return AwaitRoom(actor);
-    entry.task->destination = actor.process;
-    model::FrameHeader header = HeaderOf(slot);
-    header.call_number = actor.calls + 1;
-    if (!sink_.SendCall(header, entry.task->body.bytes(), actor.in_flight.empty())) {
-      return AwaitRoom(actor);
-    }
-    entry.task->claim_slot = header.claim_slot;
-    ++actor.calls;
-    entry.state = EntryState::kSent;
+    if (slab_.At(slot).state != EntryState::kQueued) return;  // its arguments are not there yet
+    if (!SendOnActor(actor, slot)) return AwaitRoom(actor);
     actor.queued.pop_front();
-    actor.in_flight.Add(slot, FrameBytes(slot));
   }
+}
+
+template <class Sink>
+bool ClientCore<Sink>::SendOnActor(ActorRecord& actor, uint32_t slot) {
+  Entry& entry = slab_.At(slot);
+  TaskRecord& record = *entry.task;
+  if (!HasRoom(actor.process, actor.in_flight, slot)) return false;
+  record.destination = actor.process;
+  model::FrameHeader header = HeaderOf(slot);
+  header.call_number = actor.calls + 1;
+  if (!sink_.SendCall(header, record.body.bytes(), actor.in_flight.empty())) return false;
+  record.claim_slot = header.claim_slot;
+  ++actor.calls;
+  entry.state = EntryState::kSent;
+  actor.in_flight.Add(slot, FrameBytes(slot));
+  return true;
 }
 
 template <class Sink>

@@ -77,6 +77,8 @@ void ClientCore<Sink>::ReleaseHold(uint32_t slot) {
 // long.
 template <class Sink>
 void ClientCore<Sink>::TryFree(uint32_t slot) {
+  const Entry& entry = slab_.At(slot);
+  if (freeing_.empty() && !entry.bonds) return FreeOne(slot);  // it refers to nothing
   freeing_.push_back(slot);
   if (freeing_.size() > 1) return;
   for (size_t i = 0; i < freeing_.size(); ++i) FreeOne(freeing_[i]);

@@ -111,6 +111,10 @@ void ClientCore<Sink>::Ready(uint32_t slot, model::TimePoint now) {
       break;
     default: {
       TaskClass& task_class = classes_[entry.task->class_index];
+      if (task_class.queued.empty() && !entry.task->extras) {  // the common case
+        const uint32_t lease = PickLease(task_class, slot, {}, now);
+        if (lease != kNoSlot && SendOn(lease, slot, now)) break;
+      }
       FindData(*entry.task, now);
       task_class.queued.push_back(slot);
       if (!task_class.waits_for_room || task_class.queued.size() == 1) {
@@ -153,23 +157,39 @@ size_t ClientCore<Sink>::Depth(const TaskClass& task_class) const {
   return std::clamp<size_t>(static_cast<size_t>(depth), 1, kPipelineMax);
 }
 
-// The least loaded lease with room, of equals one where the first task's arguments lie; one whose
-// worker has been at a frame for long gets no more. `full`: leases that refused a frame just now,
-// or that no task is to go to.
+// Of the leases at hand, how many the work that is known is worth: each worker that is woken for
+// tasks of a microsecond takes CPU from those that are awake, the driver among them.
 template <class Sink>
-uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, std::span<const uint32_t> full,
-                                     model::TimePoint now) const {
+size_t ClientCore<Sink>::LeasesWorthUse(const TaskClass& task_class) const {
+  const bool is_spread = task_class.description.strategy().kind() == proto::Strategy::SPREAD;
+  if (is_spread || task_class.mean_run_us < 0 || task_class.mean_run_us >= kSpreadWorthUs) {
+    return SIZE_MAX;
+  }
+  size_t tasks = task_class.queued.size();
+  for (uint32_t index : task_class.leases) tasks += leases_[index].in_flight.size();
+  return 1 +
+         static_cast<size_t>(static_cast<double>(tasks) * task_class.mean_run_us / kSpreadWorthUs);
+}
+
+// Of those, the least loaded lease with room, of equals one where the task's arguments lie;
+// one whose worker has been at a frame for long gets no more. `full`: leases that refused a frame
+// just now, or that no task is to go to.
+template <class Sink>
+uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, uint32_t first,
+                                     std::span<const uint32_t> full, model::TimePoint now) const {
   const size_t depth = Depth(task_class);
-  const auto& extras = slab_.At(task_class.queued.front()).task->extras;
+  const auto& extras = slab_.At(first).task->extras;
   const model::NodeNumber data_node = extras ? extras->data_node : model::NodeNumber();
+  size_t to_use = task_class.leases.size() > 1 ? LeasesWorthUse(task_class) : 1;
   uint32_t best = kNoSlot;
   for (uint32_t index : task_class.leases) {
     const HeldLease& lease = leases_[index];
     const size_t load = lease.in_flight.size();
-    if (lease.recalled || lease.unreachable || load >= depth) continue;
-    if (!HasRoom(lease.worker, lease.in_flight, task_class.queued.front())) continue;
+    if (lease.recalled || lease.unreachable) continue;
     if (std::find(full.begin(), full.end(), index) != full.end()) continue;
     if (load > 0 && now - lease.progress > options_.stuck_after) continue;
+    if (to_use-- == 0) break;
+    if (load >= depth || !HasRoom(lease.worker, lease.in_flight, first)) continue;
     if (best == kNoSlot || load < leases_[best].in_flight.size() ||
         (load == leases_[best].in_flight.size() && lease.worker.node() == data_node &&
          leases_[best].worker.node() != data_node)) {
@@ -205,7 +225,7 @@ void ClientCore<Sink>::Pump(TaskClass& task_class, model::TimePoint now) {
       delayed_.push_back(first);
       continue;
     }
-    const uint32_t lease = PickLease(task_class, full, now);
+    const uint32_t lease = PickLease(task_class, first, full, now);
     if (lease == kNoSlot) break;
     const size_t index = PickTask(task_class, leases_[lease], now);
     if (index == kNoTask) {

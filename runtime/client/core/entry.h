@@ -91,18 +91,29 @@ class CallBody {
  public:
   CallBody() = default;
   CallBody(const CallBody&) = delete;
-  CallBody& operator=(const CallBody&) = delete;
+  CallBody& operator=(CallBody&& other) noexcept {
+    if (this == &other) return *this;
+    Clear();
+    std::memcpy(in_place_, other.in_place_, kInPlaceBytes);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
   ~CallBody() { Clear(); }
 
-  void Assign(std::span<const std::byte> bytes) {
+  // So many bytes of no meaning, for the caller to fill in.
+  std::byte* Resize(size_t bytes) {
     Clear();
     std::byte* to = in_place_;
-    if (bytes.size() > kInPlaceBytes) {
-      to = new std::byte[bytes.size()];
+    if (bytes > kInPlaceBytes) {
+      to = new std::byte[bytes];
       std::memcpy(in_place_, &to, sizeof to);
     }
+    size_ = static_cast<uint32_t>(bytes);
+    return to;
+  }
+  void Assign(std::span<const std::byte> bytes) {
+    std::byte* const to = Resize(bytes.size());
     if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
-    size_ = static_cast<uint32_t>(bytes.size());
   }
   void Clear() {
     if (size_ > kInPlaceBytes) delete[] Heap();
@@ -123,7 +134,7 @@ class CallBody {
   }
 
   uint32_t size_ = 0;
-  std::byte in_place_[kInPlaceBytes];  // or the address of more
+  std::byte in_place_[kInPlaceBytes] = {};  // or the address of more
 };
 
 // A task that has not ended: what is needed to send it, and to send it again. Its frame's header is

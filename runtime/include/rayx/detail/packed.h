@@ -21,6 +21,8 @@
 #include <string>
 #include <vector>
 
+#include "rayx/detail/visibility.h"
+
 namespace rayx::detail {
 
 inline constexpr std::size_t kOutOfBandBytesMin = 4096;
@@ -49,9 +51,19 @@ class Packed {
   std::vector<std::shared_ptr<const void>> keeps;
 
   // Size of the encoded form.
-  std::size_t EncodedBytes() const;
+  std::size_t EncodedBytes() const {
+    return buffers.empty() ? 1 + structure.size() : EncodedBytesWithBuffers();
+  }
   // Writes exactly EncodedBytes() bytes. Buffers come to lie 64-byte aligned where `out` does.
-  void EncodeTo(std::byte* out) const;
+  void EncodeTo(std::byte* out) const {
+    if (!buffers.empty()) return EncodeWithBuffersTo(out);
+    *out = std::byte{0};
+    std::memcpy(out + 1, structure.data(), structure.size());
+  }
+
+ private:
+  RAYX_PUBLIC std::size_t EncodedBytesWithBuffers() const;
+  RAYX_PUBLIC void EncodeWithBuffersTo(std::byte* out) const;
 };
 
 // A value that has arrived: its encoded form, and what keeps those bytes in place.
