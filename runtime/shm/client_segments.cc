@@ -32,11 +32,28 @@ class SegmentAccess {
   ReadView& view() { return *view_; }
   PinLedger& ledger() { return *ledger_; }
 
-  // Maps the pages of an extent, which are writable now, all at once: one fault at a time costs
-  // four times a copy. Only a hint, and nothing to do for those that are mapped since an earlier
-  // write.
-  void MapPages(std::span<const std::byte> pages, uint64_t offset) {
+  // The whole pages of an extent where they can be written: in a mapping of the segment beside the
+  // view, made with the first. It stays, as do its pages: to change the protection of megabytes
+  // back and forth costs a quarter of a copy.
+  base::StatusOr<std::span<std::byte>> Writable(uint64_t offset, uint64_t bytes) {
     const std::lock_guard lock(mutex_);
+    if (offset % kPageBytes != 0 || offset > view_->bytes() || bytes > view_->bytes() - offset) {
+      return base::MakeStatus(base::StatusCode::kOutOfRange,
+                              "an extent that is not whole pages of its segment");
+    }
+    if (writable_.data() == nullptr) {
+      RAYX_ASSIGN_OR_RETURN(writable_,
+                            Mapping::Map(view_->fd(), 0, view_->bytes(), Protection::kReadWrite));
+    }
+    const std::span<std::byte> pages(writable_.data() + offset, bytes);
+    MapPages(pages, offset);
+    return pages;
+  }
+
+ private:
+  // All at once: one fault at a time costs four times a copy. Only a hint, and nothing to do for
+  // those that are mapped since an earlier write. Under mutex_.
+  void MapPages(std::span<std::byte> pages, uint64_t offset) {
     if (const uint64_t punches = control_->punches(); punches != punches_seen_) {
       punches_seen_ = punches;
       is_mapped_.clear();
@@ -45,24 +62,18 @@ class SegmentAccess {
     const auto first = is_mapped_.begin() + static_cast<std::ptrdiff_t>(offset / kPageBytes);
     const auto last = first + static_cast<std::ptrdiff_t>(pages.size() / kPageBytes);
     if (std::find(first, last, false) == last) return;
-    if (::madvise(const_cast<std::byte*>(pages.data()), pages.size(), MADV_POPULATE_WRITE) == 0) {
+    if (::madvise(pages.data(), pages.size(), MADV_POPULATE_WRITE) == 0) {
       std::fill(first, last, true);
     }
   }
 
-  // Whole pages of the view, writable or not.
-  static bool SetWritable(std::span<const std::byte> pages, bool is_writable) {
-    return ::mprotect(const_cast<std::byte*>(pages.data()), pages.size(),
-                      is_writable ? PROT_READ | PROT_WRITE : PROT_READ) == 0;
-  }
-
- private:
   const std::shared_ptr<ControlArea> control_;
   const std::unique_ptr<ReadView> view_;
   const std::unique_ptr<PinLedger> ledger_;
   const WatchedSegment watched_;
   std::mutex mutex_;
-  std::vector<bool> is_mapped_;  // by page, under mutex_
+  Mapping writable_;             // under mutex_
+  std::vector<bool> is_mapped_;  // in it, by page; under mutex_
   uint64_t punches_seen_ = 0;    // under mutex_
 };
 
@@ -92,7 +103,6 @@ WritableObject::WritableObject(WritableObject&& other) noexcept
 
 WritableObject& WritableObject::operator=(WritableObject&& other) noexcept {
   if (this == &other) return *this;
-  Protect();
   access_ = std::move(other.access_);
   bytes_ = std::exchange(other.bytes_, {});
   entry_ = other.entry_;
@@ -100,22 +110,13 @@ WritableObject& WritableObject::operator=(WritableObject&& other) noexcept {
   return *this;
 }
 
-WritableObject::~WritableObject() {
-  Protect();
-}
-
-void WritableObject::Protect() {
-  if (bytes_.empty()) return;
-  // Merges two ranges of pages into one, which needs no memory: it does not fail.
-  (void)SegmentAccess::SetWritable({bytes_.data(), ExtentBytes(bytes_.size())}, false);
-  bytes_ = {};
-}
+WritableObject::~WritableObject() = default;
 
 base::Status WritableObject::Seal() {
   if (access_ == nullptr) {
     return base::MakeStatus(base::StatusCode::kFailedPrecondition, "no object is being written");
   }
-  Protect();
+  bytes_ = {};
   const auto access = std::exchange(access_, nullptr);
   return access->control().Seal(entry_, generation_);
 }
@@ -193,21 +194,14 @@ base::StatusOr<WritableObject> ClientSegments::MapWritable(const model::StoredLo
   if (!extent.ok() || !Agree(*extent, granted) || extent->state != ExtentState::kWriting) {
     return Stale(granted, "is not granted to be written");
   }
-  const uint64_t segment_bytes = access->view().bytes();
-  if (granted.offset % kPageBytes != 0 || granted.size > segment_bytes) {
-    return base::MakeStatus(base::StatusCode::kOutOfRange, "an extent that is not whole pages");
+  if (granted.size > access->view().bytes()) {
+    return base::MakeStatus(base::StatusCode::kOutOfRange, "an extent larger than its segment");
   }
   RAYX_ASSIGN_OR_RETURN(const auto pages,
-                        access->view().View(granted.offset, ExtentBytes(granted.size)));
-  if (!SegmentAccess::SetWritable(pages, true)) {
-    return base::MakeStatus(base::StatusCode::kResourceExhausted,
-                            std::string("making an extent writable: ") + std::strerror(errno));
-  }
-  auto* data = const_cast<std::byte*>(pages.data());
-  access->MapPages(pages, granted.offset);
+                        access->Writable(granted.offset, ExtentBytes(granted.size)));
   WritableObject object;
   object.access_ = access;
-  object.bytes_ = {data, granted.size};
+  object.bytes_ = pages.first(granted.size);
   object.entry_ = granted.entry;
   object.generation_ = granted.generation;
   return object;

@@ -4,12 +4,12 @@
 // Owner:    the client, one a process; the node daemon uses one too, for copies and for serving.
 // Threads:  any. Handles may be destroyed on any thread, also after the ClientSegments.
 // Inputs:   descriptors, sizes and locations from peers: checked against the segment and its table.
-// Promises: memory is writable from MapWritable to Seal and read-only before and after, so that a
-//           write to a sealed object faults (shm/fault_report.h), the writer's own included; what
-//           is pinned stays as it is until the PinnedObject ends. A location that is stale, forged
-//           or of another job pins nothing and is answered NotFound.
-// Limits:   one mapping of a job's whole segment a process, kept until the last handle is gone:
-//           pages that were written once are there when the extent comes back.
+// Promises: what is pinned is seen read-only, by its writer too: a write through it faults
+//           (shm/fault_report.h). It stays as it is until the PinnedObject ends. A location that is
+//           stale, forged or of another job pins nothing and is answered NotFound.
+// Limits:   a mapping of a job's whole segment for reading, another in processes that write, kept
+//           until the last handle is gone: pages that were written once are there when the extent
+//           comes back. Who keeps the address of a WritableObject after Seal can write there.
 #pragma once
 
 #include <cstddef>
@@ -46,7 +46,6 @@ class WritableObject {
 
  private:
   friend class ClientSegments;
-  void Protect();
 
   std::shared_ptr<SegmentAccess> access_;
   std::span<std::byte> bytes_;

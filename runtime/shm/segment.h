@@ -35,7 +35,9 @@ constexpr uint64_t ExtentBytes(uint64_t object_bytes) {
 base::StatusOr<base::UniqueFd> CreateSegment(model::JobId job, uint64_t bytes);
 
 // --- The daemon's side ---
-// Gives [offset, offset + bytes) memory, in steps of at most kFallocateStepBytes; on failure
+// How many of the next bytes are given at once: up to the end of a huge page.
+uint64_t FallocateStep(uint64_t offset, uint64_t bytes);
+// Gives [offset, offset + bytes) memory, huge pages where it can, in such steps; on failure
 // (ResourceExhausted: no memory) what was given is taken back.
 base::Status Fallocate(int segment, uint64_t offset, uint64_t bytes);
 // Takes the memory of [offset, offset + bytes) back; both page-aligned. Views see zeros.

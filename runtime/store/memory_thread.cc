@@ -76,7 +76,7 @@ void MemoryThread::Run() {
 
 bool MemoryThread::Step(Giving& giving, base::Status& status) {
   ByteRange& range = giving.ranges.back();
-  const uint64_t step = std::min(range.bytes, shm::kFallocateStepBytes);
+  const uint64_t step = shm::FallocateStep(range.offset, range.bytes);
   status = shm::Fallocate(giving.segment->get(), range.offset, step);
   if (!status.ok()) return true;
   range.offset += step;
