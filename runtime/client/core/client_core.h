@@ -382,7 +382,7 @@ class ClientCore {
   const Options options_;
   Sink& sink_;
   PendingSlab slab_;
-  std::map<model::ObjectId, uint32_t> foreign_;  // ordered: it is walked
+  absl::flat_hash_map<model::ObjectId, uint32_t> foreign_;
   absl::flat_hash_map<std::string, uint32_t> class_by_key_;
   std::deque<TaskClass> classes_;
   std::deque<HeldLease> leases_;

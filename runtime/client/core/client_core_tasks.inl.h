@@ -526,6 +526,7 @@ void ClientCore<Sink>::OnProcessDied(model::ProcessId process, const proto::Deat
     if (id.owner == process && slab_.At(slot).state == EntryState::kFetching)
       orphans.push_back(slot);
   }
+  std::sort(orphans.begin(), orphans.end());  // the table has no order
   for (uint32_t slot : orphans) {
     ResolveError(slot, EncodeDeath(ErrorCode::kOwnerDied,
                                    "owner of object " + model::ToString(slab_.At(slot).id), cause));
