@@ -14,9 +14,9 @@ namespace {
 constexpr std::chrono::milliseconds kTick(1);
 constexpr std::chrono::milliseconds kDeepSleep(250);  // bounded, like every wait
 constexpr auto kUserDrains = std::chrono::milliseconds(1);
-// While a user thread drains the rings, every so many ticks are enough: each takes the baton from
-// it, and the CPU from somebody.
-constexpr int kTicksOfABusyUser = 4;
+// While user threads are busy with the baton, every so many ticks are enough: each takes it from
+// them, and the CPU from somebody.
+constexpr int kTicksLetGo = 3;
 constexpr auto kStayAwake = std::chrono::milliseconds(50);
 
 }  // namespace
@@ -36,8 +36,14 @@ void ClusterClient::TellResolved() {
   others_.NotifyAll();
 }
 
-bool ClusterClient::AttendantStep(bool urgent) {
-  std::lock_guard lock(baton_);
+ClusterClient::Step ClusterClient::AttendantStep(bool urgent, bool may_be_let_go) {
+  if (may_be_let_go && UserDrains()) return Step::kLetGo;
+  std::unique_lock lock(baton_, std::defer_lock);
+  if (!may_be_let_go) {
+    lock.lock();
+  } else if (!lock.try_lock()) {
+    return Step::kLetGo;
+  }
   HandleDaemonPackets();
   const model::TimePoint now = Now();
   if (urgent || !UserDrains()) Drain();
@@ -48,7 +54,8 @@ bool ClusterClient::AttendantStep(bool urgent) {
   if (links_.RingAll()) rang_somebody_ = true;
   TellResolved();
   const model::TimePoint last{model::Duration(last_drain_ns_.load(std::memory_order_relaxed))};
-  return pending || now - last < kStayAwake || (executor_ && executor_->WantsTicks());
+  const bool tick = pending || now - last < kStayAwake || (executor_ && executor_->WantsTicks());
+  return tick ? Step::kTick : Step::kSleep;
 }
 
 void ClusterClient::AttendantLoop() {
@@ -66,10 +73,10 @@ void ClusterClient::AttendantLoop() {
   bool is_daemon_heard = false;
   int ticks_let_go = 0;
   while (!ending_) {
-    const bool let_go =
-        !urgent && !is_daemon_heard && ticks_let_go + 1 < kTicksOfABusyUser && UserDrains();
-    ticks_let_go = let_go ? ticks_let_go + 1 : 0;
-    const bool tick = let_go || AttendantStep(urgent);
+    const bool may_be_let_go = !urgent && !is_daemon_heard && ticks_let_go < kTicksLetGo;
+    const Step step = AttendantStep(urgent, may_be_let_go);
+    ticks_let_go = step == Step::kLetGo ? ticks_let_go + 1 : 0;
+    const bool tick = step != Step::kSleep;
     bool parked = false;
     if (!tick) {
       parked = doorbell_->ArmAttendant([this] {

@@ -37,11 +37,14 @@ void BasicBaton<Kernel>::LockSlowly() {
   }
   if (favoured_.load(std::memory_order_relaxed) == nullptr) return;
   Ask();
-  // It leaves soon, unless its CPU was taken from it.
-  constexpr int kPauses = 2000;
+  // It leaves soon, unless its CPU was taken from it, by this thread perhaps.
+  constexpr int kPauses = 32;  // a microsecond or two
+  constexpr int kYields = 8;
   for (int i = 0; inside_.load(std::memory_order_acquire); ++i) {
     if (i < kPauses) {
       shm::CpuPause();
+    } else if (i < kPauses + kYields) {
+      std::this_thread::yield();
     } else {
       std::this_thread::sleep_for(std::chrono::microseconds(20));
     }

@@ -254,7 +254,10 @@ class ClusterClient final : public detail::RuntimeInterface {
 
   // The attendant (attendant.cc).
   void AttendantLoop();
-  bool AttendantStep(bool urgent);  // true: tick again soon
+  // What the attendant has done: nothing, because user threads are at it; its work, which is due
+  // again soon; its work, and nothing is due.
+  enum class Step { kLetGo, kTick, kSleep };
+  Step AttendantStep(bool urgent, bool may_be_let_go);
 
   const WelcomePacket welcome_;
   const model::ProcessId self_;
