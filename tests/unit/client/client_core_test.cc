@@ -642,6 +642,31 @@ TEST_CASE("ClientCore: calls in flight when an actor restarts fail, in whatever 
   }
 }
 
+TEST_CASE("ClientCore: a call by value overtakes none that waits for room or for an argument") {
+  ActorFixture f(/*max_restarts=*/0);
+  std::vector<uint32_t> slots = {f.Call()};
+  f.sink.no_room.insert(kWorkerB);
+  slots.push_back(f.Call());  // finds no room
+  f.sink.no_room.clear();
+  slots.push_back(f.Call());
+  CHECK(f.sink.calls.size() == 1);
+  f.core.OnRoom(f.now);
+  const uint32_t late = f.core.NewObject();
+  auto record = f.core.NewTask();
+  record->Extras().arguments.push_back({.slot = late});
+  f.core.At(late).holds.fetch_add(1);
+  slots.push_back(f.core.SubmitActorCall(f.actor, std::move(record), f.now));
+  slots.push_back(f.Call());
+  CHECK(f.sink.calls.size() == 3);
+  f.core.ResolveValue(late, {});
+  slots.push_back(f.Call());
+  REQUIRE(f.sink.calls.size() == slots.size());
+  for (size_t i = 0; i < slots.size(); ++i) {
+    CHECK(f.sink.calls[i].header.task == f.core.At(slots[i]).id);
+    CHECK(f.sink.calls[i].header.call_number == i + 1);
+  }
+}
+
 TEST_CASE("ClientCore: the end of an actor names it and says whether it comes back") {
   ActorFixture gone(0);
   const uint32_t last = gone.Call();
@@ -754,6 +779,28 @@ TEST_CASE("ClientCore: a lease whose ring is full does not hold up the others") 
   for (int i = 0; i < 4; ++i) f.Submit();
   REQUIRE(f.sink.calls.size() == 6);
   for (size_t i = 2; i < 6; ++i) CHECK(f.sink.calls[i].header.destination == kWorkerB);
+}
+
+TEST_CASE("ClientCore: tasks of microseconds use one lease, until there is work for another") {
+  Fixture f;
+  f.Submit();
+  f.Submit();
+  f.Grant(kWorkerA);
+  f.Grant(kWorkerB);
+  REQUIRE(f.sink.calls.size() == 2);
+  const std::vector<FrameHeader> first = {f.sink.calls[0].header, f.sink.calls[1].header};
+  CHECK(first[0].destination != first[1].destination);
+  for (const FrameHeader& call : first) f.Reply(call, "v", false, /*micros=*/1);
+  f.sink.calls.clear();
+  const auto sent_to = [&](ProcessId worker) {
+    return std::count_if(f.sink.calls.begin(), f.sink.calls.end(),
+                         [&](const auto& call) { return call.header.destination == worker; });
+  };
+  constexpr int kWorthOne = static_cast<int>(kSpreadWorthUs) - 1;
+  for (int i = 0; i < kWorthOne; ++i) f.Submit();
+  CHECK(std::max(sent_to(kWorkerA), sent_to(kWorkerB)) == kWorthOne);
+  for (int i = 0; i < kWorthOne; ++i) f.Submit();
+  CHECK(std::min(sent_to(kWorkerA), sent_to(kWorkerB)) > kWorthOne / 2);
 }
 
 TEST_CASE("ClientCore: workers that do not start are tried again before the tasks fail") {
