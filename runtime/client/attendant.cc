@@ -48,7 +48,7 @@ ClusterClient::Step ClusterClient::AttendantStep(bool urgent, bool may_be_let_go
   const model::TimePoint now = Now();
   if (urgent || !UserDrains()) Drain();
   if (!polling_) links_.Reap();
-  const bool pending = core_.HasPending() || links_.HasQueued() || daemon_.HasQueued();
+  const bool pending = HasWorkForAttendant();
   if (pending) core_.OnTick(now);
   if (executor_) executor_->OnTick(now);
   if (links_.RingAll()) rang_somebody_ = true;
@@ -81,8 +81,7 @@ void ClusterClient::AttendantLoop() {
     if (!tick) {
       parked = doorbell_->ArmAttendant([this] {
         std::lock_guard lock(baton_);
-        return links_.HasWork(false) || core_.HasPending() || links_.HasQueued() ||
-               links_.HasCorked();
+        return links_.HasWork(false) || links_.HasCorked() || HasWorkForAttendant();
       });
       if (!parked) continue;
     }

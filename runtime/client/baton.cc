@@ -25,8 +25,9 @@ bool Membarrier::CanFence() {
 }
 
 void Membarrier::FenceAllThreads() {
-  RAYX_CHECK(CallMembarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0,
-             "membarrier after its register");
+  RAYX_CHECK(
+      CallMembarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0,
+      "membarrier(2) fails, which worked when RayX began: a filter (seccomp) forbids it now");
 }
 
 }  // namespace rayx::client

@@ -14,7 +14,9 @@
 // Threads:  any; the C++ requirements of Lockable, not recursive.
 // Promises: mutual exclusion. Where membarrier is missing, and once the others have come more often
 //           than once in kAskCost turns of the favoured one for a while, it is a plain mutex.
-// Limits:   fairness is a mutex's: none is promised.
+// Limits:   fairness is a mutex's: none is promised. When the favoured thread ends, the favour
+//           stays until the others' asks have used it up. A process that forbids membarrier (by
+//           seccomp, say) after its first lock ends with a sentence that says so.
 #pragma once
 
 #include <atomic>
@@ -22,6 +24,8 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+
+#include "base/check.h"
 
 namespace rayx::client {
 
@@ -43,6 +47,10 @@ class BasicBaton {
     if (!TryAsFavoured()) LockSlowly();
   }
   bool try_lock() { return TryAsFavoured() || TryLockSlowly(); }
+  // With the lock: this turn was none of those that the favour is for.
+  void ForgetTurn() {
+    if (IsFavoured() && !is_favoured_slow_) --turns_;
+  }
   void unlock() {
     if (IsFavoured() && !is_favoured_slow_) {
       inside_.store(false, std::memory_order_release);
@@ -64,6 +72,7 @@ class BasicBaton {
   bool IsFavoured() const { return favoured_.load(std::memory_order_relaxed) == ThisThread(); }
   bool TryAsFavoured() {
     if (!IsFavoured()) return false;
+    RAYX_CHECK(!inside_.load(std::memory_order_relaxed), "the baton is taken twice by one thread");
     inside_.store(true, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);  // the processor's half: FenceAllThreads
     if (!is_asked_.load(std::memory_order_acquire)) {
@@ -79,7 +88,7 @@ class BasicBaton {
   void Ask();        // with mutex_
   void CountAsks();  // with the lock
 
-  // Of the favoured thread; the first two are looked at by the others.
+  // Of the favoured thread. The others look at the first two, and with the lock at turns_.
   std::atomic<ThreadId> favoured_{nullptr};
   std::atomic<bool> inside_{false};
   bool is_favoured_slow_ = false;  // it holds mutex_

@@ -65,6 +65,7 @@ bool BasicBaton<Kernel>::TryLockSlowly() {
     CountAsks();
     return true;
   }
+  if (rare_.load(std::memory_order_relaxed) != ThisThread()) debt_ += kAskCost;
   UnlockSlowly();
   return false;
 }

@@ -173,7 +173,7 @@ bool ClusterClient::Drain() {
 void ClusterClient::AfterCall() {
   if (links_.RingAll()) rang_somebody_ = true;
   // Who reads what has long been there makes no work for it.
-  if (core_.HasPending() || links_.HasQueued()) doorbell_->WakeAttendant();
+  if (HasWorkForAttendant()) doorbell_->WakeAttendant();
 }
 
 void ClusterClient::SetBlocked(bool blocked) {
@@ -280,6 +280,7 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<Baton>& lock,
       lock.unlock();
       sleep = !waiting_->Step(pages);
       lock.lock();
+      baton_.ForgetTurn();  // it served no call
       if (!sleep) continue;
     }
     const model::TimePoint now = Now();
@@ -358,10 +359,10 @@ void ClusterClient::Adopt(const detail::RawRef& ref, const detail::RawRef& throu
   if (links_.RingAll()) rang_somebody_ = true;
 }
 
-void ClusterClient::RegisterBeforeReply(std::unique_lock<Baton>& lock,
+bool ClusterClient::RegisterBeforeReply(std::unique_lock<Baton>& lock,
                                         const model::FrameHeader& call,
                                         std::span<const Core::Returned> returned, bool succeeded) {
-  if (!core_.HasUnregistered() && returned.empty()) return;
+  if (!core_.HasUnregistered() && returned.empty()) return false;
   const auto results = succeeded ? returned : std::span<const Core::Returned>();
   const uint64_t request = core_.RegisterBeforeReply(call, results);
   if (!core_.IsRegistered(request)) {
@@ -374,6 +375,7 @@ void ClusterClient::RegisterBeforeReply(std::unique_lock<Baton>& lock,
       if (const uint32_t slot = core_.Find(object); slot != kNoSlot) core_.ReleaseHold(slot);
     }
   }
+  return true;
 }
 
 uint32_t ClusterClient::Need(const detail::RawRef& ref) {

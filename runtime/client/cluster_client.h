@@ -9,7 +9,8 @@
 //           (baton.h): whoever holds it drains the rings and runs the core. A waiting user thread
 //           polls, then sleeps on the doorbell; others that wait meanwhile sleep on a condition.
 //           One attendant thread sleeps on the daemon's socket and the eventfd and takes the baton
-//           when no user thread polls.
+//           every millisecond while something is under way, but for up to three times in a row
+//           while user threads have it or drain the rings themselves.
 // Promises: every wait ends: by its value, its typed error, its timeout, or the loss of the
 //           cluster. User code (deserialisers, destructors of values) never runs under the baton.
 #pragma once
@@ -121,7 +122,8 @@ class ClusterClient final : public detail::RuntimeInterface {
   // Under the baton: whoever owns what this process keeps, or returns, of a call knows it (see
   // ClientCore). Waits for their words, then drops the holds on what was returned; of a call that
   // failed nothing goes to its caller.
-  void RegisterBeforeReply(std::unique_lock<Baton>& lock, const model::FrameHeader& call,
+  // True: there was something to register.
+  bool RegisterBeforeReply(std::unique_lock<Baton>& lock, const model::FrameHeader& call,
                            std::span<const Core::Returned> returned, bool succeeded);
   // To a call with header `call` that came through `caller`'s channel; see PeerLinks.
   void SendReply(model::ProcessId caller, const model::FrameHeader& call, model::FrameHeader& reply,
@@ -190,7 +192,10 @@ class ClusterClient final : public detail::RuntimeInterface {
     last_drain_ns_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   }
   bool UserDrains() const;  // without the baton: a user thread did so a moment ago
-  void TellResolved();      // to threads that wait for what another has drained
+  bool HasWorkForAttendant() const {
+    return core_.HasPending() || links_.HasQueued() || daemon_.HasQueued();
+  }
+  void TellResolved();  // to threads that wait for what another has drained
   void HandleDaemonPackets();
   void Handle(proto::DaemonMessage& message, std::vector<base::UniqueFd>& fds);
   void HandleHeadResponse(const proto::HeadResponse& response);

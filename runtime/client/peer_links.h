@@ -108,8 +108,8 @@ class PeerLinks {
   const std::vector<std::unique_ptr<Peer>>& peers() const { return peers_; }
   const std::vector<const shm::ProcessPage*>& pages() const { return pages_; }
 
-  // Calls `handle(header, body)` for each message of the replies lanes; true if there was one. The
-  // body lies in shared memory and is valid during the call only.
+  // Calls `handle(header, body)` for each message of the replies lanes; true if there was one. Both
+  // are private copies, valid during the call, which must not drain.
   template <typename Handle>
   bool DrainReplies(Handle&& handle) {
     bool any = false;

@@ -179,7 +179,7 @@ ReadResult LaneReader::ReadBody(uint64_t contiguous) {
   // nothing was known of it before.
   const std::span<const std::byte> ring = memory_.ring;
   const uint64_t behind_next = current_end_ + bytes;
-  if (std::exchange(is_head_new_, false)) {
+  if (std::exchange(is_head_new_, false) && current_end_ < head_seen_) {
     PrefetchToRead(ring.data() + Offset(current_end_, ring), bytes);
   }
   if (behind_next < head_seen_) PrefetchToRead(ring.data() + Offset(behind_next, ring), bytes);

@@ -53,9 +53,9 @@ bool HasHugePages() {
          choices.find("[deny]") == std::string::npos;
 }
 
-// Whole huge pages of a range, where the VM has them: an object of megabytes is then mapped, made
-// writable and protected by its few huge pages, not by its thousands of small ones. fallocate gives
-// small ones alone. Only a try: whatever it leaves out, fallocate gives.
+// Whole huge pages of a range, where the VM has them: an object of megabytes is then mapped and
+// written by its few huge pages, not by its thousands of small ones. fallocate gives small ones
+// alone. Only a try: whatever it leaves out, fallocate gives.
 void GiveHugePages(int segment, uint64_t offset, uint64_t bytes) {
   static const bool kHas = HasHugePages();
   if (!kHas) return;
@@ -88,7 +88,7 @@ base::Status Fallocate(int segment, uint64_t offset, uint64_t bytes) {
     GiveHugePages(segment, offset + done, step);
     if (!Change(segment, FALLOC_FL_KEEP_SIZE, offset + done, step)) {
       const base::Status status = FallocateError("no memory for an extent");
-      if (done != 0) (void)Punch(segment, offset, done);
+      (void)Punch(segment, offset, ExtentBytes(done + step));  // huge pages of this step, too
       return status;
     }
     done += step;
@@ -139,15 +139,6 @@ bool ReadView::Contains(const void* address) const {
 uint64_t ReadView::OffsetOf(const void* address) const {
   return static_cast<uint64_t>(static_cast<const std::byte*>(address) -
                                base_.load(std::memory_order_acquire));
-}
-
-base::StatusOr<WritableExtent> WritableExtent::Map(int segment, uint64_t offset, size_t size) {
-  RAYX_ASSIGN_OR_RETURN(const uint64_t segment_bytes, CheckedFileBytes(segment));
-  if (!Inside(offset, size, segment_bytes)) return OutOfRange(offset, size, segment_bytes);
-  const uint64_t mapped = std::min(ExtentBytes(size), segment_bytes - offset);
-  RAYX_ASSIGN_OR_RETURN(Mapping mapping,
-                        Mapping::Map(segment, offset, mapped, Protection::kReadWrite));
-  return WritableExtent(std::move(mapping), size);
 }
 
 }  // namespace rayx::shm

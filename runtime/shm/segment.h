@@ -2,9 +2,8 @@
 //
 // The data of a job's objects on a VM: one sparse memory file of the store's full size.
 // Owner:    the node daemon makes it, gives memory to extents and takes it back; processes map the
-//           extents they write and, once, the whole for reading.
-// Threads:  ReadView: any. WritableExtent: its writer's. Fallocate: a thread of its own, it takes
-//           about 0.3 ms a MiB.
+//           whole, once for reading and, those that write, once for that.
+// Threads:  ReadView: any. Fallocate: a thread of its own, it takes about 0.3 ms a MiB.
 // Inputs:   offsets and sizes out of locations are checked against the segment's size.
 // Promises: a view is read-only memory: a write through it faults (SEGV_ACCERR), it cannot change
 //           an object. A range that was allocated never raises SIGBUS.
@@ -68,23 +67,6 @@ class ReadView {
   std::mutex mutex_;  // guards the first mapping
   Mapping mapping_;
   std::atomic<const std::byte*> base_{nullptr};
-};
-
-// One granted extent, writable while this object lives: destroy it, then Seal() the entry.
-class WritableExtent {
- public:
-  // OutOfRange: not inside the segment. InvalidArgument: `offset` is not page-aligned, `size` is 0.
-  static base::StatusOr<WritableExtent> Map(int segment, uint64_t offset, size_t size);
-
-  std::span<std::byte> bytes() const { return {mapping_.data(), size_}; }
-  // Faults the pages in ahead of writing, in bulk.
-  void Populate() const { mapping_.Populate(0, mapping_.size()); }
-
- private:
-  WritableExtent(Mapping mapping, size_t size) : mapping_(std::move(mapping)), size_(size) {}
-
-  Mapping mapping_;
-  size_t size_ = 0;
 };
 
 }  // namespace rayx::shm

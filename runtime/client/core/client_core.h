@@ -52,6 +52,8 @@ inline constexpr size_t kLeaseRequestsMax = 64;
 inline constexpr size_t kPipelineMax = 512;
 inline constexpr double kLeaseWorthUs = 5000;  // of work, for one more lease
 inline constexpr double kSpreadWorthUs = 100;  // of work, to use one more of those at hand
+// after which nobody waits for an idle lease any more: what is in use is recalled by then
+inline constexpr model::Duration kWantedFor = std::chrono::milliseconds(200);
 // workers that do not start, before their tasks fail
 inline constexpr uint32_t kFailedStartsMax = 5;
 inline constexpr model::Duration kRevokeAgain = std::chrono::milliseconds(100);
@@ -111,7 +113,7 @@ struct HeldLease {
   uint32_t class_index = 0;
   bool live = false;
   bool recalled = false;
-  bool is_wanted = false;  // by another, if it is idle
+  model::TimePoint wanted_until{};  // by another, if it is idle
   InFlight in_flight;
   model::TimePoint idle_since{};
   model::TimePoint progress{};      // the last send to an idle worker, or the last reply
@@ -313,7 +315,8 @@ class ClientCore {
   void Ready(uint32_t slot, model::TimePoint now);  // all arguments are resolved
   bool BuildBody(uint32_t slot);
   void Pump(TaskClass& task_class, model::TimePoint now);
-  size_t LeasesWorthUse(const TaskClass& task_class) const;
+  // `used` leases have, or wait with, so many tasks.
+  bool IsWorthAnother(const TaskClass& task_class, size_t used, size_t tasks) const;
   uint32_t PickLease(const TaskClass& task_class, uint32_t first, std::span<const uint32_t> full,
                      model::TimePoint now) const;
   bool SendOn(uint32_t lease_index, uint32_t slot, model::TimePoint now);

@@ -4,6 +4,8 @@
 // include that.
 #pragma once
 
+#include <algorithm>
+
 #include "client/core/client_core.h"
 #include "scheduling/wire.h"
 
@@ -367,6 +369,10 @@ void ClientCore<Sink>::CheckInvariants() const {
     if (entry.id.owner != options_.self) RAYX_CHECK(foreign_.contains(entry.id));
   }
   RAYX_CHECK(unresolved == unresolved_);
+  for (const auto& actor : actors_) {
+    const auto waits = std::count(waiting_for_room_.begin(), waiting_for_room_.end(), actor.get());
+    RAYX_CHECK(waits == (actor->waits_for_room ? 1 : 0));
+  }
   for (const HeldLease& lease : leases_) {
     if (!lease.live) continue;
     for (uint32_t slot : lease.in_flight.slots())

@@ -157,30 +157,28 @@ size_t ClientCore<Sink>::Depth(const TaskClass& task_class) const {
   return std::clamp<size_t>(static_cast<size_t>(depth), 1, kPipelineMax);
 }
 
-// Of the leases at hand, how many the work that is known is worth: each worker that is woken for
-// tasks of a microsecond takes CPU from those that are awake, the driver among them.
+// Each worker that is woken for tasks of a microsecond takes CPU from those that are awake, the
+// driver among them: one more of the leases at hand is used once those before it have enough to do.
 template <class Sink>
-size_t ClientCore<Sink>::LeasesWorthUse(const TaskClass& task_class) const {
-  const bool is_spread = task_class.description.strategy().kind() == proto::Strategy::SPREAD;
-  if (is_spread || task_class.mean_run_us < 0 || task_class.mean_run_us >= kSpreadWorthUs) {
-    return SIZE_MAX;
-  }
-  size_t tasks = task_class.queued.size();
-  for (uint32_t index : task_class.leases) tasks += leases_[index].in_flight.size();
-  return 1 +
-         static_cast<size_t>(static_cast<double>(tasks) * task_class.mean_run_us / kSpreadWorthUs);
+bool ClientCore<Sink>::IsWorthAnother(const TaskClass& task_class, size_t used,
+                                      size_t tasks) const {
+  if (used == 0 || task_class.mean_run_us < 0) return true;
+  if (task_class.description.strategy().kind() == proto::Strategy::SPREAD) return true;
+  return static_cast<double>(tasks) * task_class.mean_run_us >=
+         static_cast<double>(used) * kSpreadWorthUs;
 }
 
-// Of those, the least loaded lease with room, of equals one where the task's arguments lie;
-// one whose worker has been at a frame for long gets no more. `full`: leases that refused a frame
-// just now, or that no task is to go to.
+// Of those, the least loaded lease with room, of equals one where the task's arguments lie; one
+// whose worker has been at a frame for long gets no more. `full`: leases that refused a frame just
+// now, or that no task is to go to.
 template <class Sink>
 uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, uint32_t first,
                                      std::span<const uint32_t> full, model::TimePoint now) const {
   const size_t depth = Depth(task_class);
   const auto& extras = slab_.At(first).task->extras;
   const model::NodeNumber data_node = extras ? extras->data_node : model::NodeNumber();
-  size_t to_use = task_class.leases.size() > 1 ? LeasesWorthUse(task_class) : 1;
+  size_t used = 0;
+  size_t tasks = task_class.queued.size();
   uint32_t best = kNoSlot;
   for (uint32_t index : task_class.leases) {
     const HeldLease& lease = leases_[index];
@@ -188,8 +186,10 @@ uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, uint32_t first
     if (lease.recalled || lease.unreachable) continue;
     if (std::find(full.begin(), full.end(), index) != full.end()) continue;
     if (load > 0 && now - lease.progress > options_.stuck_after) continue;
-    if (to_use-- == 0) break;
-    if (load >= depth || !HasRoom(lease.worker, lease.in_flight, first)) continue;
+    if (!HasRoom(lease.worker, lease.in_flight, first)) continue;
+    if (!IsWorthAnother(task_class, used++, tasks)) break;
+    tasks += load;
+    if (load >= depth) continue;
     if (best == kNoSlot || load < leases_[best].in_flight.size() ||
         (load == leases_[best].in_flight.size() && lease.worker.node() == data_node &&
          leases_[best].worker.node() != data_node)) {
@@ -322,7 +322,9 @@ void ClientCore<Sink>::OnLeaseGranted(uint64_t request, model::LeaseId id, model
   lease.class_index = class_index;
   lease.live = true;
   lease.idle_since = now;
-  task_class.leases.push_back(index);
+  // Those of this VM first: see IsWorthAnother.
+  const bool is_here = worker.node() == options_.self.node();
+  task_class.leases.insert(is_here ? task_class.leases.begin() : task_class.leases.end(), index);
   ++leases_live_;
   // The daemon knew where the arguments lie, and that there is no room.
   if (!task_class.queued.empty() && PickTask(task_class, lease, now) == kNoTask) {
@@ -369,7 +371,7 @@ void ClientCore<Sink>::OnLeaseRecalled(model::LeaseId id, bool if_idle, model::T
     HeldLease& lease = leases_[index];
     if (!lease.live || lease.id != id) continue;
     if (if_idle) {
-      lease.is_wanted = true;  // OnTick sees how long it has been idle
+      lease.wanted_until = now + kWantedFor;  // OnTick sees how long it has been idle
       return;
     }
     lease.recalled = true;
@@ -752,7 +754,8 @@ void ClientCore<Sink>::OnTick(model::TimePoint now) {
     HeldLease& lease = leases_[index];
     if (!lease.live) continue;
     if (lease.in_flight.empty()) {
-      const auto longest = lease.is_wanted ? options_.idle_wanted_lease : options_.idle_lease;
+      const bool is_wanted = now < lease.wanted_until;
+      const auto longest = is_wanted ? options_.idle_wanted_lease : options_.idle_lease;
       if (now - lease.idle_since > longest) ReturnLease(index, false);
     } else if (lease.in_flight.size() > 1 && now - lease.progress > options_.stuck_after &&
                now >= lease.revoke_again) {

@@ -143,6 +143,7 @@ class PendingSlab {
   // Memory for the entries of one chunk: the first has its own, later ones share a huge page.
   std::byte* NewChunk() {
     constexpr size_t kBytes = kChunkEntries * sizeof(Entry);
+    static_assert(base::kHugePageBytes % kBytes == 0);
     if (first_chunk_ == nullptr) {
       first_chunk_.reset(new (std::align_val_t{alignof(Entry)}) std::byte[kBytes]);
       return first_chunk_.get();

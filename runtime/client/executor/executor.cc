@@ -131,13 +131,15 @@ bool Executor::ClaimCallOf(Peer& peer) {
 void Executor::RunOne(std::unique_lock<Baton>& lock) {
   std::unique_ptr<Workspace> workspace = std::move(next_);
   const Call& call = workspace->call;
-  Run(lock, *workspace,
-      [&](model::FrameHeader& reply, std::span<const std::byte> results, model::Duration ran) {
-        // Another call is there: this one's reply may go with the next.
-        const bool at_once = ran > kShortCall || !FindCall();
-        client_.SendReply(call.peer, call.header, reply, results, at_once);
-      });
-  if (!next_ || concurrency_ > 1) free_since_.reset();
+  const auto since = std::exchange(free_since_, std::nullopt);
+  const std::optional<model::TimePoint> end =
+      Run(lock, *workspace, since,
+          [&](model::FrameHeader& reply, std::span<const std::byte> results, model::Duration ran) {
+            // Another call is there: this one's reply may go with the next.
+            const bool at_once = ran > kShortCall || !FindCall();
+            client_.SendReply(call.peer, call.header, reply, results, at_once);
+          });
+  if (next_ && concurrency_ == 1) free_since_ = end;
   KeepWorkspace(std::move(workspace));
 }
 
@@ -145,12 +147,13 @@ void Executor::RunHere(std::unique_lock<Baton>& lock, const model::FrameHeader& 
                        std::vector<std::byte> body, Deliver deliver) {
   std::unique_ptr<Workspace> workspace = TakeWorkspace();
   workspace->call = {header, std::move(body), {}};
-  Run(lock, *workspace, deliver);
-  free_since_.reset();
+  Run(lock, *workspace, std::nullopt, deliver);
   KeepWorkspace(std::move(workspace));
 }
 
-void Executor::Run(std::unique_lock<Baton>& lock, Workspace& workspace, Deliver deliver) {
+std::optional<model::TimePoint> Executor::Run(std::unique_lock<Baton>& lock, Workspace& workspace,
+                                              std::optional<model::TimePoint> since,
+                                              Deliver deliver) {
   const model::FrameHeader& header = workspace.call.header;
   const detail::FunctionEntry* entry = detail::FindFunction(header.function.value);
   ExecutionContext context;
@@ -161,8 +164,7 @@ void Executor::Run(std::unique_lock<Baton>& lock, Workspace& workspace, Deliver 
   context.incarnation = incarnation_;
   Running running;
   // One that was there already begins where the one before ended: a clock is read once a call.
-  running.since = free_since_ ? *free_since_ : client_.Now();
-  free_since_.reset();
+  running.since = since ? *since : client_.Now();
   Begin(running, entry);
   lock.unlock();
 
@@ -174,13 +176,14 @@ void Executor::Run(std::unique_lock<Baton>& lock, Workspace& workspace, Deliver 
   const model::Duration ran = end - running.since;
 
   lock.lock();
-  free_since_ = end;
   const Outcome& outcome = workspace.outcome;
-  client_.RegisterBeforeReply(lock, header, outcome.returned, outcome.succeeded);
+  const bool waited =
+      client_.RegisterBeforeReply(lock, header, outcome.returned, outcome.succeeded);
   // A worker that is told to end fails what its user code waits for. That is not the call's own
   // outcome: its owner learns of this process's death and judges it.
   if (outcome.succeeded || !client_.ending()) Reply(workspace, ran, deliver);
   End(running);
+  return waited ? std::nullopt : std::optional(end);
 }
 
 void Executor::Begin(Running& running, const detail::FunctionEntry* entry) {

@@ -10,7 +10,8 @@
 //           each claimed call is answered exactly once, whatever the user's function throws. Calls
 //           are begun in the order in which they came; an actor of SetMaxConcurrency(n) serves n
 //           at once, each on a task thread of its own.
-//           The reply of a short call may wait until the next one is answered, or a millisecond.
+//           The reply of a short call may wait until the next one is answered, or a few
+//           milliseconds (attendant.cc).
 // Limits:   the first task thread reserves kTaskStackBytes, the others kConcurrentStackBytes.
 #pragma once
 
@@ -81,8 +82,10 @@ class Executor {
   bool ClaimCallOf(Peer& peer);  // the next one in its ring, if any
   std::unique_ptr<Workspace> TakeWorkspace();
   void KeepWorkspace(std::unique_ptr<Workspace> workspace);
-  // `deliver` gets the reply, and how long the call ran.
-  void Run(std::unique_lock<Baton>& lock, Workspace& workspace, Deliver deliver);
+  // `deliver` gets the reply, and how long the call ran. `since`: when it began, if that is known.
+  // When it ended, if nothing was waited for since then.
+  std::optional<model::TimePoint> Run(std::unique_lock<Baton>& lock, Workspace& workspace,
+                                      std::optional<model::TimePoint> since, Deliver deliver);
   void Reply(const Workspace& workspace, model::Duration ran, Deliver deliver);
   void Execute(Workspace& workspace, const detail::FunctionEntry* entry);  // without the baton
   void FetchArguments(Call& call, detail::Arguments& arguments);
@@ -102,7 +105,7 @@ class Executor {
   model::ActorId actor_id_;
   uint32_t incarnation_ = 0;
   uint32_t concurrency_ = 1;
-  // When the last call ended, if the next one was there already.
+  // When the last call ended, if the next one was there already; of a worker with one thread.
   std::optional<model::TimePoint> free_since_;
   std::vector<Running*> running_;  // each on its thread's stack; the newest last
   size_t busy_threads_ = 0;

@@ -10,8 +10,9 @@
 //           ever run is answered kInfeasible after `infeasible_after`, unless it asked to wait; a
 //           unit (owner and class) that holds fewer leases goes first, among equals the one that
 //           was served longest ago, and units that hold more are asked at once for what they do not
-//           use, and for what they do after `recall_after`. An actor that finds no room within `remote_wait` fails with kNone: the
-//           head looks for another node. What waits when its job ends is answered kCancelled.
+//           use, and for what they do after `recall_after`. An actor that finds no room within
+//           `remote_wait` fails with kNone: the head looks for another node. What waits when its
+//           job ends is answered kCancelled.
 // Limits:   queued_max requests wait; task_workers_max leases of tasks exist: beyond either a
 //           request is answered at once. A request is passed on at most kSpillsMax times.
 //

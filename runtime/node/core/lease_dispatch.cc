@@ -254,6 +254,7 @@ void LeaseCore::RecallFor(const Queued& queued, LeaseEffects& effects) {
 // Whoever holds more than the one that waits is to give back what it does not use. What it uses is
 // recalled only after `recall_after`.
 void LeaseCore::AskForIdle(const Queued& queued, LeaseEffects& effects) {
+  if (queued.asked || !ledger_.Feasible(queued.request.resources)) return;
   const Unit unit = UnitOf(queued.request);
   const uint32_t own = ActiveLeases(unit);
   for (auto& [id, lease] : leases_) {

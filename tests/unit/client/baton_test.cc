@@ -16,6 +16,13 @@ struct NoFences {
   static void FenceAllThreads() { FAIL("it cannot"); }
 };
 
+// Of threads that come one after another.
+struct CountedFences {
+  static bool CanFence() { return true; }
+  static void FenceAllThreads() { ++asked; }
+  static inline std::atomic<int> asked{0};
+};
+
 // Two numbers that are equal whenever nobody is inside.
 template <typename Lock>
 struct Guarded {
@@ -71,7 +78,22 @@ TEST_CASE("Baton: a favoured thread and one that comes rarely are never inside t
   CHECK(guarded.second == guarded.first);
 }
 
-TEST_CASE("Baton: the favour ends where others come as often, and it stays a lock") {
+TEST_CASE("Baton: the favour ends where others come as often, not where they come rarely") {
+  for (const bool rarely : {false, true}) {
+    INFO(rarely);
+    Guarded<BasicBaton<CountedFences>> guarded;
+    guarded.baton.Favour();
+    CountedFences::asked = 0;
+    std::thread([&] {
+      if (rarely) guarded.baton.ComeRarely();
+      guarded.CountLocked(10'000);
+    }).join();
+    CHECK((CountedFences::asked == 10'000) == rarely);
+    if (!rarely) CHECK(CountedFences::asked < 1000);
+  }
+}
+
+TEST_CASE("Baton: without the favour it stays a lock") {
   Guarded<Baton> guarded;
   guarded.baton.Favour();
   guarded.CountLocked(10);

@@ -110,6 +110,13 @@ TEST_CASE("CallBody: holds what it was given last, short or long") {
     body.Assign(given);
     CHECK(std::vector<std::byte>(body.bytes().begin(), body.bytes().end()) == given);
   }
+  for (const size_t bytes : {36, 37, 1}) {  // and what it took over
+    CallBody other;
+    std::fill_n(other.Resize(bytes), bytes, std::byte{3});
+    body = std::move(other);
+    CHECK(body.size() == bytes);
+    CHECK(body.bytes().back() == std::byte{3});
+  }
 }
 
 }  // namespace rayx::client

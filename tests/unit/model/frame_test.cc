@@ -79,6 +79,17 @@ TEST_CASE("BodyReader: items come back in order with their bytes") {
   CHECK(reader.error() == FrameError::kNone);
 }
 
+TEST_CASE("BeginInlineItem: writes what BodyWriter does, over whatever was there") {
+  for (size_t bytes = 0; bytes <= 17; ++bytes) {
+    std::vector<std::byte> body;
+    BodyWriter(body).AddInline(Filled(bytes, 5));
+    std::vector<std::byte> in_place(ItemBytes(bytes), std::byte{0xee});
+    std::byte* const value = BeginInlineItem(in_place.data(), bytes);
+    std::fill_n(value, bytes, std::byte{5});
+    CHECK(in_place == body);
+  }
+}
+
 TEST_CASE("BodyReader: every truncation is an error and no item reaches beyond the span") {
   std::vector<std::byte> body;
   BodyWriter writer(body);

@@ -239,6 +239,14 @@ TEST_CASE("LeaseCore: a request of another node is granted, sent on, or given up
   CHECK(dead.releases[0].end_worker);
 }
 
+TEST_CASE("LeaseCore: nobody gives a lease back for what can never run here") {
+  Fixture f(2);
+  for (uint64_t id = 1; id <= 2; ++id) f.Ask(Request(Owner(1), id));
+  auto large = Request(Owner(2), 1, 3);
+  CHECK(f.Ask(large).recalls.empty());
+  CHECK(f.TickAfter(std::chrono::milliseconds(50)).recalls.empty());
+}
+
 TEST_CASE("LeaseCore: an owner without a lease is served before one with many, by recall") {
   Fixture f(2);
   std::vector<LeaseId> leases;

@@ -10,6 +10,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "base/page_block.h"
+
 namespace rayx::shm {
 namespace {
 
@@ -42,11 +44,10 @@ TEST_CASE("Segment: what one writes the other reads, and a punched extent reads 
   auto view = ReadView::Open(base::UniqueFd(::dup(segment.get())));
   REQUIRE(view.ok());
   {
-    auto extent = WritableExtent::Map(segment.get(), kMiB, 10'000);
+    const auto extent =
+        Mapping::Map(segment.get(), kMiB, ExtentBytes(10'000), Protection::kReadWrite);
     REQUIRE(extent.ok());
-    REQUIRE(extent->bytes().size() == 10'000);
-    extent->Populate();
-    std::memset(extent->bytes().data(), 7, 10'000);
+    std::memset(extent->data(), 7, 10'000);
   }
   const auto bytes = (*view)->View(kMiB, 10'000);
   REQUIRE(bytes.ok());
@@ -66,16 +67,26 @@ TEST_CASE("Segment: ranges outside it are refused") {
   CHECK(Fallocate(segment.get(), 0, 0).code() == base::StatusCode::kOutOfRange);
   CHECK(Punch(segment.get(), 1, kPageBytes).code() == base::StatusCode::kOutOfRange);
   CHECK(Punch(segment.get(), 0, kMiB + kPageBytes).code() == base::StatusCode::kOutOfRange);
-  CHECK_FALSE(WritableExtent::Map(segment.get(), 0, kMiB + 1).ok());
-  CHECK_FALSE(WritableExtent::Map(segment.get(), 100, 10).ok());
-  CHECK_FALSE(WritableExtent::Map(segment.get(), 0, 0).ok());
-  CHECK(WritableExtent::Map(segment.get(), kMiB - kPageBytes, 10).ok());
   auto view = ReadView::Open(base::UniqueFd(::dup(segment.get())));
   CHECK_FALSE((*view)->Contains(&segment));
   CHECK((*view)->View(kMiB, 1).status().code() == base::StatusCode::kOutOfRange);
   CHECK_FALSE((*view)->View(1, UINT64_MAX).ok());
   CHECK((*view)->View(kMiB, 0)->empty());
   CHECK_FALSE(ReadView::Open(base::UniqueFd()).ok());
+}
+
+TEST_CASE("Segment: memory is given in steps that end where a huge page does") {
+  for (const uint64_t start : {uint64_t{0}, 5 * uint64_t{kPageBytes}, 3 * kMiB}) {
+    constexpr uint64_t kBytes = 9 * kMiB + 123;
+    uint64_t at = start;
+    while (at < start + kBytes) {
+      const uint64_t step = FallocateStep(at, start + kBytes - at);
+      REQUIRE(step > 0);
+      REQUIRE(step <= kFallocateStepBytes);
+      at += step;
+      CHECK((at == start + kBytes || at % base::kHugePageBytes == 0));
+    }
+  }
 }
 
 TEST_CASE("Segment: a write through a view faults") {
