@@ -13,14 +13,14 @@
 #include <string>
 #include <vector>
 
-#include "bench/cluster/simulated_vms.h"
 #include "bench/transfer/wire.h"
+#include "vms/simulated_vms.h"
 
 namespace {
 
 namespace fs = std::filesystem;
-using rayx::bench::ExitStatus;
-using rayx::bench::SimulatedVms;
+using rayx::vms::ExitStatus;
+using rayx::vms::SimulatedVms;
 using Seconds = std::vector<double>;
 
 struct Settings {
