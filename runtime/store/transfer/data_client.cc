@@ -44,9 +44,11 @@ std::shared_ptr<FetchingConnection> DataPool::FreeConnection(Peer& peer, model::
 
 void DataPool::Place(std::shared_ptr<Fetching> fetching) {
   std::unique_lock lock(mutex_);
-  if (is_stopped_) {
+  // One that comes back from a connection that has closed may have been cancelled meanwhile.
+  if (is_stopped_ || fetching->is_cancelled) {
+    const char* why = is_stopped_ ? "this node is stopping" : "it was cancelled";
     lock.unlock();
-    return fetching->Done(FetchOutcome::kBroken, "this node is stopping");
+    return fetching->Done(FetchOutcome::kBroken, why);
   }
   Peer& peer = peers_[fetching->from];
   const auto connection = FreeConnection(peer, fetching->from);

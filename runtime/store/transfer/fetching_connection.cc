@@ -33,6 +33,8 @@ void FetchingConnection::Begin(std::shared_ptr<Fetching> fetching) {
   if (is_closed()) return pool_->Place(std::move(fetching));  // it was idle, and its peer closed it
   RAYX_CHECK(fetching_ == nullptr, "one fetch at a time");
   Start(std::move(fetching));
+  // Whoever cancelled it on its way here has asked before this connection had it.
+  if (fetching_->is_cancelled) return Close("it was cancelled");
   if (phase_ == Phase::kHandshake && !Connect()) return;
   Run();
 }
