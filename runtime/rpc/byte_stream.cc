@@ -234,6 +234,7 @@ StreamStep ByteStream::Handshake() {
   }
   if (tls_ == nullptr || tls_->is_open) return StreamStep::kDone;
   ERR_clear_error();
+  errno = 0;
   const int result = SSL_do_handshake(tls_->ssl.get());
   if (result != 1) return FromTls(result);
   tls_->is_open = true;

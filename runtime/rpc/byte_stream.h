@@ -74,7 +74,7 @@ class ByteStream {
   // As many bytes as are there, at least one; neither span is empty. Wait for the descriptor only
   // after kWantsRead: bytes that have come may have left it already.
   StreamProgress Read(std::span<std::byte> into);
-  // What is not taken is given again, from its first byte on.
+  // What is not taken is given again from its first byte on, after kWantsWrite no less of it.
   StreamProgress Write(std::span<const std::byte> from);
 
   const std::string& error() const { return error_; }

@@ -92,15 +92,18 @@ TEST_CASE("ByteStream: bytes cross unchanged, plain and in TLS, and then the end
   for (std::byte& byte : sent) byte = std::byte{static_cast<uint8_t>(random.Next())};
   std::vector<std::byte> received(sent.size());
   size_t written = 0;
+  size_t piece = 0;
   size_t read = 0;
   CHECK(testing::Eventually([&] {
     for (int i = 0; i < 1000 && read < received.size(); ++i) {
       if (written < sent.size()) {
-        const size_t piece = std::min<size_t>(sent.size() - written, 1 + random.NextBelow(90'000));
+        if (piece == 0) piece = 1 + random.NextBelow(90'000);  // else it is given again
+        piece = std::min(sent.size() - written, piece);
         const auto progress = pair.server->Write(std::span(sent).subspan(written, piece));
         if (progress.step != StreamStep::kDone && progress.step != StreamStep::kWantsWrite) break;
         CHECK((progress.step == StreamStep::kDone) == (progress.bytes > 0));
         written += progress.bytes;
+        if (progress.bytes > 0) piece = 0;
       }
       const size_t room = std::min<size_t>(received.size() - read, 1 + random.NextBelow(90'000));
       const auto progress = pair.client->Read(std::span(received).subspan(read, room));
