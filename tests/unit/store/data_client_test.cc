@@ -249,10 +249,11 @@ TEST_CASE("Data client: a server that is silent, stalls or goes is given up") {
   }
   SECTION("half of the bytes") {
     test.options.stall_max = 300ms;
+    const auto answer = test.server.Answer();
     test.Fetch(test.sink);
     peer.emplace(test.server.Welcome());
-    const auto answer = test.server.Answer();
-    REQUIRE(peer->Send(std::span(answer).first(answer.size() / 2)));
+    // Where this thread stood still for so long, nobody takes it any more.
+    (void)peer->Send(std::span(answer).first(answer.size() / 2));
     cause = "sends nothing";
   }
   SECTION("the end, in the middle") {
