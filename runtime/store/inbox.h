@@ -3,9 +3,10 @@
 // What other threads have to tell the node's store, in order, and the call to the loop that makes
 // it look.
 // Owner:    shared by the store and by whoever may still have something to say.
-// Threads:  Push from any; Drain and Close from the node loop.
+// Threads:  Push and PushLater from any; Drain and Close from the node loop.
 // Promises: one posted call for any number of events between two drains; after Close nothing enters
-//           and nothing is posted.
+//           and nothing is posted. What PushLater brings is seen with the next Push, and at the
+//           latest when the store ticks.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +49,10 @@ class Inbox {
   // `post` makes the loop drain soon; false when it cannot: the next Push tries again.
   explicit Inbox(std::function<bool()> post) : post_(std::move(post)) {}
 
+  void PushLater(StoreEvent event) {
+    const std::lock_guard lock(mutex_);
+    if (!is_closed_) events_.push_back(std::move(event));
+  }
   void Push(StoreEvent event) {
     const std::lock_guard lock(mutex_);
     if (is_closed_) return;

@@ -1,5 +1,6 @@
 // What NodeStore does when its cores have decided.
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/check.h"
@@ -8,6 +9,8 @@
 
 namespace rayx::store {
 namespace {
+
+constexpr auto kTellEvery = std::chrono::milliseconds(4);
 
 // Writes the chunks of one fetch into the extent, on whatever thread they come.
 class ExtentSink final : public ChunkSink {
@@ -33,7 +36,15 @@ class ExtentSink final : public ChunkSink {
   void OnCopies(const std::vector<model::NodeNumber>& nodes) override {
     inbox_->Push(CopiesTold{transfer_, attempt_, nodes});
   }
-  void OnPlaced() override { inbox_->Push(ChunkArrived{transfer_, attempt_, placing_}); }
+  // To wake the loop for each chunk of a fast transfer costs more than the loop's work: others that
+  // wait for the chunk, and whoever watches for a stall, can wait so long.
+  void OnPlaced() override {
+    const auto now = std::chrono::steady_clock::now();
+    const ChunkArrived chunk{transfer_, attempt_, placing_};
+    if (now - told_at_ < kTellEvery) return inbox_->PushLater(chunk);
+    told_at_ = now;
+    inbox_->Push(chunk);
+  }
 
   void OnDone(FetchOutcome outcome, std::string_view why) override {
     object_.reset();
@@ -48,6 +59,7 @@ class ExtentSink final : public ChunkSink {
   const uint32_t attempt_;
   const ByteRange range_;
   uint64_t placing_ = 0;
+  std::chrono::steady_clock::time_point told_at_{};
 };
 
 }  // namespace
