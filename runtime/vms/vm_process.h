@@ -23,8 +23,8 @@ struct ExecOptions {
   std::string output_file = {};  // stdout and stderr appended there; empty: both are captured
   std::string account = {};      // meter that the command counts on; empty: the VM's alone
   bool inherit_output = false;   // stdin, stdout and stderr are the caller's
-  // Not -1: the command's stdin and stdout, which stay the caller's to close; stderr is the caller's
-  // own.
+  // Not -1: the command's stdin and stdout, which stay the caller's to close; stderr is the
+  // caller's own.
   int conversation = -1;
 };
 

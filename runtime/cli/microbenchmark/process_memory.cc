@@ -78,7 +78,8 @@ std::string SmapsOf(const std::string& process) {
   return text;
 }
 
-// What is not written to and has not been (no relocation either) comes back from the file by itself.
+// What is not written to and has not been (no relocation either) comes back from the file by
+// itself.
 void LetGoOfFilePages() {
   const std::string smaps = SmapsOf("self");
   for (const MappedRange& range : RangesOf(smaps)) {

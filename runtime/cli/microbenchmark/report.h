@@ -3,9 +3,10 @@
 // What `rayx microbenchmark` prints.
 // Owner:    microbenchmark.cc.      Threads: any (no state).
 // Promises: a figure without numbers is shown with the reason; in JSON they are null (the limit
-//           too, if the row measures it), and `failed` or `not_run` says why. JSON: {schema, env, rows: [{name, unit, median, p10,
-//           p90, limit, ratio}]}; the schema's number changes with the meaning of a field. Where
-//           there is Ray's number, a row has `ray: {median, p10, p90, same_source, times}` too.
+//           too, if the row measures it), and `failed` or `not_run` says why. JSON: {schema, env,
+//           rows: [{name, unit, median, p10, p90, limit, ratio}]}; the schema's number changes with
+//           the meaning of a field. Where there is Ray's number, a row has
+//           `ray: {median, p10, p90, same_source, times}` too.
 #pragma once
 
 #include <string>

@@ -2,7 +2,8 @@
 //
 // One stream between two VMs without RayX: the limit of a transfer.
 //
-// Purpose:  a TCP socket, or TLS 1.3 on it (OpenSSL), moves what a transfer moves, memory to memory.
+// Purpose:  a TCP socket, or TLS 1.3 on it (OpenSSL), moves what a transfer moves, memory to
+//           memory.
 // Owner:    a sampler.
 // Threads:  the main thread; each end is a part (fresh_program.h) in its VM.
 // Promises: the receiver compares every byte after the time was taken. Its memory was touched

@@ -47,8 +47,9 @@ class Program:
 
 class Performance(unittest.TestCase):
     def test_points_that_fail_say_why_and_the_others_stand(self):
-        program = Program(self, "call_costs", 'if [ "$2" -gt 8 ]; then echo no workers >&2; exit 1; '
-                                              'fi\necho "1.5 $2"\n')
+        program = Program(self, "call_costs",
+                          'if [ "$2" -gt 8 ]; then echo no workers >&2; exit 1; fi\n'
+                          'echo "1.5 $2"\n')
         text = GENERATE.workers(program.path)
         self.assertIn("| 8 | 1.5 | 8 |", text)
         self.assertIn("| 16 | not run: workers 16: no workers |  |", text)

@@ -5,8 +5,8 @@
 //             VS_RAY_ROWS     names of rows, a line each; VS_RAY_SECONDS of each
 //             VS_RAY_RESULTS  the file for a line a row: its name, a tab, its samples
 //             VS_RAY_LIBRARY  of Ray: this program as a shared library, which Ray's workers load
-//             VS_RAY_BEGAN    the steady clock when this process was started; then the one figure is
-//                             the time until the first task has returned
+//             VS_RAY_BEGAN    the steady clock when this process was started; then the one figure
+//                             is the time until the first task has returned
 // Promises: a row does what the row of that name does in rows_*.cc, and checks every result.
 // Limits:   what Ray's implementation stands: references are copied, never moved, and of each call
 //           there is a caller of its own.
