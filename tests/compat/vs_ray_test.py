@@ -81,7 +81,8 @@ class VsRay(unittest.TestCase):
     def test_a_wrong_result_is_no_number(self):
         run_both = load_run_both()
         with self.assertRaisesRegex(run_both.Failure, "got 12, expected 13"):
-            run_both.run(["/bin/sh", "-c", "echo vs_ray: got 12, expected 13 >&2; exit 1"], {}, 10)
+            run_both.run(["/bin/sh", "-c", "echo vs_ray: got 12, expected 13 >&2; exit 1"], {},
+                         [], 10)
 
     @unittest.skipUnless(os.environ.get("RAYX_TEST_RAY"), "RAYX_TEST_RAY names no folder for Ray")
     def test_rays_numbers_stand_beside_rayxs(self):

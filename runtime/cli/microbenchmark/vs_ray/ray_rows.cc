@@ -390,7 +390,6 @@ void Run() {
     const auto row = std::find_if(std::begin(kRows), std::end(kRows),
                                   [&](const Row& r) { return r.name == name; });
     if (row == std::end(kRows)) throw std::runtime_error("no row is named " + name);
-    std::fprintf(stderr, "  %s...\n", name.c_str());
     Write(results, name, SamplesOf(*row, seconds));
   }
 }
