@@ -2,10 +2,11 @@
 //
 //   call_costs workers W     W workers: us of a call, ns of one of many
 //   call_costs pending P     P calls under way: ns of a Remote, of a Get
-//   call_costs stages KIND STAGE   for callgrind: KIND sync or async, STAGE submit, get or release;
-//                            only that stage of kStageCalls calls is collected
-//   call_costs worker        likewise, all that its worker does, async: not itself under callgrind,
-//                            but CALL_COSTS_WORKER_OUT names the file for its workers' numbers
+//   call_costs_counted stages KIND STAGE   for callgrind: KIND sync or async, STAGE submit, get or
+//                            release; only that stage of kStageCalls calls is collected
+//   call_costs_counted worker   likewise, all that its worker does, async: not itself under
+//                            callgrind, but CALL_COSTS_WORKER_OUT names the file for its workers'
+//                            numbers
 //
 // Purpose:  generate (beside) makes tables of what this prints.
 // Owner:    a process of its own, with a cluster of its own, for each point.
@@ -28,7 +29,7 @@
 #include <thread>
 #include <vector>
 
-#if __has_include(<valgrind/callgrind.h>)
+#ifdef CALL_COSTS_COUNTED
 #include <valgrind/callgrind.h>
 #else
 #define CALLGRIND_TOGGLE_COLLECT static_cast<void>(0)
@@ -274,7 +275,7 @@ void AsyncStages(size_t calls, const std::string& stage) {
 
 void Stages(const std::string& kind, const std::string& stage) {
   if (!RUNNING_ON_VALGRIND) {
-    throw std::runtime_error("not under callgrind, or compiled without <valgrind/callgrind.h>");
+    throw std::runtime_error("not call_costs_counted under callgrind");
   }
   rayx::Init();
   const auto run = kind == "sync" ? SyncStages : AsyncStages;

@@ -28,7 +28,8 @@ Ir
 1,234,000 (100.0%)  PROGRAM TOTALS
 Ir                 file:function
   800,000 (64.8%)  ???:rayx::client::ClusterClient::SubmitTask(unsigned long, int) [/x/librayx.so]
-  400,000 (32.4%)  ./string/memmove.S:__memcpy_avx_unaligned [/usr/lib/libc.so.6]
+  300,000 (24.3%)  ./string/memmove.S:__memcpy_avx_unaligned [/usr/lib/libc.so.6]
+  100,000 ( 8.1%)  ???:rayx::client::ClusterClient::SubmitTask(int)::{lambda()#1}::operator()() [/x]
     34,000 ( 2.8%)  calls.cc:std::vector<int, std::allocator<int> >::resize(unsigned long) [/x/y]
 """
 
@@ -61,11 +62,36 @@ class Performance(unittest.TestCase):
                    "limit": None, "ratio": None, "not_run": "no root"}
         env = {"ring_round_trip_us": 0.1, "fork_us": 400, "warm_memcpy_gb_per_s": 5,
                "warm_read_gb_per_s": 10}
-        text = json.dumps({"schema": 1, "env": env, "rows": [row, without]})
-        program = Program(self, "rayx", f"cat <<'END'\n{text}\nEND\n")
-        table = GENERATE.microbenchmark(program.path, None)
+        failed = dict(without, name="c", failed="got 1, expected 2")
+        del failed["not_run"]
+        text = json.dumps({"schema": 1, "env": env, "rows": [row, without, failed]})
+        # A failed row is the program's exit code, and the others stand.
+        program = Program(self, "rayx", f"cat <<'END'\n{text}\nEND\necho '[1/3] a...' >&2\n"
+                                        "echo 'remark: the machine was busy' >&2\nexit 1\n")
+        table = GENERATE.microbenchmark(program.path, None, None)
         self.assertIn("| a | us | 1,230 | 1 | 2 | 0.5 | 2,470 |", table)
         self.assertIn("| b | s | not run: no root |  |  |  |  |", table)
+        self.assertIn("| c | s | FAILED: got 1, expected 2 |  |  |  |  |", table)
+        self.assertIn("\nRemark: the machine was busy.\n", table)
+        self.assertNotIn("Ray", table.replace("RayX", ""))
+        broken = Program(self, "rayx", "echo 'no such row' >&2; exit 2\n")
+        with self.assertRaisesRegex(GENERATE.NotRun, "rayx microbenchmark: no such row"):
+            GENERATE.microbenchmark(broken.path, None, None)
+
+    def test_rays_numbers_have_columns_when_they_are_asked_for(self):
+        beside = {"median": 550, "p10": 500, "p90": 600, "same_source": 5.5, "times": 100}
+        row = {"name": "a", "unit": "us", "median": 4.5, "p10": 1, "p90": 2, "limit": 0.5,
+               "ratio": 9}
+        env = {"ring_round_trip_us": 0.1, "fork_us": 400, "warm_memcpy_gb_per_s": 5,
+               "warm_read_gb_per_s": 10, "ray_release": "2.58.0"}
+        rows = [dict(row, ray=beside), dict(row, name="b")]
+        text = json.dumps({"schema": 1, "env": env, "rows": rows})
+        program = Program(self, "rayx", 'test "$4 $5 $6" = "--vs-ray --ray-folder /f" || exit 1\n'
+                                        f"cat <<'END'\n{text}\nEND\n")
+        table = GENERATE.microbenchmark(program.path, None, "/f")
+        self.assertIn("| Ray 2.58.0 | its program on RayX | times Ray |", table)
+        self.assertIn("| a | us | 4.5 | 1 | 2 | 0.5 | 9 | 550 | 5.5 | 100 |", table)
+        self.assertIn("| b | us | 4.5 | 1 | 2 | 0.5 | 9 |  |  |  |", table)
 
     def test_a_section_that_cannot_be_had_says_why(self):
         def fails():
@@ -80,8 +106,8 @@ class Performance(unittest.TestCase):
         os.environ["PATH"] = f"{os.path.dirname(annotate.path)}:{path}"
         each, dearest = GENERATE.counted("/nowhere", 1000)
         self.assertEqual(each, 1234)
-        self.assertEqual(dearest, [(800, "client::ClusterClient::SubmitTask"),
-                                   (400, "__memcpy_avx_unaligned"),
+        self.assertEqual(dearest, [(900, "client::ClusterClient::SubmitTask"),
+                                   (300, "__memcpy_avx_unaligned"),
                                    (34, "std::vector<>::resize")])
 
 
