@@ -4,6 +4,8 @@
 //   call_costs pending P     P calls under way: ns of a Remote, of a Get
 //   call_costs_counted stages KIND STAGE   for callgrind: KIND sync or async, STAGE submit, get or
 //                            release; only that stage of kStageCalls calls is collected
+//   call_costs_counted growth W P   for callgrind: W workers, P calls under way; a dump each for
+//                            submit, get and release of kBatch of them
 //   call_costs_counted worker   likewise, all that its worker does, async: not itself under
 //                            callgrind, but CALL_COSTS_WORKER_OUT names the file for its workers'
 //                            numbers
@@ -34,6 +36,7 @@
 #else
 #define CALLGRIND_TOGGLE_COLLECT static_cast<void>(0)
 #define CALLGRIND_START_INSTRUMENTATION static_cast<void>(0)
+#define CALLGRIND_STOP_INSTRUMENTATION static_cast<void>(0)
 #define CALLGRIND_DUMP_STATS_AT(name) static_cast<void>(name)
 #define RUNNING_ON_VALGRIND 0
 #endif
@@ -170,7 +173,8 @@ double AsyncNanoseconds() {
   return SecondsSince(start) / kAsyncCalls * 1e9;
 }
 
-void Workers(size_t count) {
+// A cluster with so many workers, which have all been at work.
+void InitWithWorkers(size_t count) {
   rayx::Options options;
   options.num_cpus = static_cast<double>(count);
   rayx::Init(options);
@@ -180,6 +184,10 @@ void Workers(size_t count) {
     throw std::runtime_error(std::to_string(count) + " tasks at once are run by no more than " +
                              std::to_string(met) + " workers");
   }
+}
+
+void Workers(size_t count) {
+  InitWithWorkers(count);
   std::vector<double> sync, async;
   SyncMicroseconds();
   for (int i = 0; i < kSamples; ++i) {
@@ -273,10 +281,14 @@ void AsyncStages(size_t calls, const std::string& stage) {
   }
 }
 
-void Stages(const std::string& kind, const std::string& stage) {
+void ExpectCallgrind() {
   if (!RUNNING_ON_VALGRIND) {
     throw std::runtime_error("not call_costs_counted under callgrind");
   }
+}
+
+void Stages(const std::string& kind, const std::string& stage) {
+  ExpectCallgrind();
   rayx::Init();
   const auto run = kind == "sync" ? SyncStages : AsyncStages;
   run(kBatch, "");  // warms up
@@ -284,6 +296,44 @@ void Stages(const std::string& kind, const std::string& stage) {
   run(kStageCalls, stage);
   CALLGRIND_DUMP_STATS_AT(stage.c_str());
   std::printf("%zu\n", kStageCalls);
+}
+
+void SubmitTo(std::vector<Ref>& refs, size_t begin, size_t end, int64_t first) {
+  for (size_t i = begin; i < end; ++i) refs[i] = Submit(first + static_cast<int64_t>(i));
+}
+
+// Of `pending` calls the last to be submitted are counted, and the first to be got and released.
+void Growth(size_t workers, size_t pending) {
+  ExpectCallgrind();
+  if (pending < kBatch) throw std::runtime_error("fewer than are counted");
+  InitWithWorkers(workers);
+  AsyncStages(kBatch, "");
+  std::vector<Ref> refs(pending);
+  std::vector<int64_t> values(kBatch);
+  const int64_t first = TakeArguments(pending);
+  SubmitTo(refs, 0, pending - kBatch, first);
+  CALLGRIND_START_INSTRUMENTATION;
+  {
+    const Collected collected(true);
+    SubmitTo(refs, pending - kBatch, pending, first);
+  }
+  CALLGRIND_DUMP_STATS_AT("submit");
+  {
+    const Collected collected(true);
+    for (size_t i = 0; i < kBatch; ++i) values[i] = *refs[i].Get();
+  }
+  CALLGRIND_DUMP_STATS_AT("get");
+  {
+    const Collected collected(true);
+    for (size_t i = 0; i < kBatch; ++i) refs[i] = {};
+  }
+  CALLGRIND_DUMP_STATS_AT("release");
+  CALLGRIND_STOP_INSTRUMENTATION;
+  for (size_t i = 0; i < pending; ++i) {
+    const int64_t value = i < kBatch ? values[i] : *refs[i].Get();
+    Expect(value, first + static_cast<int64_t>(i) + 1);
+  }
+  std::printf("%zu\n", kBatch);
 }
 
 void Worker() {
@@ -310,6 +360,8 @@ int main(int argc, char** argv) {
       call_costs::Pending(std::stoul(words[1]));
     } else if (words.size() == 3 && words[0] == "stages") {
       call_costs::Stages(words[1], words[2]);
+    } else if (words.size() == 3 && words[0] == "growth") {
+      call_costs::Growth(std::stoul(words[1]), std::stoul(words[2]));
     } else if (words.size() == 1 && words[0] == "worker") {
       call_costs::Worker();
     } else {

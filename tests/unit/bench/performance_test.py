@@ -40,10 +40,18 @@ class Program:
     def __init__(self, test, name, script):
         folder = tempfile.TemporaryDirectory()
         test.addCleanup(folder.cleanup)
-        self.path = f"{folder.name}/{name}"
+        self.folder = folder.name
+        self.path = f"{self.folder}/{name}"
         with open(self.path, "w", encoding="utf-8") as file:
             file.write("#!/bin/sh\n" + script)
         os.chmod(self.path, stat.S_IRWXU)
+
+    @staticmethod
+    def found_first(test, *programs):
+        """By their names, until the test's end."""
+        path = os.environ["PATH"]
+        test.addCleanup(os.environ.__setitem__, "PATH", path)
+        os.environ["PATH"] = ":".join([*(program.folder for program in programs), path])
 
 
 class Performance(unittest.TestCase):
@@ -101,14 +109,27 @@ class Performance(unittest.TestCase):
 
     def test_instructions_are_of_one_call(self):
         annotate = Program(self, "callgrind_annotate", f"cat <<'END'\n{ANNOTATED}END\n")
-        path = os.environ["PATH"]
-        self.addCleanup(os.environ.__setitem__, "PATH", path)
-        os.environ["PATH"] = f"{os.path.dirname(annotate.path)}:{path}"
+        Program.found_first(self, annotate)
         each, dearest = GENERATE.counted("/nowhere", 1000)
         self.assertEqual(each, 1234)
         self.assertEqual(dearest, [(900, "client::ClusterClient::SubmitTask"),
                                    (300, "__memcpy_avx_unaligned"),
                                    (34, "std::vector<>::resize")])
+
+    def test_of_more_workers_and_calls_each_stage_is_counted(self):
+        # Its last words are: growth, workers, pending.
+        valgrind = Program(self, "valgrind",
+                           'for each; do a=$b; b=$each; done\n'
+                           'if [ "$a" = 64 ]; then echo no memory >&2; exit 1; fi\n'
+                           'echo 1000\n')
+        annotate = Program(self, "callgrind_annotate",
+                           'echo "${2##*.},000 (100.0%)  PROGRAM TOTALS"\n')
+        Program.found_first(self, valgrind, annotate)
+        text = GENERATE.growth("call_costs_counted")
+        self.assertIn("| workers | pending | `Remote` | `Get` | the reference's end |", text)
+        self.assertIn("| 1 | 1,000,000 | 1 | 2 | 3 |", text)
+        self.assertIn("| 64 | 1,000 | not run: growth 64 1000 under callgrind: no memory |  |  |",
+                      text)
 
 
 if __name__ == "__main__":
