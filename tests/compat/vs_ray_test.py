@@ -8,6 +8,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import pathlib
 import subprocess
 import tempfile
 import unittest
@@ -83,6 +84,21 @@ class VsRay(unittest.TestCase):
         with self.assertRaisesRegex(run_both.Failure, "got 12, expected 13"):
             run_both.run(["/bin/sh", "-c", "echo vs_ray: got 12, expected 13 >&2; exit 1"], {},
                          [], 10)
+
+    def test_a_failure_says_what_matters_and_is_tried_again_when_it_is_rays(self):
+        run_both = load_run_both()
+        self.assertEqual(run_both.reason(["[2026 C 1 1] a.cc:1: no raylet", "[0x12] main", "x"]),
+                         "[2026 C 1 1] a.cc:1: no raylet")
+        self.assertEqual(run_both.reason(["one", "two"]), "one | two")
+        script = pathlib.Path(self.folder, "program")
+        script.write_text(f"#!/bin/sh\nif mkdir {self.folder}/once 2>/dev/null; then exit 1; fi\n"
+                          'printf "a row\\t1 2 3 \\n" >$VS_RAY_RESULTS\n')
+        script.chmod(0o700)
+        arguments = ("Ray", str(script), lambda scratch: {}, [], ["a row"], 1)
+        with self.assertRaisesRegex(run_both.Failure, r"program failed \(1\)"):
+            run_both.measure(*arguments)
+        os.rmdir(f"{self.folder}/once")
+        self.assertEqual(run_both.measure(*arguments, tries=2), {"a row": [1, 2, 3]})
 
     @unittest.skipUnless(os.environ.get("RAYX_TEST_RAY"), "RAYX_TEST_RAY names no folder for Ray")
     def test_rays_numbers_stand_beside_rayxs(self):

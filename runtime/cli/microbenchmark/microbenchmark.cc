@@ -86,6 +86,17 @@ void PrintRemark(const std::optional<CpuSeconds>& before, double own_before) {
   if (!remark.empty()) std::fprintf(stderr, "%s\n", remark.c_str());
 }
 
+// What was measured before is not lost when Ray fails. False: it has.
+bool RunBeside(const RayBeside& beside, double seconds, RayColumn& ray) {
+  try {
+    ray = beside.Run(seconds);
+    return true;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "rayx microbenchmark: without Ray's numbers: %s\n", error.what());
+    return false;
+  }
+}
+
 }  // namespace
 
 int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
@@ -103,6 +114,7 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
   }
   std::vector<RowResult> results;
   RayColumn ray;
+  bool ray_failed = false;
   try {
     std::optional<RayBeside> beside;
     if (options.vs_ray) {
@@ -113,7 +125,7 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
     MeasureLimits(limits).IgnoreError();  // those from before the rows stand
     // With a cluster that runs anyway, its workers' own work would count as others'.
     if (options.address.empty()) PrintRemark(load_before, own_before);
-    if (beside) ray = beside->Run(options.seconds);
+    if (beside) ray_failed = !RunBeside(*beside, options.seconds, ray);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rayx microbenchmark: %s\n", error.what());
     return 1;
@@ -122,7 +134,7 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
       options.json ? FormatJson(results, limits, ray) : FormatTable(results, limits, ray);
   std::fputs(text.c_str(), stdout);
   const auto has_failed = [](const RowResult& result) { return !result.failed.empty(); };
-  return std::any_of(results.begin(), results.end(), has_failed) ? 1 : 0;
+  return ray_failed || std::any_of(results.begin(), results.end(), has_failed) ? 1 : 0;
 }
 
 }  // namespace rayx::cli
