@@ -349,6 +349,7 @@ class ClientCore {
     return in_run ? entry.run : slot;
   }
   void ReleaseArguments(TaskRecord& record);
+  std::vector<uint32_t> Fetching() const;
   void OnAttemptLost(uint32_t slot, const proto::DeathCause& cause, bool started,
                      model::TimePoint now);
   void OnRevokeReply(const model::FrameHeader& header, model::TimePoint now);

@@ -501,6 +501,16 @@ void ClientCore<Sink>::OnAttemptLost(uint32_t slot, const proto::DeathCause& cau
   }
 }
 
+// Foreign objects that were asked for, in the order of their slots: the table of them has none.
+template <class Sink>
+std::vector<uint32_t> ClientCore<Sink>::Fetching() const {
+  std::vector<uint32_t> slots;
+  for (uint32_t slot = 0; slot < slab_.used() && !foreign_.empty(); ++slot) {
+    if (slab_.At(slot).state == EntryState::kFetching) slots.push_back(slot);
+  }
+  return slots;
+}
+
 template <class Sink>
 void ClientCore<Sink>::OnProcessDied(model::ProcessId process, const proto::DeathCause& cause,
                                      model::TimePoint now) {
@@ -523,13 +533,8 @@ void ClientCore<Sink>::OnProcessDied(model::ProcessId process, const proto::Deat
     if (!actor->process || actor->process != process) continue;
     LoseIncarnation(*actor, EncodeActorDeath(*actor, cause));
   }
-  std::vector<uint32_t> orphans;
-  for (const auto& [id, slot] : foreign_) {
-    if (id.owner == process && slab_.At(slot).state == EntryState::kFetching)
-      orphans.push_back(slot);
-  }
-  std::sort(orphans.begin(), orphans.end());  // the table has no order
-  for (uint32_t slot : orphans) {
+  for (uint32_t slot : Fetching()) {
+    if (slab_.At(slot).id.owner != process) continue;
     ResolveError(slot, EncodeDeath(ErrorCode::kOwnerDied,
                                    "owner of object " + model::ToString(slab_.At(slot).id), cause));
   }
@@ -548,9 +553,9 @@ void ClientCore<Sink>::OnNodeDied(model::NodeNumber node, const std::string& rea
   for (const auto& actor : actors_) {
     if (actor->process.node() == node) gone.insert(actor->process);
   }
-  for (const auto& [id, slot] : foreign_) {
-    if (id.owner.node() == node && slab_.At(slot).state == EntryState::kFetching)
-      gone.insert(id.owner);
+  for (uint32_t slot : Fetching()) {
+    const model::ProcessId owner = slab_.At(slot).id.owner;
+    if (owner.node() == node) gone.insert(owner);
   }
   for (const auto& [borrower, slots] : borrowed_) {
     if (borrower.node() == node) gone.insert(borrower);
