@@ -112,10 +112,13 @@ struct TestNode {
     request.set_registration(rpc::RandomHex(8));
     request.set_host_name("vm");
     request.set_address(server.address().ToString());
+    request.set_data_port(1);
     auto* cpu = request.mutable_total()->add_amounts();
     cpu->set_name("CPU");
     cpu->set_units(20000);
-    number = head.Call(rpc::kHeadRegisterNode, request).node();
+    const proto::RegisterNodeReply reply = head.Call(rpc::kHeadRegisterNode, request);
+    REQUIRE(reply.error().message() == "");
+    number = reply.node();
   }
   static rpc::ServerOptions OptionsOf(const TestHead& head) {
     rpc::ServerOptions options;
