@@ -12,7 +12,8 @@
 //
 // Purpose:  generate (beside) makes tables of what this prints.
 // Owner:    a process of its own, with a cluster of its own, for each point.
-// Promises: every result is checked; a wrong one ends the program with 1.
+// Promises: every result is checked; a wrong one ends the program with 1, a word that it does not
+//           know with 2.
 #include <fcntl.h>
 #include <rayx/rayx.h>
 #include <unistd.h>
@@ -281,6 +282,21 @@ void AsyncStages(size_t calls, const std::string& stage) {
   }
 }
 
+class UnknownWord : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Of another word nothing would be counted, or something else than its name says.
+void CheckWords(const std::string& kind, const std::string& stage) {
+  if (kind != "sync" && kind != "async") {
+    throw UnknownWord("no kind is named " + kind + ": sync, async");
+  }
+  if (stage != "submit" && stage != "get" && stage != "release") {
+    throw UnknownWord("no stage is named " + stage + ": submit, get, release");
+  }
+}
+
 void ExpectCallgrind() {
   if (!RUNNING_ON_VALGRIND) {
     throw std::runtime_error("not call_costs_counted under callgrind");
@@ -288,6 +304,7 @@ void ExpectCallgrind() {
 }
 
 void Stages(const std::string& kind, const std::string& stage) {
+  CheckWords(kind, stage);
   ExpectCallgrind();
   rayx::Init();
   const auto run = kind == "sync" ? SyncStages : AsyncStages;
@@ -368,6 +385,9 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "call_costs: see the head of its source\n");
       return 2;
     }
+  } catch (const call_costs::UnknownWord& error) {
+    std::fprintf(stderr, "call_costs: %s\n", error.what());
+    return 2;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "call_costs: %s\n", error.what());
     return 1;

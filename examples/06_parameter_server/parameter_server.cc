@@ -183,8 +183,9 @@ int main(int argc, char** argv) {
                 same ? "the same weights" : "NOT the same weights");
 
     const OwnPace own_pace = TrainAtOwnPace(stored, steps);
-    // In what order they were pushed is chance, and with it the bits.
-    const bool near = Error(own_pace.weights) < 1e-3 + 5 * Error(in_step);
+    // In what order they were pushed is chance, and with it the bits; one that comes late is of
+    // weights that are long gone, and sets the last ones back a little.
+    const bool near = Error(own_pace.weights) < 0.05 + 5 * Error(in_step);
     std::printf("own pace: %d pushes, %s\n", own_pace.pushes, near ? "as near" : "NOT as near");
     std::fflush(stdout);
     rayx::Shutdown();

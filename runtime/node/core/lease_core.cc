@@ -65,7 +65,7 @@ void LeaseCore::OnRequest(const LeaseRequest& request, TimePoint now, LeaseEffec
   queue_.emplace(order, std::move(queued));
   queued_keys_.emplace(request.key, order);
   Dispatch(now, effects);
-  if (const Queued* waiting = FindQueued(request.key)) AskForIdle(*waiting, effects);
+  if (const Queued* waiting = FindQueued(request.key)) AskForIdle(*waiting, now, effects);
 }
 
 LeaseCore::Queued* LeaseCore::FindQueued(const RequestKey& key) {

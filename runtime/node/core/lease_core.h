@@ -119,7 +119,7 @@ class LeaseCore {
     LeaseRequest request;
     model::ProcessId worker;  // none: starting
     bool recalled = false;
-    bool is_wanted = false;  // recalled if idle
+    model::TimePoint wanted_at{};  // its owner was asked for it then, should it be idle
   };
   // A finished request: what its repeat is told.
   struct Answer {
@@ -152,7 +152,7 @@ class LeaseCore {
   void EndLease(model::LeaseId lease, bool end_worker, const std::string& reason,
                 LeaseEffects& effects);
   void RecallFor(const Queued& queued, LeaseEffects& effects);
-  void AskForIdle(const Queued& queued, LeaseEffects& effects);
+  void AskForIdle(const Queued& queued, model::TimePoint now, LeaseEffects& effects);
   static bool Helps(const Lease& lease, const model::ResourceSet& demand,
                     const model::ResourceSet& there);
   Queued* FindQueued(const RequestKey& key);

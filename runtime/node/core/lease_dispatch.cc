@@ -253,16 +253,17 @@ void LeaseCore::RecallFor(const Queued& queued, LeaseEffects& effects) {
 
 // Whoever holds more than the one that waits is to give back what it does not use. What it uses is
 // recalled only after `recall_after`.
-void LeaseCore::AskForIdle(const Queued& queued, LeaseEffects& effects) {
+void LeaseCore::AskForIdle(const Queued& queued, TimePoint now, LeaseEffects& effects) {
   if (queued.asked || !ledger_.Feasible(queued.request.resources)) return;
   const Unit unit = UnitOf(queued.request);
   const uint32_t own = ActiveLeases(unit);
   for (auto& [id, lease] : leases_) {
-    if (lease.recalled || lease.is_wanted || !lease.worker || lease.request.key.is_actor())
-      continue;
+    const bool was_asked =
+        lease.wanted_at != TimePoint{} && now - lease.wanted_at < options_.recall_after;
+    if (lease.recalled || was_asked || !lease.worker || lease.request.key.is_actor()) continue;
     if (ledger_.IsBlocked(id.value) || ActiveLeases(UnitOf(lease.request)) <= own) continue;
     if (!Helps(lease, queued.request.resources, ledger_.available())) continue;
-    lease.is_wanted = true;
+    lease.wanted_at = now;
     effects.recalls.push_back({id, lease.request.key.owner, true});
   }
 }

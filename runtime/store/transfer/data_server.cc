@@ -20,6 +20,7 @@ namespace rayx::store {
 namespace {
 
 constexpr int kBacklog = 128;
+constexpr int kAcceptedAtOnce = 16;
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
 base::Status CannotListen(const io::Address& address) {
@@ -172,7 +173,8 @@ class DataServer::Listener : public std::enable_shared_from_this<Listener> {
   }
 
   void OnReady() {
-    for (int i = 0; i < kBacklog; ++i) {  // then others have their turn
+    // Then others have their turn: among them, those that greet, before they are pushed out.
+    for (int i = 0; i < kAcceptedAtOnce; ++i) {
       base::UniqueFd fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (fd) {
         Take(std::move(fd));

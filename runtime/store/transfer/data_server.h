@@ -55,7 +55,6 @@ class DataServer {
   void Stop();
 
  private:
-  friend class ServingConnection;
   struct Shared;
   class Listener;
   DataServer(std::shared_ptr<Shared> shared, io::Address address)

@@ -113,6 +113,7 @@ class DataThreads {
  public:
   // `count`: 0 = as many as this VM has use for.
   static base::StatusOr<std::unique_ptr<DataThreads>> Start(size_t count = 0);
+  ~DataThreads() { Stop(); }  // all of them before the first is freed: one may ask for Next()
   void Stop();
   // In turn.
   DataThread& Next();

@@ -90,7 +90,7 @@ void FetchingConnection::OnClosed(std::string_view why) {
   pool_->OnClosed(this, peer_);
   const auto fetching = std::exchange(fetching_, nullptr);
   if (fetching == nullptr) return;
-  const bool is_silent = !is_greeted_ || Now() - last_progress_ >= kSilence;
+  const bool is_silent = Now() - (is_greeted_ ? last_progress_ : began_) >= kSilence;
   if (is_failure_) {
     fetching->Done(FetchOutcome::kBroken, "its transfer failed: " + std::string(why));
   } else if (fetching->is_cancelled && !is_silent) {

@@ -257,7 +257,7 @@ TEST_CASE("LeaseCore: an owner without a lease is served before one with many, b
   const auto asked = f.Ask(Request(Owner(2), 1));
   REQUIRE(asked.recalls.size() == 2);  // for what is idle, at once
   for (const auto& recall : asked.recalls) CHECK((recall.owner == Owner(1) && recall.if_idle));
-  CHECK(f.Ask(Request(Owner(2), 2)).recalls.empty());  // they are asked once
+  CHECK(f.Ask(Request(Owner(2), 2)).recalls.empty());  // they were asked a moment ago
   f.core.OnCancel({Owner(2), 2, 0}, f.now, f.effects);
   CHECK(f.TickAfter(std::chrono::milliseconds(50)).recalls.empty());
   const auto recalled = f.TickAfter(std::chrono::milliseconds(60));

@@ -98,6 +98,7 @@ TEST_CASE("Data server: every greeting with a bit turned is refused") {
 TEST_CASE("Data server: strangers beyond the bound push out the oldest, members come in") {
   DataServerOptions options;
   options.strangers_max = 4;
+  options.handshake_max = std::chrono::seconds(60);  // longer than the test waits
   TwoNodes nodes(false, options);
   std::vector<RawPeer> strangers;
   for (int i = 0; i < 12; ++i) strangers.push_back(RawPeer::To(nodes.server->address()));
@@ -108,6 +109,7 @@ TEST_CASE("Data server: strangers beyond the bound push out the oldest, members 
 TEST_CASE("Data server: connections beyond the bound are closed at once") {
   DataServerOptions options;
   options.connections_max = 3;
+  options.handshake_max = std::chrono::seconds(60);  // longer than the test waits
   TwoNodes nodes(false, options);
   std::vector<RawPeer> peers;
   for (int i = 0; i < 3; ++i) {
