@@ -466,7 +466,10 @@ model::StoredLocation ClusterClient::StoreValue(const model::ObjectId& object, m
   if (!status.ok()) {
     std::lock_guard lock(baton_);
     FreeStored(location);
-    Throw(ErrorCode::kObjectLost, "object " + model::ToString(object) + " could not be written",
+    const bool no_memory = absl::IsResourceExhausted(status);  // address space: ulimit -v
+    Throw(no_memory ? ErrorCode::kOutOfMemory : ErrorCode::kObjectLost,
+          "object " + model::ToString(object) + " of " + std::to_string(bytes) +
+              " bytes could not be written",
           status);
   }
   return location;

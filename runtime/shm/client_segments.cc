@@ -34,16 +34,22 @@ class SegmentAccess {
 
   // The whole pages of an extent where they can be written: in a mapping of the segment beside the
   // view, made with the first. It stays, as do its pages: to change the protection of megabytes
-  // back and forth costs a quarter of a copy.
-  base::StatusOr<std::span<std::byte>> Writable(uint64_t offset, uint64_t bytes) {
+  // back and forth costs a quarter of a copy. A process that has no room for that (ulimit -v) gets
+  // a mapping of the extent alone, into `own`.
+  base::StatusOr<std::span<std::byte>> Writable(uint64_t offset, uint64_t bytes, Mapping& own) {
     const std::lock_guard lock(mutex_);
     if (offset % kPageBytes != 0 || offset > view_->bytes() || bytes > view_->bytes() - offset) {
       return base::MakeStatus(base::StatusCode::kOutOfRange,
                               "an extent that is not whole pages of its segment");
     }
     if (writable_.data() == nullptr) {
-      RAYX_ASSIGN_OR_RETURN(writable_,
-                            Mapping::Map(view_->fd(), 0, view_->bytes(), Protection::kReadWrite));
+      auto whole = Mapping::Map(view_->fd(), 0, view_->bytes(), Protection::kReadWrite);
+      if (!whole.ok()) {
+        RAYX_ASSIGN_OR_RETURN(own,
+                              Mapping::Map(view_->fd(), offset, bytes, Protection::kReadWrite));
+        return own.bytes();
+      }
+      writable_ = *std::move(whole);
     }
     const std::span<std::byte> pages(writable_.data() + offset, bytes);
     MapPages(pages, offset);
@@ -97,6 +103,7 @@ bool Agree(const Extent& extent, const model::StoredLocation& location) {
 
 WritableObject::WritableObject(WritableObject&& other) noexcept
     : access_(std::move(other.access_)),
+      own_(std::move(other.own_)),
       bytes_(std::exchange(other.bytes_, {})),
       entry_(other.entry_),
       generation_(other.generation_) {}
@@ -104,6 +111,7 @@ WritableObject::WritableObject(WritableObject&& other) noexcept
 WritableObject& WritableObject::operator=(WritableObject&& other) noexcept {
   if (this == &other) return *this;
   access_ = std::move(other.access_);
+  own_ = std::move(other.own_);
   bytes_ = std::exchange(other.bytes_, {});
   entry_ = other.entry_;
   generation_ = other.generation_;
@@ -117,6 +125,7 @@ base::Status WritableObject::Seal() {
     return base::MakeStatus(base::StatusCode::kFailedPrecondition, "no object is being written");
   }
   bytes_ = {};
+  own_ = Mapping();
   const auto access = std::exchange(access_, nullptr);
   return access->control().Seal(entry_, generation_);
 }
@@ -197,9 +206,9 @@ base::StatusOr<WritableObject> ClientSegments::MapWritable(const model::StoredLo
   if (granted.size > access->view().bytes()) {
     return base::MakeStatus(base::StatusCode::kOutOfRange, "an extent larger than its segment");
   }
-  RAYX_ASSIGN_OR_RETURN(const auto pages,
-                        access->Writable(granted.offset, ExtentBytes(granted.size)));
   WritableObject object;
+  RAYX_ASSIGN_OR_RETURN(const auto pages,
+                        access->Writable(granted.offset, ExtentBytes(granted.size), object.own_));
   object.access_ = access;
   object.bytes_ = pages.first(granted.size);
   object.entry_ = granted.entry;

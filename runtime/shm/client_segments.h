@@ -48,6 +48,7 @@ class WritableObject {
   friend class ClientSegments;
 
   std::shared_ptr<SegmentAccess> access_;
+  Mapping own_;  // of a process without room for the whole segment
   std::span<std::byte> bytes_;
   uint32_t entry_ = 0;
   uint32_t generation_ = 0;

@@ -1,9 +1,11 @@
 """Goal: `rayx microbenchmark --vs-ray` gives Ray's numbers beside its own, or says what is missing.
 
 Method: the program that is compiled against both is compiled against RayX and run. With Ray itself,
-which is 400 MB to install, where RAYX_TEST_RAY names a folder for it.
+which is 400 MB to install, where RAYX_TEST_RAY names a folder for it. VS_RAY_PLANTED_PROGRAM: the
+same program, but what its tasks and actors return is wrong.
 """
 
+import fcntl
 import importlib.machinery
 import importlib.util
 import json
@@ -12,6 +14,7 @@ import pathlib
 import subprocess
 import tempfile
 import unittest
+import unittest.mock
 
 RAYX = os.environ["RAYX_BIN"]
 PREFIX = os.path.dirname(os.path.dirname(RAYX))
@@ -79,11 +82,101 @@ class VsRay(unittest.TestCase):
         self.assertEqual(file.returncode, 1)
         self.assertIn("cannot be made", file.stderr)
 
+    @unittest.skipUnless(os.environ.get("VS_RAY_PLANTED_PROGRAM"), "no program with wrong results")
     def test_a_wrong_result_is_no_number(self):
+        run_both = load_run_both()
+        program = os.environ["VS_RAY_PLANTED_PROGRAM"]
+        environment = run_both.RayX(self.folder, PREFIX).environment
+        for name in (run_both.COLD_START, "single client tasks sync", "1:1 actor calls sync"):
+            with self.assertRaisesRegex(run_both.Failure, r"vs_ray: got \d+, expected \d+"):
+                run_both.measure("RayX", program, environment, [], [name], 0.05)
+
+    def test_the_last_word_of_a_program_is_why_it_has_no_number(self):
         run_both = load_run_both()
         with self.assertRaisesRegex(run_both.Failure, "got 12, expected 13"):
             run_both.run(["/bin/sh", "-c", "echo vs_ray: got 12, expected 13 >&2; exit 1"], {},
                          [], 10)
+
+    def test_neither_side_is_sent_to_a_cluster_of_the_users(self):
+        run_both = load_run_both()
+        seen = pathlib.Path(self.folder, "seen")
+        users = {"RAY_ADDRESS": "192.0.2.1:6379", "RAYX_LOCAL_MODE": "1", "VS_RAY_BEGAN": "1"}
+        with unittest.mock.patch.dict(os.environ, users):
+            for given in ({}, {"RAY_ADDRESS": ""}):
+                run_both.run(["/bin/sh", "-c", f"env >{seen}"], given, [], 10)
+                entries = dict(line.split("=", 1) for line in seen.read_text().splitlines()
+                               if line.startswith(("RAY", "VS_RAY")))
+                del entries["VS_RAY_RESULTS"]
+                self.assertEqual(entries, given)
+
+    def test_only_an_unfinished_installation_of_its_own_is_removed(self):
+        run_both = load_run_both()
+        ray = run_both.Ray(self.folder)
+        of_a_user = pathlib.Path(ray.venv, "file")
+        of_a_user.parent.mkdir()
+        of_a_user.touch()
+
+        def fails(command, *_):
+            pathlib.Path(ray.venv).mkdir()
+            raise run_both.Failure("no network")
+
+        with unittest.mock.patch.object(run_both, "logged", fails):
+            with self.assertRaisesRegex(run_both.Failure, "is not of rayx: name another folder"):
+                ray.install()
+            self.assertTrue(of_a_user.exists())
+            os.remove(of_a_user)
+            os.rmdir(ray.venv)
+            for _ in range(2):  # the second removes what the first has left
+                with self.assertRaisesRegex(run_both.Failure, "no network"):
+                    ray.install()
+        installs = unittest.mock.Mock(side_effect=lambda *_: os.makedirs(ray.venv, exist_ok=True))
+        with unittest.mock.patch.object(run_both, "logged", installs):
+            ray.install()
+            self.assertEqual(installs.call_count, 2)
+            self.assertFalse(os.path.exists(ray.unfinished))
+            ray.install()
+            self.assertEqual(installs.call_count, 2)
+
+    def test_two_runs_on_a_folder_take_turns(self):
+        with open(f"{self.folder}/lock", "a", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with subprocess.Popen([RUN_BOTH, "run", "--folder", self.folder, "--prefix", PREFIX,
+                                   "--seconds", "0.01", "--rows", "a row"], text=True,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as second:
+                try:
+                    self.assertIn("waiting for another run", second.stderr.readline())
+                    fcntl.flock(lock, fcntl.LOCK_UN)
+                    _, said = second.communicate(timeout=60)
+                finally:
+                    second.kill()
+        # Nothing is prepared there, which is one sentence too.
+        self.assertEqual(second.returncode, 1, said)
+        self.assertIn("ray_rows_rayx", said)
+        self.assertNotIn("Traceback", said)
+
+    def test_what_does_not_run_or_end_is_said(self):
+        run_both = load_run_both()
+        with self.assertRaisesRegex(run_both.Failure, "bin/python does not run"):
+            run_both.Ray(self.folder).cpp()
+        with self.assertRaisesRegex(run_both.Failure, "the rows: no end in 0.1 s"):
+            run_both.logged(["sleep", "60"], f"{self.folder}/log", "the rows", 0.1)
+
+    def test_another_ray_that_rays_end_would_end_is_refused(self):
+        run_both = load_run_both()
+        raylet = pathlib.Path(self.folder, "12", "comm")
+        raylet.parent.mkdir()
+        raylet.write_text("raylet\n")
+        owner = raylet.stat().st_uid
+        for user, refused in ((owner, True), (0, True), (owner + 1, False)):
+            with unittest.mock.patch("os.geteuid", return_value=user):
+                if refused:
+                    with self.assertRaisesRegex(run_both.Failure, "a Ray cluster runs .pid 12."):
+                        run_both.refuse_beside_another_ray(self.folder)
+                else:
+                    run_both.refuse_beside_another_ray(self.folder)
+        with unittest.mock.patch.object(run_both, "open", create=True,
+                                        side_effect=ProcessLookupError):
+            run_both.refuse_beside_another_ray(self.folder)
 
     def test_a_failure_says_what_matters_and_is_tried_again_when_it_is_rays(self):
         run_both = load_run_both()
@@ -98,7 +191,10 @@ class VsRay(unittest.TestCase):
         with self.assertRaisesRegex(run_both.Failure, r"program failed \(1\)"):
             run_both.measure(*arguments)
         os.rmdir(f"{self.folder}/once")
-        self.assertEqual(run_both.measure(*arguments, tries=2), {"a row": [1, 2, 3]})
+        mended = []
+        self.assertEqual(run_both.measure(*arguments, tries=2, mend=lambda: mended.append(1)),
+                         {"a row": [1, 2, 3]})
+        self.assertEqual(mended, [1])  # what the first try has left is cleared away once
 
     @unittest.skipUnless(os.environ.get("RAYX_TEST_RAY"), "RAYX_TEST_RAY names no folder for Ray")
     def test_rays_numbers_stand_beside_rayxs(self):

@@ -79,11 +79,10 @@ std::vector<std::string> NamesOf(const std::vector<Row>& rows) {
   return names;
 }
 
-void PrintRemark(const std::optional<CpuSeconds>& before, double own_before) {
+std::string RemarkOf(const std::optional<CpuSeconds>& before, double own_before) {
   const auto after = ReadCpuSeconds();
-  if (!before || !after) return;
-  const std::string remark = LoadRemark(*before, *after, OwnCpuSeconds() - own_before);
-  if (!remark.empty()) std::fprintf(stderr, "%s\n", remark.c_str());
+  if (!before || !after) return "";
+  return LoadRemark(*before, *after, OwnCpuSeconds() - own_before);
 }
 
 // What was measured before is not lost when Ray fails. False: it has.
@@ -103,6 +102,16 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
   if (!options.probe.empty()) return RunProbe(options.probe);
   const std::vector<Row> rows = ChosenRows(options.only);
   if (rows.empty()) return NoSuchRow(options.only);
+  std::optional<RayBeside> beside;
+  if (options.vs_ray) {
+    try {
+      beside.emplace(options.ray_folder, NamesOf(rows));
+      beside->Prepare();  // what is missing for Ray is told before anything is measured
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "rayx microbenchmark: %s\n", error.what());
+      return 1;
+    }
+  }
   const auto load_before = ReadCpuSeconds();
   const double own_before = OwnCpuSeconds();
   std::fprintf(stderr, "measuring the limits of this machine...\n");
@@ -115,23 +124,19 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
   std::vector<RowResult> results;
   RayColumn ray;
   bool ray_failed = false;
+  std::string remark;
   try {
-    std::optional<RayBeside> beside;
-    if (options.vs_ray) {
-      beside.emplace(options.ray_folder, NamesOf(rows));
-      beside->Prepare();  // what is missing for Ray is told before anything is measured
-    }
     results = MeasureAll(rows, options);
     MeasureLimits(limits).IgnoreError();  // those from before the rows stand
     // With a cluster that runs anyway, its workers' own work would count as others'.
-    if (options.address.empty()) PrintRemark(load_before, own_before);
+    if (options.address.empty()) remark = RemarkOf(load_before, own_before);
     if (beside) ray_failed = !RunBeside(*beside, options.seconds, ray);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rayx microbenchmark: %s\n", error.what());
     return 1;
   }
-  const std::string text =
-      options.json ? FormatJson(results, limits, ray) : FormatTable(results, limits, ray);
+  const std::string text = options.json ? FormatJson(results, limits, ray, remark)
+                                        : FormatTable(results, limits, ray, remark);
   std::fputs(text.c_str(), stdout);
   const auto has_failed = [](const RowResult& result) { return !result.failed.empty(); };
   return ray_failed || std::any_of(results.begin(), results.end(), has_failed) ? 1 : 0;

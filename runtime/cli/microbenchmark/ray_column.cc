@@ -25,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::seconds kEndWait(20);  // once it has closed its output
+constexpr std::chrono::seconds kRayEndWait(20);  // once it has closed its output
 
 std::string DefaultFolder() {
   for (const auto& [name, below] :
@@ -78,8 +78,8 @@ std::string RunBoth(const std::string& prefix, std::vector<std::string> argument
   }
   theirs.Reset();
   std::string text = ReadToEnd(output.get());
-  if (!io::WaitExited(process->pidfd.get(), kEndWait)) io::Signal(process->pidfd.get(), SIGKILL);
-  io::WaitExited(process->pidfd.get(), kEndWait);
+  if (!io::WaitExited(process->pidfd.get(), kRayEndWait)) io::Signal(process->pidfd.get(), SIGKILL);
+  io::WaitExited(process->pidfd.get(), kRayEndWait);
   const auto status = io::Reap(process->pidfd.get());
   if (status && status->signal == 0 && status->exit_code == 0) return text;
   throw std::runtime_error("--vs-ray: run_both " +

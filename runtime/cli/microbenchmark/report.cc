@@ -85,7 +85,7 @@ nlohmann::json JsonRow(const RowResult& row, const Measured& measured, const Lim
 }  // namespace
 
 std::string FormatTable(const std::vector<RowResult>& rows, const Limits& limits,
-                        const RayColumn& ray) {
+                        const RayColumn& ray, const std::string& remark) {
   size_t width = 0;
   for (const RowResult& row : rows) {
     for (const Measured& each : row.figures) width = std::max(width, each.figure.name.size());
@@ -115,11 +115,12 @@ std::string FormatTable(const std::vector<RowResult>& rows, const Limits& limits
          (has_ray ? "same source: the program that was measured on Ray, in Ray's C++ API, on RayX; "
                     "times: how many\n"
                     "times as good that is as Ray\n"
-                  : "");
+                  : "") +
+         (remark.empty() ? "" : remark + "\n");
 }
 
 std::string FormatJson(const std::vector<RowResult>& rows, const Limits& limits,
-                       const RayColumn& ray) {
+                       const RayColumn& ray, const std::string& remark) {
   utsname system{};
   ::uname(&system);
   nlohmann::json json;
@@ -133,6 +134,7 @@ std::string FormatJson(const std::vector<RowResult>& rows, const Limits& limits,
                  {"warm_read_gb_per_s", limits.read_gbs},
                  {"cache_line_bytes", limits.cache_line_bytes}};
   if (!ray.release.empty()) json["env"]["ray_release"] = ray.release;
+  if (!remark.empty()) json["env"]["remark"] = remark;
   json["rows"] = nlohmann::json::array();
   for (const RowResult& row : rows) {
     for (const Measured& each : row.figures)

@@ -18,9 +18,10 @@
 
 namespace rayx::cli {
 
+// `remark`: LoadRemark's, or "".
 std::string FormatTable(const std::vector<RowResult>& rows, const Limits& limits,
-                        const RayColumn& ray = {});
+                        const RayColumn& ray = {}, const std::string& remark = "");
 std::string FormatJson(const std::vector<RowResult>& rows, const Limits& limits,
-                       const RayColumn& ray = {});
+                       const RayColumn& ray = {}, const std::string& remark = "");
 
 }  // namespace rayx::cli

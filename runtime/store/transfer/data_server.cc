@@ -19,7 +19,6 @@
 namespace rayx::store {
 namespace {
 
-constexpr int kBacklog = 128;
 constexpr int kAcceptedAtOnce = 16;
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
@@ -41,7 +40,7 @@ base::StatusOr<base::UniqueFd> Listen(io::Address& address) {
     return absl::InvalidArgumentError("not an IPv4 address: " + address.ip);
   }
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&name), length) != 0 ||
-      ::listen(fd.get(), kBacklog) != 0 ||
+      ::listen(fd.get(), SOMAXCONN) != 0 ||
       ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0) {
     return CannotListen(address);
   }

@@ -1,6 +1,7 @@
 """Goal: bench/performance/generate writes what was measured, and says what was not and why.
 
-Method: its parts, with made-up programs in place of those that measure.
+Method: its parts, with made-up programs in place of those that measure. CALL_COSTS: the one that
+counts, for the words that it does not know.
 """
 
 import importlib.machinery
@@ -8,6 +9,7 @@ import importlib.util
 import json
 import os
 import stat
+import subprocess
 import tempfile
 import unittest
 
@@ -69,13 +71,13 @@ class Performance(unittest.TestCase):
         without = {"name": "b", "unit": "s", "median": None, "p10": None, "p90": None,
                    "limit": None, "ratio": None, "not_run": "no root"}
         env = {"ring_round_trip_us": 0.1, "fork_us": 400, "warm_memcpy_gb_per_s": 5,
-               "warm_read_gb_per_s": 10}
+               "warm_read_gb_per_s": 10, "remark": "remark: the machine was busy"}
         failed = dict(without, name="c", failed="got 1, expected 2")
         del failed["not_run"]
         text = json.dumps({"schema": 1, "env": env, "rows": [row, without, failed]})
         # A failed row is the program's exit code, and the others stand.
         program = Program(self, "rayx", f"cat <<'END'\n{text}\nEND\necho '[1/3] a...' >&2\n"
-                                        "echo 'remark: the machine was busy' >&2\nexit 1\n")
+                                        "exit 1\n")
         table = GENERATE.microbenchmark(program.path, None, None)
         self.assertIn("| a | us | 1,230 | 1 | 2 | 0.5 | 2,470 |", table)
         self.assertIn("| b | s | not run: no root |  |  |  |  |", table)
@@ -85,6 +87,27 @@ class Performance(unittest.TestCase):
         broken = Program(self, "rayx", "echo 'no such row' >&2; exit 2\n")
         with self.assertRaisesRegex(GENERATE.NotRun, "rayx microbenchmark: no such row"):
             GENERATE.microbenchmark(broken.path, None, None)
+
+    def test_other_text_than_rows_costs_no_other_section(self):
+        for text in ("Killed", "[]", "{}", '{"env": {}, "rows": [1]}'):
+            program = Program(self, "rayx", f"echo '{text}'\n")
+            with self.assertRaisesRegex(GENERATE.NotRun, "rayx microbenchmark said something else"):
+                GENERATE.microbenchmark(program.path, None, None)
+
+    def test_numbers_have_three_digits_and_no_exponent(self):
+        for value, text in ((None, "-"), (0, "0"), (0.00005, "0.00005"), (0.0001234, "0.000123"),
+                            (1.5, "1.5"), (99.96, "100"), (999.4, "999"), (999.7, "1,000"),
+                            (1234.5, "1,230"), (12345678, "12,300,000")):
+            self.assertEqual(GENERATE.rounded(value), text)
+
+    @unittest.skipUnless(os.environ.get("CALL_COSTS"), "CALL_COSTS names no program")
+    def test_unknown_words_are_not_counted(self):
+        for words, why in ((("asynk", "get"), "no kind is named asynk"),
+                           (("sync", "gets"), "no stage is named gets")):
+            done = subprocess.run([os.environ["CALL_COSTS"], "stages", *words], timeout=30,
+                                  capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn(why, done.stderr)
 
     def test_rays_numbers_have_columns_when_they_are_asked_for(self):
         beside = {"median": 550, "p10": 500, "p90": 600, "same_source": 5.5, "times": 100}

@@ -198,6 +198,11 @@ TEST_CASE("Microbenchmark: Ray's numbers stand beside the rows that Ray has, and
   CHECK_THAT(table, Contains("Ray 2.58.0"));
   CHECK_THAT(table, Contains("          300            2       150\n"));
   CHECK_THAT(FormatTable(results, MadeUpLimits()), !Contains("Ray"));
+  CHECK_THAT(FormatTable(results, MadeUpLimits(), {}, "remark: busy"), Contains("remark: busy"));
+  const auto remarked =
+      nlohmann::json::parse(FormatJson(results, MadeUpLimits(), {}, "remark: busy"));
+  CHECK(remarked["env"]["remark"] == "remark: busy");
+  CHECK_FALSE(json["env"].contains("remark"));
   CHECK_THROWS_WITH(ParseRayColumn("{}"), Contains("run_both said something else"));
   CHECK_THROWS_WITH(ParseRayColumn("no"), Contains("run_both said something else"));
 }

@@ -4,10 +4,12 @@
 // Method: the store on a loop of the test, processes of one's own in the same process.
 #include "store/node_store.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <thread>
 
 #include "store_fixture.h"
@@ -35,6 +37,35 @@ StoredLocation Put(StoreRig& rig, shm::ClientSegments& writer, ObjectId object, 
   REQUIRE(extent->Seal().ok());
   return *granted;
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Regression: who had read what others wrote had no room for a second mapping of the whole store,
+// and its Put failed.
+TEST_CASE("NodeStore: a process without address space for the whole store writes what it has") {
+  constexpr uint64_t kStore = uint64_t{1} << 30;
+  StoreRig rig(kStore);
+  REQUIRE(rig.store.OpenJob(kJob).ok());
+  shm::ClientSegments alice(kAlice);
+  REQUIRE(rig.Attach(alice).ok());
+  const Result granted = rig.Allocate(kAlice, {kAlice, 1}, kMiB + 17);
+  REQUIRE(granted.ok());
+  uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit before = {};
+  REQUIRE(::getrlimit(RLIMIT_AS, &before) == 0);
+  rlimit tight = before;
+  tight.rlim_cur = pages * kPageBytes + kStore / 2;
+  REQUIRE(::setrlimit(RLIMIT_AS, &tight) == 0);
+  auto extent = alice.MapWritable(*granted);
+  REQUIRE(::setrlimit(RLIMIT_AS, &before) == 0);
+  REQUIRE(extent.ok());
+  FillPattern(extent->bytes(), 1);
+  REQUIRE(extent->Seal().ok());
+  const auto pinned = alice.Pin(*granted);
+  REQUIRE(pinned.ok());
+  CHECK(HasPattern(pinned->bytes(), 1));
+}
+#endif
 
 TEST_CASE("NodeStore: one process puts, another reads, the owner frees") {
   StoreRig rig(8 * kMiB);

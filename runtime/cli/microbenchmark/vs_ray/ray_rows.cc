@@ -26,16 +26,22 @@
 #include <utility>
 #include <vector>
 
+#ifdef VS_RAY_PLANTED  // a test: what returns is wrong
+constexpr int kPlanted = 1;
+#else
+constexpr int kPlanted = 0;
+#endif
+
 namespace vs_ray {
 
 int AddOne(int value) {
-  return value + 1;
+  return value + 1 + kPlanted;
 }
 
 class Counter {
  public:
   static Counter* Create() { return new Counter; }
-  int Add(int amount) { return total_ += amount; }
+  int Add(int amount) { return total_ += amount + kPlanted; }
   int PlusOne(int value) { return value + 1; }
 
  private:
