@@ -21,9 +21,9 @@ constexpr auto kStayAwake = std::chrono::milliseconds(50);
 
 }  // namespace
 
-bool ClusterClient::UserDrains() const {
+bool ClusterClient::HasUserDrained(model::Duration within) const {
   const model::TimePoint last{model::Duration(last_drain_ns_.load(std::memory_order_relaxed))};
-  return Now() - last < kUserDrains;
+  return Now() - last < within;
 }
 
 void ClusterClient::TellResolved() {
@@ -37,7 +37,7 @@ void ClusterClient::TellResolved() {
 }
 
 ClusterClient::Step ClusterClient::AttendantStep(bool urgent, bool may_be_let_go) {
-  if (may_be_let_go && UserDrains()) return Step::kLetGo;
+  if (may_be_let_go && HasUserDrained(kUserDrains)) return Step::kLetGo;
   std::unique_lock lock(baton_, std::defer_lock);
   if (!may_be_let_go) {
     lock.lock();
@@ -46,15 +46,14 @@ ClusterClient::Step ClusterClient::AttendantStep(bool urgent, bool may_be_let_go
   }
   HandleDaemonPackets();
   const model::TimePoint now = Now();
-  if (urgent || !UserDrains()) Drain();
+  if (urgent || !HasUserDrained(kUserDrains)) Drain();
   if (!polling_) links_.Reap();
   const bool pending = HasWorkForAttendant();
   if (pending) core_.OnTick(now);
   if (executor_) executor_->OnTick(now);
   if (links_.RingAll()) rang_somebody_ = true;
   TellResolved();
-  const model::TimePoint last{model::Duration(last_drain_ns_.load(std::memory_order_relaxed))};
-  const bool tick = pending || now - last < kStayAwake || (executor_ && executor_->WantsTicks());
+  const bool tick = pending || HasUserDrained(kStayAwake) || (executor_ && executor_->WantsTicks());
   return tick ? Step::kTick : Step::kSleep;
 }
 

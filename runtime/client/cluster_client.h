@@ -191,7 +191,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   void NoteUserDrains(model::TimePoint now) {
     last_drain_ns_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   }
-  bool UserDrains() const;  // without the baton: a user thread did so a moment ago
+  bool HasUserDrained(model::Duration within) const;  // without the baton: a user thread
   bool HasWorkForAttendant() const {
     return core_.HasPending() || links_.HasQueued() || daemon_.HasQueued();
   }

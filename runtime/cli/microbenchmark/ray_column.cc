@@ -18,8 +18,6 @@
 #include "base/fd.h"
 #include "io/processes.h"
 
-extern char** environ;
-
 namespace rayx::cli {
 namespace {
 
@@ -70,7 +68,7 @@ std::string RunBoth(const std::string& prefix, std::vector<std::string> argument
   spawn.executable = program;
   arguments.insert(arguments.begin(), program);
   spawn.arguments = std::move(arguments);
-  for (char** entry = environ; *entry != nullptr; ++entry) spawn.environment.push_back(*entry);
+  spawn.environment = io::OwnEnvironment();
   spawn.fds = {{theirs.get(), STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}};
   const auto process = io::Spawn(spawn);
   if (!process.ok()) {

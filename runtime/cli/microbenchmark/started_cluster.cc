@@ -10,8 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <stdexcept>
-
-extern char** environ;
+#include <utility>
 
 namespace rayx::cli {
 namespace {
@@ -40,8 +39,8 @@ T OrThrow(base::StatusOr<T> value) {
 
 std::vector<std::string> With(const std::vector<std::string>& additions) {
   std::vector<std::string> environment = additions;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (std::strncmp(*entry, "RAYX_", 5) != 0) environment.emplace_back(*entry);
+  for (std::string& entry : io::OwnEnvironment()) {
+    if (!entry.starts_with("RAYX_")) environment.push_back(std::move(entry));
   }
   return environment;
 }

@@ -168,9 +168,9 @@ bool ClientCore<Sink>::IsWorthAnother(const TaskClass& task_class, size_t used,
          static_cast<double>(used) * kSpreadWorthUs;
 }
 
-// Of those, the least loaded lease with room, of equals one where the task's arguments lie; one
-// whose worker has been at a frame for long gets no more. `full`: leases that refused a frame just
-// now, or that no task is to go to.
+// Of the leases worth using, the least loaded one with room, of equals one where the task's
+// arguments lie; one whose worker has been at a frame for long gets no more. `full`: leases that
+// refused a frame just now, or that no task is to go to.
 template <class Sink>
 uint32_t ClientCore<Sink>::PickLease(const TaskClass& task_class, uint32_t first,
                                      std::span<const uint32_t> full, model::TimePoint now) const {
@@ -505,7 +505,8 @@ void ClientCore<Sink>::OnAttemptLost(uint32_t slot, const proto::DeathCause& cau
 template <class Sink>
 std::vector<uint32_t> ClientCore<Sink>::Fetching() const {
   std::vector<uint32_t> slots;
-  for (uint32_t slot = 0; slot < slab_.used() && !foreign_.empty(); ++slot) {
+  if (foreign_.empty()) return slots;
+  for (uint32_t slot = 0; slot < slab_.used(); ++slot) {
     if (slab_.At(slot).state == EntryState::kFetching) slots.push_back(slot);
   }
   return slots;

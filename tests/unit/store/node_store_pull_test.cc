@@ -106,13 +106,7 @@ struct TwoNodes {
     REQUIRE(second.Attach(reader).ok());
   }
   StoredLocation Put(uint64_t sequence, uint64_t bytes) {
-    const Result granted = first.Allocate(kOwner, {kOwner, sequence}, bytes);
-    REQUIRE(granted.ok());
-    auto extent = owner.MapWritable(*granted);
-    REQUIRE(extent.ok());
-    FillPattern(extent->bytes(), sequence);
-    REQUIRE(extent->Seal().ok());
-    return *granted;
+    return store::Put(first, owner, {kOwner, sequence}, bytes);
   }
   bool HasCopy(const Result& copy) {
     if (!copy.ok() || copy->node != NodeNumber{2}) return false;

@@ -28,16 +28,6 @@ uint64_t PagesOf(int fd) {
   return static_cast<uint64_t>(status.st_blocks) * 512 / kPageBytes;
 }
 
-StoredLocation Put(StoreRig& rig, shm::ClientSegments& writer, ObjectId object, uint64_t bytes) {
-  const Result granted = rig.Allocate(writer.process(), object, bytes);
-  REQUIRE(granted.ok());
-  auto extent = writer.MapWritable(*granted);
-  REQUIRE(extent.ok());
-  FillPattern(extent->bytes(), object.sequence);
-  REQUIRE(extent->Seal().ok());
-  return *granted;
-}
-
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 // Regression: who had read what others wrote had no room for a second mapping of the whole store,
 // and its Put failed.

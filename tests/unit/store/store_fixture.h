@@ -146,4 +146,16 @@ inline bool HasPattern(std::span<const std::byte> bytes, uint64_t seed) {
   return true;
 }
 
+// A sealed object of `writer`, filled with the pattern of its sequence.
+inline StoredLocation Put(StoreRig& rig, shm::ClientSegments& writer, ObjectId object,
+                          uint64_t bytes) {
+  const Result granted = rig.Allocate(writer.process(), object, bytes);
+  REQUIRE(granted.ok());
+  auto extent = writer.MapWritable(*granted);
+  REQUIRE(extent.ok());
+  FillPattern(extent->bytes(), object.sequence);
+  REQUIRE(extent->Seal().ok());
+  return *granted;
+}
+
 }  // namespace rayx::store

@@ -137,13 +137,7 @@ struct TwoNodes {
     return DataClient::Make(std::move(options), *threads).value();
   }
   StoredLocation Put(uint64_t sequence, uint64_t bytes) {
-    const Result granted = first.Allocate(kOwner, {kOwner, sequence}, bytes);
-    REQUIRE(granted.ok());
-    auto extent = owner.MapWritable(*granted);
-    REQUIRE(extent.ok());
-    FillPattern(extent->bytes(), sequence);
-    REQUIRE(extent->Seal().ok());
-    return *granted;
+    return store::Put(first, owner, {kOwner, sequence}, bytes);
   }
   // Runs `talk` on a thread of its own while the loop goes on.
   void Beside(const std::function<void()>& talk) {
