@@ -45,9 +45,11 @@ namespace {
 constexpr size_t kTaskClients = 4;
 constexpr size_t kTasksOfAClient = 10'000;
 constexpr size_t kCallsOfAClient = 5000;
+constexpr size_t kCallsWithArg = 1000;
 constexpr size_t kPutClients = 10;
 // Of our own.
 constexpr size_t kSyncClients = 2;
+constexpr size_t kSyncCalls = 1000;
 constexpr size_t kLargePutClients = 2;  // each needs room for an object twice
 constexpr size_t kServersMin = 2;
 constexpr size_t kPutsKept = 100;  // of a client's small ones, until the next take their place
@@ -194,64 +196,81 @@ double TimeOf(const OwnedClients& clients, size_t count) {
   return SecondsSince(start);
 }
 
-size_t ShareOf(size_t calls, size_t clients) {
-  return std::max<size_t>(calls / clients, 1);
+// A sample is as many rounds as it needs, one after the other, each of which all the clients take
+// part in with `round` calls, as Ray's rows do.
+size_t RoundsOf(size_t calls, size_t round) {
+  return std::max<size_t>(calls / round, 1);
 }
 
-// Calls a second of `count` clients together.
+// Calls a second of the clients together, in rounds of `each` calls of every one.
 template <auto Method>
-Sampler RateOf(OwnedClients clients, OwnedCounters servers = {}) {
-  return [clients = std::move(clients), servers = std::move(servers)](size_t calls) {
-    const size_t each = ShareOf(calls, clients.size());
-    return std::vector{static_cast<double>(each * clients.size()) / TimeOf<Method>(clients, each)};
+Sampler RateOf(OwnedClients clients, size_t each, OwnedCounters servers = {}) {
+  return [clients = std::move(clients), each, servers = std::move(servers)](size_t calls) {
+    const size_t round = clients.size() * each;
+    const size_t rounds = RoundsOf(calls, round);
+    double seconds = 0;
+    for (size_t i = 0; i < rounds; ++i) seconds += TimeOf<Method>(clients, each);
+    return std::vector{static_cast<double>(rounds * round) / seconds};
   };
 }
 
-// The same of puts, which are checked after the time was taken.
+// The same of puts, which are checked after the time of a round was taken.
 template <auto Method>
-Sampler RateOfPuts(OwnedClients clients, double value_of_one) {
-  return [clients = std::move(clients), value_of_one](size_t calls) {
-    const size_t each = ShareOf(calls, clients.size());
-    const double seconds = TimeOf<Method>(clients, each);
-    std::vector<ObjectRef<int64_t>> checks;
-    for (const auto& client : clients) {
-      checks.push_back(client->template Task<&Client::CheckPuts>().Remote());
+Sampler RateOfPuts(OwnedClients clients, size_t each, double value_of_one) {
+  return [clients = std::move(clients), each, value_of_one](size_t calls) {
+    const size_t round = clients.size() * each;
+    const size_t rounds = RoundsOf(calls, round);
+    double seconds = 0;
+    for (size_t i = 0; i < rounds; ++i) {
+      seconds += TimeOf<Method>(clients, each);
+      std::vector<ObjectRef<int64_t>> checks;
+      for (const auto& client : clients) {
+        checks.push_back(client->template Task<&Client::CheckPuts>().Remote());
+      }
+      rayx::Get(checks);
     }
-    rayx::Get(checks);
-    return std::vector{static_cast<double>(each * clients.size()) * value_of_one / seconds};
+    return std::vector{static_cast<double>(rounds * round) * value_of_one / seconds};
   };
 }
 
 // Each client with a server of its own.
 template <auto Method>
-Sampler RateOfPairs(size_t pairs) {
+Sampler RateOfPairs(size_t pairs, size_t each) {
   OwnedCounters servers = MakeServers(pairs);
   OwnedClients clients;
   for (const auto& server : servers) {
     clients.push_back(EndsWithRow(rayx::Actor<&Client::Create>().Remote(Servers{*server})));
   }
-  return RateOf<Method>(std::move(clients), std::move(servers));
+  return RateOf<Method>(std::move(clients), each, std::move(servers));
 }
 
 Sampler OneToMany() {
   OwnedCounters servers = MakeServers(ServerCount());
   OwnedClients clients = MakeClients(1, HandlesOf(servers));
-  return RateOf<&Client::Calls>(std::move(clients), std::move(servers));
+  return RateOf<&Client::Calls>(std::move(clients), kCallsOfAClient, std::move(servers));
+}
+
+double TimeOfTasks(const Servers& servers) {
+  const auto each = static_cast<int64_t>(kCallsOfAClient);
+  const int64_t first = TakeArguments(kTaskClients * kCallsOfAClient);
+  std::vector<ObjectRef<int64_t>> refs;
+  const auto start = RowClock::now();
+  for (size_t i = 0; i < kTaskClients; ++i) {
+    refs.push_back(rayx::Task<&WorkWithServers>().Remote(
+        servers, first + static_cast<int64_t>(i) * each, each));
+  }
+  for (const auto& done : rayx::Get(refs)) Expect(*done, each);
+  return SecondsSince(start);
 }
 
 Sampler ManyToMany() {
   return [servers = MakeServers(ServerCount())](size_t calls) {
     const Servers handles = HandlesOf(servers);
-    const auto each = static_cast<int64_t>(ShareOf(calls, kTaskClients));
-    const int64_t first = TakeArguments(kTaskClients * static_cast<size_t>(each));
-    std::vector<ObjectRef<int64_t>> refs;
-    const auto start = RowClock::now();
-    for (size_t i = 0; i < kTaskClients; ++i) {
-      refs.push_back(rayx::Task<&WorkWithServers>().Remote(
-          handles, first + static_cast<int64_t>(i) * each, each));
-    }
-    for (const auto& done : rayx::Get(refs)) Expect(*done, each);
-    return std::vector{static_cast<double>(each) * kTaskClients / SecondsSince(start)};
+    const size_t round = kTaskClients * kCallsOfAClient;
+    const size_t rounds = RoundsOf(calls, round);
+    double seconds = 0;
+    for (size_t i = 0; i < rounds; ++i) seconds += TimeOfTasks(handles);
+    return std::vector{static_cast<double>(rounds * round) / seconds};
   };
 }
 
@@ -263,25 +282,25 @@ std::vector<Row> ClientRows() {
   const double large = static_cast<double>(kLargeObjectBytes) / 1e9;
   return {
       {{{"multi client put calls (Plasma Store)", rate, ring}},
-       [] { return RateOfPuts<&Client::PutSmall>(MakeClients(kPutClients, {}), 1); },
-       1000},
+       [] { return RateOfPuts<&Client::PutSmall>(MakeClients(kPutClients, {}), kPutsKept, 1); },
+       kPutClients * kPutsKept},
       {{{"multi client put gigabytes", Unit::kGigabytesPerSecond, Limit::kWarmCopy}},
-       [=] { return RateOfPuts<&Client::PutLarge>(MakeClients(kLargePutClients, {}), large); },
-       2},
+       [=] { return RateOfPuts<&Client::PutLarge>(MakeClients(kLargePutClients, {}), 1, large); },
+       kLargePutClients},
       {{{"multi client tasks async", rate, ring}},
-       [] { return RateOf<&Client::Tasks>(MakeClients(kTaskClients, {})); },
+       [] { return RateOf<&Client::Tasks>(MakeClients(kTaskClients, {}), kTasksOfAClient); },
        kTaskClients * kTasksOfAClient},
       {{{"multi client tasks sync", rate, ring}},
-       [] { return RateOf<&Client::TasksSync>(MakeClients(kSyncClients, {})); },
-       200},
+       [] { return RateOf<&Client::TasksSync>(MakeClients(kSyncClients, {}), kSyncCalls); },
+       kSyncClients * kSyncCalls},
       {{{"1:n actor calls async", rate, ring}}, OneToMany, kCallsOfAClient},
       {{{"n:n actor calls async", rate, ring}}, ManyToMany, kTaskClients * kCallsOfAClient},
       {{{"n:n actor calls sync", rate, ring}},
-       [] { return RateOfPairs<&Client::CallsSync>(kSyncClients); },
-       200},
+       [] { return RateOfPairs<&Client::CallsSync>(kSyncClients, kSyncCalls); },
+       kSyncClients * kSyncCalls},
       {{{"n:n actor calls with arg async", rate, ring}},
-       [] { return RateOfPairs<&Client::CallsWithArg>(ServerCount()); },
-       1000},
+       [] { return RateOfPairs<&Client::CallsWithArg>(ServerCount(), kCallsWithArg); },
+       2 * kCallsWithArg},
   };
 }
 

@@ -29,6 +29,8 @@ std::string ShortName(std::string_view name) {
 constexpr auto kTitleAfter = std::chrono::milliseconds(1);
 // The replies of shorter calls may be shown to their caller together.
 constexpr auto kShortCall = std::chrono::microseconds(5);
+// Short calls of one caller that are served before it is another's turn: their replies go together.
+constexpr uint32_t kCallsOfTurn = 16;
 constexpr size_t kSpareWorkspaces = 16;
 constexpr size_t kSpareBytesMax = 64 * 1024;  // of a buffer that is kept
 
@@ -102,9 +104,14 @@ bool Executor::FindCall() {
   if (exit_asked_) return false;
   if (next_) return true;
   const auto& peers = client_.links().peers();
+  if (turn_left_ > 0 && peer_ < peers.size() && ClaimCallOf(*peers[peer_])) {
+    --turn_left_;
+    return true;
+  }
+  turn_left_ = kCallsOfTurn - 1;
   for (size_t tried = 0; tried < peers.size(); ++tried) {
-    if (next_peer_ >= peers.size()) next_peer_ = 0;
-    if (ClaimCallOf(*peers[next_peer_++])) return true;
+    if (++peer_ >= peers.size()) peer_ = 0;
+    if (ClaimCallOf(*peers[peer_])) return true;
   }
   return false;
 }
@@ -135,8 +142,10 @@ void Executor::RunOne(std::unique_lock<Baton>& lock) {
   const std::optional<model::TimePoint> end =
       Run(lock, *workspace, since,
           [&](model::FrameHeader& reply, std::span<const std::byte> results, model::Duration ran) {
-            // Another call is there: this one's reply may go with the next.
-            const bool at_once = ran > kShortCall || !FindCall();
+            if (ran > kShortCall) turn_left_ = 0;
+            // Another call of the same caller is there: this one's reply may go with the next.
+            const bool at_once =
+                !FindCall() || ran > kShortCall || next_->call.peer != call.peer;
             client_.SendReply(call.peer, call.header, reply, results, at_once);
           });
   if (next_ && concurrency_ == 1) free_since_ = end;

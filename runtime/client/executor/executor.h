@@ -100,7 +100,8 @@ class Executor {
   ClusterClient& client_;
   std::unique_ptr<Workspace> next_;  // a call that FindCall has found
   std::vector<std::unique_ptr<Workspace>> spare_;
-  size_t next_peer_ = 0;         // where FindCall goes on: each peer in turn
+  size_t peer_ = 0;              // whose turn it is: where FindCall goes on
+  uint32_t turn_left_ = 0;       // so many more of its calls, if they are short
   std::shared_ptr<void> actor_;  // the actor that this worker hosts
   model::ActorId actor_id_;
   uint32_t incarnation_ = 0;
