@@ -142,10 +142,11 @@ bool ClusterClient::Drain() {
   model::TimePoint now{};
   if (links_.HasWork(false)) {
     now = Now();
-    any =
-        links_.DrainReplies([&](const model::FrameHeader& header, std::span<const std::byte> body) {
+    any = links_.DrainReplies(
+        [&](const model::FrameHeader& header, std::span<const std::byte> body) {
           core_.OnMessage(header, body, now);
-        });
+        },
+        [&](uint32_t slot, bool is_next) { core_.Expect(slot, is_next); });
   }
   if (has_released_.load(std::memory_order_acquire)) {
     std::vector<model::ObjectId> released;
@@ -261,7 +262,7 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<Baton>& lock,
   absl::InlinedVector<const shm::ProcessPage*, 16> pages;
   const auto look_up_pages = [&] { pages.assign(links_.pages().begin(), links_.pages().end()); };
   look_up_pages();
-  waiting_->Begin(std::exchange(rang_somebody_, false));
+  waiting_->Begin(std::exchange(rang_somebody_, false), links_.frames_taken());
   for (uint32_t round = 1;; ++round) {
     bool any = Drain();
     if (!answers_.empty() && (any || round % 16 == 0)) HandleDaemonPackets();
@@ -275,7 +276,7 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<Baton>& lock,
     if (executor_ && !lane_of_calls && links_.HasWork(true)) others_.NotifyAll();
     bool sleep = false;
     if (any) {
-      waiting_->Begin(std::exchange(rang_somebody_, false));
+      waiting_->Begin(std::exchange(rang_somebody_, false), links_.frames_taken());
     } else {
       lock.unlock();
       sleep = !waiting_->Step(pages);
@@ -301,7 +302,7 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<Baton>& lock,
                  done() || ending_ || resolved_any_;
         },
         wait.Left(now, std::min<model::Duration>(deadline - now, shm::kWaitBound)));
-    waiting_->Begin(false);
+    waiting_->Begin(false, links_.frames_taken());
     lock.lock();
   }
 }
@@ -336,7 +337,7 @@ void ClusterClient::RunInline(std::unique_lock<Baton>& lock) {
 void ClusterClient::Retain(const detail::RawRef& ref) noexcept {
   std::lock_guard lock(baton_);
   if (const uint32_t slot = core_.Find(IdOf(ref)); slot != kNoSlot) {
-    core_.At(slot).holds.fetch_add(1, std::memory_order_relaxed);
+    ++core_.At(slot).holds;
   }
 }
 

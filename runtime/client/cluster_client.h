@@ -186,8 +186,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   bool Drain();                   // rings; true if anything came
   void AfterCall();               // rings peers, wakes the attendant if it must tick
   // The same of a task or call, which may go later; its results' references. Throws for kNoSlot.
-  void AfterSubmit(uint32_t slot, model::TimePoint now, detail::RawRef* results,
-                   size_t result_count);
+  void AfterSubmit(uint32_t slot, detail::RawRef* results, size_t result_count);
   void NoteUserDrains(model::TimePoint now) {
     last_drain_ns_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   }

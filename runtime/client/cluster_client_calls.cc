@@ -170,17 +170,24 @@ TaskPtr ClusterClient::MakeRecord(uint64_t function, const detail::CallOptions& 
 // The common case: all arguments are values, and travel in the frame.
 TaskPtr ClusterClient::RecordByValue(detail::ArgumentList arguments, size_t body_bytes,
                                      std::unique_lock<Baton>& lock) {
-  CallBody body;  // before the lock: nobody waits while values are copied
-  std::byte* at = body.Resize(body_bytes);
-  for (const detail::Argument& argument : arguments) {
-    const size_t bytes = argument.value->EncodedBytes();
-    argument.value->EncodeTo(model::BeginInlineItem(at, bytes));
-    at += model::ItemBytes(bytes);
-  }
+  const auto encode = [&](std::byte* at) {
+    for (const detail::Argument& argument : arguments) {
+      const size_t bytes = argument.value->EncodedBytes();
+      argument.value->EncodeTo(model::BeginInlineItem(at, bytes));
+      at += model::ItemBytes(bytes);
+    }
+  };
+  CallBody body;
+  const bool is_long = body_bytes > CallBody::kInPlaceBytes;
+  if (is_long) encode(body.Resize(body_bytes));  // nobody waits while much is copied
   lock.lock();
   TaskPtr record = core_.NewTask();
   record->item_count = static_cast<uint16_t>(arguments.size());
-  record->body = std::move(body);
+  if (is_long) {
+    record->body = std::move(body);
+  } else {
+    encode(record->body.Resize(body_bytes));
+  }
   return record;
 }
 
@@ -213,7 +220,7 @@ TaskPtr ClusterClient::RecordByReference(detail::ArgumentList arguments,
   }
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i].is_reference) {
-      core_.At(slots[i]).holds.fetch_add(1, std::memory_order_relaxed);
+      ++core_.At(slots[i]).holds;
     } else if (owned[i].owner != 0) {
       slots[i] = Need(std::exchange(owned[i], {}));
     }
@@ -257,7 +264,7 @@ void ClusterClient::HoldReferred(detail::ArgumentList arguments, TaskRecord& rec
     for (const detail::RawRef& ref : arguments[i].value->references) {
       const uint32_t slot = core_.Find({model::ProcessId{ref.owner}, ref.sequence});
       if (slot == kNoSlot) continue;
-      core_.At(slot).holds.fetch_add(1, std::memory_order_relaxed);
+      ++core_.At(slot).holds;
       record.Extras().referred.push_back(slot);
     }
   }
@@ -274,8 +281,7 @@ void ClusterClient::SubmitTask(uint64_t function, const detail::CallOptions& opt
   TaskPtr record =
       MakeRecord(function, options, arguments, result_count, lock, {"task", model::kBodyBytesMax});
   record->class_index = description ? core_.ClassIndex(*description) : DefaultClass();
-  const model::TimePoint now = Now();
-  AfterSubmit(core_.SubmitTask(std::move(record), now), now, results, result_count);
+  AfterSubmit(core_.SubmitTask(std::move(record), Now()), results, result_count);
 }
 
 detail::RawActor ClusterClient::CreateActor(uint64_t factory, const detail::CallOptions& options,
@@ -315,20 +321,22 @@ void ClusterClient::CallActor(const detail::RawActor& actor, uint64_t method,
   TaskPtr record = MakeRecord(method, options, arguments, result_count, lock,
                               {"actor call", model::kBodyBytesMax});
   const uint32_t index = core_.ActorIndex(IdOf(actor), "");
-  const model::TimePoint now = Now();
-  AfterSubmit(core_.SubmitActorCall(index, std::move(record), now), now, results, result_count);
+  uint32_t slot;
+  if (!core_.SubmitActorCallAtOnce(index, record, slot)) {
+    slot = core_.SubmitActorCall(index, std::move(record), Now());
+  }
+  AfterSubmit(slot, results, result_count);
 }
 
 // Frames behind others of the same worker are shown to it several at a time.
-void ClusterClient::AfterSubmit(uint32_t slot, model::TimePoint now, detail::RawRef* results,
-                                size_t result_count) {
+void ClusterClient::AfterSubmit(uint32_t slot, detail::RawRef* results, size_t result_count) {
   if (slot == kNoSlot)
     Throw(ErrorCode::kObjectStoreFull, "more than 2^24 live objects in this process");
   const model::ObjectId id = core_.At(slot).id;
   for (size_t i = 0; i < result_count; ++i) results[i] = {id.owner.value, id.sequence + i};
   // Replies are taken in every so often, else the workers' reply rings fill up and stall them.
   if (((id.sequence >> PendingSlab::kSlotBits) & 63) == 0) {
-    NoteUserDrains(now);
+    NoteUserDrains(Now());
     if (Drain()) TellResolved();
   }
   if (links_.RingDue()) rang_somebody_ = true;

@@ -34,7 +34,7 @@
 namespace rayx::client {
 
 inline constexpr size_t kQueuedBytesMax = 256u << 20;
-inline constexpr uint32_t kCorkedMax = 16;
+inline constexpr uint32_t kCorkedMax = 64;
 
 struct QueuedMessage {
   model::FrameHeader header;
@@ -103,6 +103,9 @@ class PeerLinks {
   bool HasWork(bool lane_of_calls) const;  // a frame in a lane of replies, or also in one of calls
   // Frees removed peers. Only while no thread uses pages() without the baton.
   void Reap() { retired_.clear(); }
+  // Calls and answers, ever.
+  uint64_t frames_taken() const { return frames_taken_; }
+  void CountCall() { ++frames_taken_; }  // of one that was taken out of its channel
   bool HasQueued() const { return queued_messages_ > 0; }
   bool HasCorked() const { return !to_ring_.empty(); }
   const std::vector<std::unique_ptr<Peer>>& peers() const { return peers_; }
@@ -110,8 +113,10 @@ class PeerLinks {
 
   // Calls `handle(header, body)` for each message of the replies lanes; true if there was one. Both
   // are private copies, valid during the call, which must not drain.
-  template <typename Handle>
-  bool DrainReplies(Handle&& handle) {
+  // `expect` gets the pending slot of a message that may come next, and whether it is the very next
+  // one: a guess.
+  template <typename Handle, typename Expect>
+  bool DrainReplies(Handle&& handle, Expect&& expect) {
     bool any = false;
     for (size_t i = 0; i < peers_.size(); ++i) {
       Peer& peer = *peers_[i];
@@ -124,12 +129,14 @@ class PeerLinks {
           break;
         }
         any = true;
+        ++frames_taken_;
         // A peer speaks for itself; only the daemon forwards for others.
         const shm::ReceivedFrame& frame = peer.channel->Front(shm::Lane::kReplies);
         if (peer.process.is_daemon() || frame.header.source == peer.process) {
           // A private copy: the sender could change shared bytes under the reader.
           scratch_.assign(frame.body.begin(), frame.body.end());
           peer.channel->Pop(shm::Lane::kReplies);
+          ExpectFrom(*peer.channel, expect);
           handle(frame.header, std::span<const std::byte>(scratch_));
         } else {
           peer.channel->Pop(shm::Lane::kReplies);
@@ -140,6 +147,11 @@ class PeerLinks {
   }
 
  private:
+  template <typename Expect>
+  static void ExpectFrom(const shm::Channel& channel, Expect&& expect) {
+    if (const auto next = channel.GuessCookieSlot(shm::Lane::kReplies, 0)) expect(*next, true);
+    if (const auto second = channel.GuessCookieSlot(shm::Lane::kReplies, 1)) expect(*second, false);
+  }
   bool Ring(bool corked_too);
   void Publish(Peer& peer);
   void Written(Peer& peer, bool at_once);
@@ -164,6 +176,7 @@ class PeerLinks {
   bool is_ring_due_ = false;  // one of them sees all that was written to it
   std::vector<std::pair<model::ProcessId, std::string>> cut_;
   size_t queued_messages_ = 0;
+  uint64_t frames_taken_ = 0;
   std::vector<std::byte> scratch_;
 };
 

@@ -69,7 +69,9 @@ const char* Unpacker::Take(std::size_t bytes) {
 }
 
 std::uint64_t Unpacker::BigEndian(std::size_t bytes) {
-  const char* from = Take(bytes);
+  const char* const from = Take(bytes);
+  if (bytes == 8) return __builtin_bswap64(Load<std::uint64_t>(from));
+  if (bytes == 4) return __builtin_bswap32(Load<std::uint32_t>(from));
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < bytes; ++i) {
     value = (value << 8) | static_cast<unsigned char>(from[i]);

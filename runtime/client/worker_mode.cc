@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -93,8 +94,20 @@ int ThreadCount() {
   return threads;
 }
 
+// Values come and go by the thousand; glibc as it is gives their memory back to the system each
+// time they are gone, and takes it again, fault by fault. Who has tuned it keeps what was chosen.
+void KeepFreedMemory() {
+  for (const char* chosen :
+       {"GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}) {
+    if (::getenv(chosen) != nullptr) return;
+  }
+  ::mallopt(M_TRIM_THRESHOLD, 32 << 20);
+  ::mallopt(M_MMAP_THRESHOLD, 8 << 20);
+}
+
 // A connected worker's whole life.
 [[noreturn]] void RunWorker(base::UniqueFd socket, uint64_t token) {
+  KeepFreedMemory();
   DaemonLink link{io::PacketSocket(std::move(socket))};
   proto::Hello hello;
   model::VersionsToWire(model::OwnVersions(shm::kLayoutVersion), *hello.mutable_versions());

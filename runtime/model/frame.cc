@@ -36,6 +36,36 @@ const char* ToString(FrameError error) {
   return "unknown frame error";
 }
 
+void StoreHeader(const FrameHeader& header, std::byte* to) {
+  // Volatile: the compiler would join what lies side by side.
+  auto* const at = reinterpret_cast<volatile FrameHeader*>(to);
+  at->magic = header.magic;
+  at->version = header.version;
+  at->kind = header.kind;
+  at->flags = header.flags;
+  at->body_bytes = header.body_bytes;
+  at->attempt = header.attempt;
+  at->destination.value = header.destination.value;
+  at->source.value = header.source.value;
+  at->task.owner.value = header.task.owner.value;
+  at->task.sequence = header.task.sequence;
+  at->function.value = header.function.value;
+  at->cookie_slot = header.cookie_slot;
+  at->cookie_sequence = header.cookie_sequence;
+  at->actor.creator.value = header.actor.creator.value;
+  at->actor.sequence = header.actor.sequence;
+  at->incarnation = header.incarnation;
+  at->job.value = header.job.value;
+  at->call_number = header.call_number;
+  at->stream_sequence = header.stream_sequence;
+  at->stream_ack = header.stream_ack;
+  at->credit = header.credit;
+  at->item_count = header.item_count;
+  at->result_count = header.result_count;
+  at->claim_slot = header.claim_slot;
+  at->run_micros = header.run_micros;
+}
+
 FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header) {
   if (bytes.size() < kFrameHeaderBytes) return FrameError::kTruncated;
   std::memcpy(static_cast<void*>(&header), bytes.data(), kFrameHeaderBytes);
@@ -54,13 +84,8 @@ FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header) {
 std::span<std::byte> BodyWriter::Add(ItemKind kind, size_t bytes, uint64_t object_sequence) {
   const size_t at = body_.size();
   body_.resize(at + ItemBytes(bytes));
-  ItemHeader header;
-  header.kind = kind;
-  header.bytes = static_cast<uint32_t>(bytes);
-  header.object_sequence = object_sequence;
-  std::memcpy(body_.data() + at, &header, sizeof header);
   ++count_;
-  return std::span(body_).subspan(at + sizeof header, bytes);
+  return {BeginItem(body_.data() + at, kind, bytes, object_sequence), bytes};
 }
 
 std::span<std::byte> BodyWriter::AddInlineSpace(size_t bytes, uint64_t object_sequence) {

@@ -149,6 +149,9 @@ enum class FrameError : uint8_t {
 };
 const char* ToString(FrameError error);
 
+// Writes a header to kFrameHeaderBytes of memory, field by field: see BeginItem.
+void StoreHeader(const FrameHeader& header, std::byte* to);
+
 // Copies and checks a header. `bytes` may be longer than the header.
 FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header);
 
@@ -156,14 +159,21 @@ FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header);
 constexpr size_t ItemBytes(size_t value_bytes) {
   return sizeof(ItemHeader) + ((value_bytes + 7) & ~size_t{7});
 }
+// Writes what stands before an item's bytes to `at`; where these go. From registers: parts stored
+// one by one and then copied as one have to reach the cache first, behind all earlier stores, among
+// them those to lines that another process has.
+inline std::byte* BeginItem(std::byte* at, ItemKind kind, size_t bytes, uint64_t object_sequence) {
+  const uint64_t first = static_cast<uint64_t>(kind) | static_cast<uint64_t>(bytes) << 32;
+  static_assert(offsetof(ItemHeader, bytes) == 4 && offsetof(ItemHeader, object_sequence) == 8);
+  std::memcpy(at, &first, sizeof first);
+  std::memcpy(at + sizeof first, &object_sequence, sizeof object_sequence);
+  return at + sizeof(ItemHeader);
+}
 // For a body that is built in place: writes the beginning of an inline item (and what fills it up)
 // into ItemBytes(value_bytes) bytes at `at`; where its value goes.
 inline std::byte* BeginInlineItem(std::byte* at, size_t value_bytes) {
-  ItemHeader header;
-  header.bytes = static_cast<uint32_t>(value_bytes);
   std::memset(at + ItemBytes(value_bytes) - 8, 0, 8);
-  std::memcpy(at, &header, sizeof header);
-  return at + sizeof header;
+  return BeginItem(at, ItemKind::kInline, value_bytes, 0);
 }
 
 // Appends items to a body buffer (cleared by the owner, reused).

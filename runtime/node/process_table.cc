@@ -10,7 +10,7 @@ namespace {
 
 // Large enough that a pipelining owner seldom finds it full (where processes share CPUs, each full
 // ring is a switch), small enough to stay in the cache.
-constexpr shm::ChannelOptions kPeerChannel{.ring_bytes = 128 << 10, .claim_words = 2048};
+constexpr shm::ChannelOptions kPeerChannel{.ring_bytes = 256 << 10, .claim_words = 4096};
 constexpr shm::ChannelOptions kDaemonChannel{.ring_bytes = 64 << 10};
 
 }  // namespace

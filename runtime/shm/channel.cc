@@ -1,5 +1,6 @@
 #include "shm/channel.h"
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@ namespace rayx::shm {
 namespace {
 
 constexpr size_t kChannelBytesMax = size_t{1} << 33;
+constexpr size_t kWarmRingBytes = 32 * 1024;
 
 Side Other(Side side) {
   return side == Side::kFirst ? Side::kSecond : Side::kFirst;
@@ -40,7 +42,15 @@ base::StatusOr<std::unique_ptr<Channel>> Channel::Open(int fd, Side side) {
                         Mapping::MapWhole(fd, Protection::kReadWrite, kChannelBytesMax));
   const std::span<std::byte> memory = mapping.bytes();
   RAYX_ASSIGN_OR_RETURN(const ChannelShape shape, ChannelShape::Read(memory));
-  mapping.Populate(0, shape.hot_bytes());
+  // What the first calls touch; who has many in flight pays for the rest of the rings as it comes.
+  mapping.Populate(0, shape.rings_offset());
+  for (const Side writer : {Side::kFirst, Side::kSecond}) {
+    for (const Lane lane : {Lane::kCalls, Lane::kReplies}) {
+      const std::span<std::byte> ring = shape.LaneOf(memory, writer, lane).ring;
+      mapping.Populate(static_cast<size_t>(ring.data() - memory.data()),
+                       std::min(ring.size(), kWarmRingBytes));
+    }
+  }
   return std::unique_ptr<Channel>(new Channel(std::move(mapping), memory, shape, side));
 }
 
@@ -65,10 +75,10 @@ bool Channel::TryWrite(model::FrameHeader& header, std::span<const std::byte> bo
   LaneWriter::Place place;
   if (!writer.Find(body.size(), place)) return false;
   if (call) {
-    const auto slot = sent_claims_.Reserve();
-    if (!slot) return false;
-    sent_claims_.Queue(*slot, header.cookie_sequence);
-    header.claim_slot = *slot;
+    uint32_t slot;
+    if (!sent_claims_.Reserve(slot)) return false;
+    sent_claims_.Queue(slot, header.cookie_sequence);
+    header.claim_slot = slot;
   }
   header.body_bytes = static_cast<uint32_t>(body.size());
   const uint8_t flags = header.flags & static_cast<uint8_t>(~model::kFlagPayloadBlock);

@@ -22,7 +22,10 @@
 //              }
 #pragma once
 
+#include <cstddef>
+#include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -75,6 +78,14 @@ class Channel {
     return result;
   }
   void Pop(Lane lane) { readers_[Index(lane)].Pop(); }
+  // A guess at the pending slot that a frame names, which comes after `frames` more: any number.
+  std::optional<uint32_t> GuessCookieSlot(Lane lane, uint64_t frames) const {
+    const std::byte* const header = readers_[Index(lane)].Ahead(frames);
+    if (header == nullptr) return std::nullopt;
+    uint32_t slot;
+    std::memcpy(&slot, header + offsetof(model::FrameHeader, cookie_slot), sizeof slot);
+    return slot;
+  }
   // Takes a call just before running it, before or after Pop. False: revoked; go on. Every call is
   // to be claimed and marked done, else its claim word is lost.
   bool TryClaim(uint32_t claim_slot, uint32_t cookie_sequence) {
@@ -86,7 +97,7 @@ class Channel {
   }
   // After the reply was published, so that "done" implies "the reply can be read".
   void MarkDone(uint32_t claim_slot, uint32_t cookie_sequence) {
-    received_claims_.Move(claim_slot, cookie_sequence, ClaimState::kRunning, ClaimState::kDone);
+    received_claims_.Finish(claim_slot, cookie_sequence);
   }
   bool HasWork() const { return readers_[0].HasWork() || readers_[1].HasWork(); }
   bool HasWork(Lane lane) const { return readers_[Index(lane)].HasWork(); }

@@ -60,12 +60,16 @@ void ChannelShape::WriteHeader(std::span<std::byte> memory) const {
   std::memcpy(memory.data(), &header, sizeof header);
 }
 
-size_t ChannelShape::hot_bytes() const {
-  return kPageBytes + kSides * ClaimBytes() + kSides * kLanes * options_.ring_bytes;
+size_t ChannelShape::rings_offset() const {
+  return kPageBytes + kSides * ClaimBytes();
+}
+
+size_t ChannelShape::payloads_offset() const {
+  return rings_offset() + kSides * kLanes * options_.ring_bytes;
 }
 
 size_t ChannelShape::total_bytes() const {
-  return hot_bytes() + kSides * kLanes * options_.payload_bytes;
+  return payloads_offset() + kSides * kLanes * options_.payload_bytes;
 }
 
 LaneMemory ChannelShape::LaneOf(std::span<std::byte> memory, Side writer, Lane lane) const {
@@ -75,10 +79,9 @@ LaneMemory ChannelShape::LaneOf(std::span<std::byte> memory, Side writer, Lane l
   result.lane = lane;
   auto* page = reinterpret_cast<ChannelFirstPage*>(memory.data());
   result.control = &page->lanes[direction][static_cast<size_t>(lane)];
-  result.ring = memory.subspan(kPageBytes + kSides * ClaimBytes() + index * options_.ring_bytes,
-                               options_.ring_bytes);
+  result.ring = memory.subspan(rings_offset() + index * options_.ring_bytes, options_.ring_bytes);
   result.payload =
-      memory.subspan(hot_bytes() + index * options_.payload_bytes, options_.payload_bytes);
+      memory.subspan(payloads_offset() + index * options_.payload_bytes, options_.payload_bytes);
   return result;
 }
 

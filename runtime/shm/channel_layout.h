@@ -86,8 +86,9 @@ class ChannelShape {
 
   void WriteHeader(std::span<std::byte> memory) const;
   size_t total_bytes() const;
-  // What both sides touch from the first frame on: everything but the payload rings.
-  size_t hot_bytes() const;
+  // Where the rings of frames begin, and where they end and the payload rings begin.
+  size_t rings_offset() const;
+  size_t payloads_offset() const;
   const ChannelOptions& options() const { return options_; }
 
   LaneMemory LaneOf(std::span<std::byte> memory, Side writer, Lane lane) const;

@@ -9,16 +9,17 @@ constexpr uint32_t kWordsALine = kCacheLineBytes / sizeof(uint64_t);
 
 }  // namespace
 
-std::optional<uint32_t> ClaimTable::Reserve() {
+bool ClaimTable::Reserve(uint32_t& slot) {
   const auto size = static_cast<uint32_t>(words_.size());
   for (uint32_t probe = 0; probe < std::min(size, kProbesMax); ++probe) {
     const uint32_t index = next_;
     if (uses_[index] == 0 || ClaimProtocol::Reusable(words_[index])) {
-      return uses_[index] << index_bits_ | index;
+      slot = uses_[index] << index_bits_ | index;
+      return true;
     }
     next_ = (next_ + 1) & (size - 1);
   }
-  return std::nullopt;
+  return false;
 }
 
 void ClaimTable::Queue(uint32_t slot, uint32_t cookie_sequence) {

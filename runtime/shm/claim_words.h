@@ -17,7 +17,6 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -53,6 +52,12 @@ struct ClaimProtocol {
     uint64_t expected = Word(tag, from);
     return word.compare_exchange_strong(expected, Word(tag, to), std::memory_order_acq_rel);
   }
+  // By whoever has moved it to running: nobody else changes it then. Not running: does nothing.
+  template <typename AtomicWord>
+  static void Finish(AtomicWord& word, uint64_t tag) {
+    if (word.load(std::memory_order_relaxed) != Word(tag, ClaimState::kRunning)) return;
+    word.store(Word(tag, ClaimState::kDone), std::memory_order_release);
+  }
   template <typename AtomicWord>
   static ClaimState Look(const AtomicWord& word, uint64_t tag) {
     const uint64_t value = word.load(std::memory_order_acquire);
@@ -78,6 +83,9 @@ class ClaimWords {
   bool Move(uint32_t slot, uint32_t cookie_sequence, ClaimState from, ClaimState to) const {
     return ClaimProtocol::Move(WordOf(slot), TagOf(slot, cookie_sequence), from, to);
   }
+  void Finish(uint32_t slot, uint32_t cookie_sequence) const {
+    ClaimProtocol::Finish(WordOf(slot), TagOf(slot, cookie_sequence));
+  }
   ClaimState Look(uint32_t slot, uint32_t cookie_sequence) const {
     return ClaimProtocol::Look(WordOf(slot), TagOf(slot, cookie_sequence));
   }
@@ -98,9 +106,9 @@ class ClaimTable : public ClaimWords {
   explicit ClaimTable(std::span<std::atomic<uint64_t>> words)
       : ClaimWords(words), uses_(words.size(), 0) {}
 
-  // A slot for the next call, or nothing when all words that were looked at are taken (at most
+  // A slot for the next call; false when all words that were looked at are taken (at most
   // kProbesMax; the next call goes on where this one stopped). Changes nothing shared.
-  std::optional<uint32_t> Reserve();
+  bool Reserve(uint32_t& slot);
   // A call is likely to come next: its word, last touched by the consumer, is fetched meanwhile.
   void Prefetch() const {
     PrefetchToWrite(reinterpret_cast<const std::byte*>(&words_[next_]), kCacheLineBytes);

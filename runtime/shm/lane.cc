@@ -91,7 +91,7 @@ void LaneWriter::Write(const Place& place, const model::FrameHeader& header,
     head_ += place.skip;
   }
   std::byte* frame = memory_.ring.data() + Offset(head_, memory_.ring);
-  std::memcpy(frame, &header, kFrameHeaderBytes);
+  model::StoreHeader(header, frame);
   std::byte* target = frame + kFrameHeaderBytes;
   if (place.payload) {
     const PayloadReference reference{place.payload_position, {}};
@@ -206,6 +206,7 @@ ReadResult LaneReader::ReadPayload(const std::byte* reference) {
 void LaneReader::Pop() {
   if (current_end_ == 0) return;
   const uint64_t tail = current_end_;
+  popped_bytes_ = tail - Tail();
   tail_.store(tail, std::memory_order_relaxed);
   current_end_ = 0;
   current_.body = {};

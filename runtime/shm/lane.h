@@ -76,6 +76,15 @@ class LaneReader {
   const ReceivedFrame& front() const { return current_; }
   // Releases the front frame and its payload block. Without one: does nothing.
   void Pop();
+  // Where a header stands that comes after `frames` more, were they all as long as the one popped
+  // last: for guesses, nothing of it is checked. Null: nothing has come so far.
+  const std::byte* Ahead(uint64_t frames) const {
+    const uint64_t position = Tail() + frames * popped_bytes_;
+    const uint64_t offset = position & (memory_.ring.size() - 1);
+    const bool is_there = position + model::kFrameHeaderBytes <= head_seen_ &&
+                          offset + model::kFrameHeaderBytes <= memory_.ring.size();
+    return is_there ? memory_.ring.data() + offset : nullptr;
+  }
   // Any thread. False once poisoned.
   bool HasWork() const {
     return memory_.control->head.load(std::memory_order_acquire) !=
@@ -102,6 +111,7 @@ class LaneReader {
   ReceivedFrame current_;
   uint64_t current_end_ = 0;
   uint64_t current_payload_end_ = 0;
+  uint64_t popped_bytes_ = 0;  // of the last one, in the ring
   std::atomic<const char*> corruption_{nullptr};
 };
 

@@ -52,7 +52,7 @@ class Player {
       if (turn().load(std::memory_order_acquire) == value) return true;
     }
     Waiting waiting(self_);
-    waiting.Begin(false);
+    waiting.Begin(false, 0);
     const ProcessPage* const peers[] = {&peer_};
     for (;;) {
       const uint64_t now = turn().load(std::memory_order_acquire);
@@ -61,7 +61,7 @@ class Player {
       if (waiting.Step(peers)) continue;
       if (MonotonicNs() > until_ns_) return false;
       ::sched_yield();
-      waiting.Begin(false);
+      waiting.Begin(false, 0);
     }
   }
 

@@ -2,6 +2,9 @@
 
 #include <sched.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "shm/futex.h"
 
 namespace rayx::shm {
@@ -16,9 +19,23 @@ bool AwakePeerOn(uint32_t cpu, std::span<const ProcessPage* const> peers) {
 
 }  // namespace
 
-Waiting::Waiting(ProcessPage& self, WaitingOptions options) : self_(&self), options_(options) {}
+Waiting::Waiting(ProcessPage& self, WaitingOptions options)
+    : self_(&self), options_(options), ban_(options.first_ban) {}
 
-void Waiting::Begin(bool woke_somebody) {
+void Waiting::Judge(bool by_peers) {
+  const int64_t ended = std::exchange(slow_yield_ns_, 0);
+  if (ended == 0) return;
+  if (by_peers) {
+    ban_ = options_.first_ban;
+    return;
+  }
+  no_yields_until_ns_ = ended + ban_.count();
+  ban_ = std::min(2 * ban_, options_.no_yields);
+}
+
+void Waiting::Begin(bool woke_somebody, uint64_t frames_taken) {
+  Judge(frames_taken - frames_taken_ >= options_.bulk);
+  frames_taken_ = frames_taken;
   cpu_ = self_->PublishCpu();
   steps_ = 0;
   woke_somebody_ = woke_somebody;
@@ -27,6 +44,7 @@ void Waiting::Begin(bool woke_somebody) {
 }
 
 bool Waiting::LookAround(std::span<const ProcessPage* const> peers) {
+  Judge(/*by_peers=*/false);  // nothing has come
   const int64_t now = MonotonicNs();
   if (give_up_ns_ == 0) {
     give_up_ns_ = now + (woke_somebody_ ? options_.spin_after_wake : options_.spin).count();
@@ -45,9 +63,7 @@ bool Waiting::Yield(int64_t now_ns) {
   ::sched_yield();
   const int64_t after = MonotonicNs();
   // Whoever had the slice that long may well have done our work: one more look before sleeping.
-  if (after - now_ns > options_.slow_yield.count()) {
-    no_yields_until_ns_ = after + options_.no_yields.count();
-  }
+  if (after - now_ns > options_.slow_yield.count()) slow_yield_ns_ = after;
   return true;
 }
 

@@ -8,15 +8,17 @@
 // Inputs:   the pages of the peers that may run on this CPU; not our own.
 // Promises: pauses up to `spin` while no awake peer was last seen on this thread's CPU; yields
 //           instead if one was, or if this thread just woke somebody. After a yield longer than
-//           `slow_yield` (a foreign process had the slice) no yields for `no_yields`, straight to
-//           sleep. A whole wait costs at most `spin` (`spin_after_wake`) plus one yield.
+//           `slow_yield` no yields for `no_yields`, straight to sleep: a foreign process had the
+//           slice. Unless `bulk` frames or more had come then: peers had it, and where there are
+//           more of them than CPUs, yielding to each other is cheaper than sleeping and waking.
+//           A whole wait costs at most `spin` (`spin_after_wake`) plus one yield.
 // Limits:   the peers' CPUs are hints; a wrong one costs time, never correctness.
 //
-//   waiting.Begin(/*woke_somebody=*/rang);
+//   waiting.Begin(/*woke_somebody=*/rang, frames_taken);
 //   while (!channel.HasWork()) {
 //     if (waiting.Step(peers)) continue;
 //     doorbell.WaitUser([&] { return channel.HasWork(); }, time_left);
-//     waiting.Begin(false);
+//     waiting.Begin(false, frames_taken);
 //   }
 #pragma once
 
@@ -48,14 +50,16 @@ struct WaitingOptions {
   model::Duration spin_after_wake = std::chrono::microseconds(200);
   model::Duration slow_yield = std::chrono::microseconds(200);
   model::Duration no_yields = std::chrono::milliseconds(100);
+  model::Duration first_ban = std::chrono::milliseconds(1);
+  uint64_t bulk = 16;
 };
 
 class Waiting {
  public:
   explicit Waiting(ProcessPage& self, WaitingOptions options = {});
 
-  // Starts a wait and publishes this thread's CPU.
-  void Begin(bool woke_somebody);
+  // Starts a wait and publishes this thread's CPU. `frames_taken`: from all peers, ever.
+  void Begin(bool woke_somebody, uint64_t frames_taken);
 
   // Waits a little. False: sleep on the doorbell now, then Begin() again.
   bool Step(std::span<const ProcessPage* const> peers) {
@@ -72,6 +76,8 @@ class Waiting {
 
   bool LookAround(std::span<const ProcessPage* const> peers);
   bool Yield(int64_t now_ns);
+  // What to make of a slow yield, if there was one.
+  void Judge(bool by_peers);
 
   // Constant after construction.
   ProcessPage* self_;
@@ -84,6 +90,9 @@ class Waiting {
   int64_t give_up_ns_ = 0;  // 0: the clock was not read yet
   // Across waits.
   int64_t no_yields_until_ns_ = 0;
+  int64_t slow_yield_ns_ = 0;  // when it ended; 0: there was none since the last verdict
+  uint64_t frames_taken_ = 0;
+  model::Duration ban_;
 };
 
 }  // namespace rayx::shm

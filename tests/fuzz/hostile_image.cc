@@ -34,7 +34,7 @@ class Image {
  public:
   Image() {
     const auto memory = pair_.memory();
-    hot_ = shm::ChannelShape::Read(memory)->hot_bytes();
+    hot_ = shm::ChannelShape::Read(memory)->payloads_offset();
     saved_.assign(memory.begin(), memory.begin() + static_cast<long>(hot_ + kPayloadKept));
   }
 

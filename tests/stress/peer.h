@@ -54,7 +54,7 @@ class Peer {
   bool WaitFor(Lane lane, model::Duration limit = std::chrono::seconds(60)) {
     const ProcessPage* const peers[] = {&other_};
     int64_t until = 0;
-    waiting_.Begin(std::exchange(rang_, false));
+    waiting_.Begin(std::exchange(rang_, false), 0);
     while (!channel->HasWork(lane)) {
       if (!channel->corruption().empty()) return false;
       if (waiting_.Step(peers)) continue;
@@ -62,7 +62,7 @@ class Peer {
       const model::Duration left(until - MonotonicNs());
       if (left.count() <= 0) return false;
       Sleep(lane, left);
-      waiting_.Begin(false);
+      waiting_.Begin(false, 0);
     }
     return true;
   }

@@ -236,11 +236,18 @@ class ClientCore {
   // makes a record when new
   uint32_t ActorIndex(const model::ActorId& id, std::string_view name);
   uint32_t SubmitActorCall(uint32_t actor_index, TaskPtr record, model::TimePoint now);
+  // The same of a call that no other is before and that waits for nothing, for which no clock is
+  // read. False: it is not one, and `record` is unchanged.
+  bool SubmitActorCallAtOnce(uint32_t actor_index, TaskPtr& record, uint32_t& slot);
   ActorRecord& Actor(uint32_t index) { return *actors_[index]; }
   const ActorRecord& Actor(uint32_t index) const { return *actors_[index]; }
   model::ActorId NewActorId() { return model::ActorId{options_.self, ++actor_count_}; }
 
   // --- events ---
+  // A message for this slot comes next, or soon: a guess, which costs little and changes nothing.
+  void Expect(uint32_t slot, bool is_next) const {
+    is_next ? slab_.ExpectTask(slot) : slab_.Expect(slot);
+  }
   void OnMessage(const model::FrameHeader& header, std::span<const std::byte> body,
                  model::TimePoint now);
   // After each group of messages: what they made room for is sent.
@@ -373,6 +380,7 @@ class ClientCore {
   bool HasRoom(model::ProcessId destination, const InFlight& in_flight, uint32_t slot) const {
     return destination.node() == options_.self.node() || in_flight.HasRoom(FrameBytes(slot));
   }
+  uint32_t NewActorCall(uint32_t actor_index, TaskPtr record);
   void SendCreation(uint32_t slot);
   std::string DescribeDemand(const TaskRecord& task) const;
   void EndCreation(ActorRecord& actor, const std::string& error);

@@ -167,27 +167,45 @@ void ClientCore<Sink>::FailCalls(const std::deque<uint32_t>& slots, const std::s
 }
 
 template <class Sink>
+uint32_t ClientCore<Sink>::NewActorCall(uint32_t actor_index, TaskPtr record) {
+  const uint32_t slot = NewObjects(record->result_count);
+  if (slot == kNoSlot) return kNoSlot;
+  record->kind = model::FrameKind::kActorCall;
+  record->actor_index = actor_index;
+  slab_.SetTask(slot, std::move(record));
+  return slot;
+}
+
+template <class Sink>
+bool ClientCore<Sink>::SubmitActorCallAtOnce(uint32_t actor_index, TaskPtr& record,
+                                             uint32_t& slot) {
+  ActorRecord& actor = *actors_[actor_index];
+  const bool is_whole = !record->extras && record->body.size() <= model::kBodyBytesMax;
+  if (!is_whole || !lost_.empty() || !actor.connected || actor.waits_for_room ||
+      !actor.queued.empty() || actor.state == proto::ACTOR_DEAD) {
+    return false;
+  }
+  slot = NewActorCall(actor_index, std::move(record));
+  if (slot == kNoSlot) return true;
+  slab_.At(slot).state = EntryState::kQueued;
+  if (!SendOnActor(actor, slot)) {
+    actor.queued.push_back(slot);
+    AwaitRoom(actor);
+  }
+  return true;
+}
+
+template <class Sink>
 uint32_t ClientCore<Sink>::SubmitActorCall(uint32_t actor_index, TaskPtr record,
                                            model::TimePoint now) {
   now_ = now;
-  const uint32_t slot = NewObjects(record->result_count);
-  if (slot == kNoSlot) return kNoSlot;
+  uint32_t slot;
+  if (SubmitActorCallAtOnce(actor_index, record, slot)) return slot;
   ActorRecord& actor = *actors_[actor_index];
-  record->kind = model::FrameKind::kActorCall;
-  record->actor_index = actor_index;
-  const bool is_whole = !record->extras && record->body.size() <= model::kBodyBytesMax;
-  slab_.SetTask(slot, std::move(record));
+  slot = NewActorCall(actor_index, std::move(record));
+  if (slot == kNoSlot) return kNoSlot;
   if (actor.state == proto::ACTOR_DEAD) {
     FailTask(slot, actor.death);
-    return slot;
-  }
-  // The common case: no other is before it, and nothing is waited for.
-  if (is_whole && lost_.empty() && actor.connected && !actor.waits_for_room &&
-      actor.queued.empty()) {
-    slab_.At(slot).state = EntryState::kQueued;
-    if (SendOnActor(actor, slot)) return slot;
-    actor.queued.push_back(slot);
-    AwaitRoom(actor);
     return slot;
   }
   actor.queued.push_back(slot);  // in the order of the calls, whichever argument comes first
@@ -201,6 +219,9 @@ void ClientCore<Sink>::PumpActor(ActorRecord& actor, model::TimePoint) {
   while (!actor.queued.empty()) {
     const uint32_t slot = actor.queued.front();
     if (slab_.At(slot).state != EntryState::kQueued) return;  // its arguments are not there yet
+    // They have long been there: what comes next is fetched meanwhile.
+    if (actor.queued.size() > 2) slab_.Expect(actor.queued[2]);
+    if (actor.queued.size() > 1) slab_.ExpectTask(actor.queued[1]);
     if (!SendOnActor(actor, slot)) return AwaitRoom(actor);
     actor.queued.pop_front();
   }

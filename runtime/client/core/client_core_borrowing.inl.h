@@ -41,7 +41,7 @@ void ClientCore<Sink>::Contain(uint32_t slot, std::span<const model::ObjectId> o
   for (const model::ObjectId& id : objects) {
     const uint32_t inner = Find(id);
     if (inner == kNoSlot) continue;
-    slab_.At(inner).holds.fetch_add(1, std::memory_order_relaxed);
+    ++slab_.At(inner).holds;
     BondsOf(slab_.At(slot)).contains.push_back(inner);
   }
 }
@@ -92,7 +92,7 @@ void ClientCore<Sink>::Register(uint32_t slot, uint32_t through) {
   }
   Bonds& bonds = BondsOf(entry);
   if (through != kNoSlot) {
-    slab_.At(through).holds.fetch_add(1, std::memory_order_relaxed);
+    ++slab_.At(through).holds;
     bonds.outers.push_back(through);
   }
   if (bonds.asked != 0) return;
@@ -107,8 +107,8 @@ uint64_t ClientCore<Sink>::RegisterBeforeReply(const model::FrameHeader& call,
   Borrows borrows;
   for (uint32_t slot : std::exchange(unregistered_, {})) {
     Entry& entry = slab_.At(slot);
-    const bool held = entry.state != EntryState::kFree && entry.id.owner != options_.self &&
-                      entry.holds.load(std::memory_order_relaxed) > 0;
+    const bool held =
+        entry.state != EntryState::kFree && entry.id.owner != options_.self && entry.holds > 0;
     if (!held || gone_.contains(entry.id.owner)) continue;
     Bonds& bonds = BondsOf(entry);
     if (bonds.asked != 0 || !bonds.tokens.empty()) continue;

@@ -18,7 +18,7 @@ uint32_t ClientCore<Sink>::NewObjects(uint32_t count) {
   for (uint32_t slot = first; slot < first + count; ++slot) {
     Entry& entry = slab_.At(slot);
     entry.state = EntryState::kWaiting;
-    entry.holds.store(1, std::memory_order_relaxed);
+    entry.holds = 1;
   }
   unresolved_ += count;
   return first;
@@ -62,17 +62,17 @@ uint32_t ClientCore<Sink>::Hold(const model::ObjectId& id) {
     Entry& entry = slab_.At(slot);
     entry.id = id;
     entry.state = EntryState::kForeign;
-    entry.holds.store(0, std::memory_order_relaxed);
+    entry.holds = 0;
     foreign_.emplace(id, slot);
   }
-  slab_.At(slot).holds.fetch_add(1, std::memory_order_relaxed);
+  ++slab_.At(slot).holds;
   return slot;
 }
 
 template <class Sink>
 void ClientCore<Sink>::ReleaseHold(uint32_t slot) {
   Entry& entry = slab_.At(slot);
-  if (entry.holds.fetch_sub(1, std::memory_order_acq_rel) == 1) TryFree(slot);
+  if (--entry.holds == 0) TryFree(slot);
 }
 
 // From a worklist, not by recursion: a chain of objects, each of which refers to the next, may be
@@ -90,7 +90,7 @@ void ClientCore<Sink>::TryFree(uint32_t slot) {
 template <class Sink>
 void ClientCore<Sink>::FreeOne(uint32_t slot) {
   Entry& entry = slab_.At(slot);
-  if (entry.holds.load(std::memory_order_acquire) != 0 || !entry.waiters.empty()) return;
+  if (entry.holds != 0 || !entry.waiters.empty()) return;
   const bool idle = entry.state == EntryState::kReady || entry.state == EntryState::kForeign;
   if (!idle || entry.task) return;
   if (entry.bonds && (!entry.bonds->borrowers.empty() || entry.bonds->asked != 0)) return;
@@ -190,7 +190,7 @@ void ClientCore<Sink>::Finish(uint32_t slot) {
   ++resolved_;
   sink_.Resolved(slot);
   if (resolved.waiters.empty()) {
-    if (resolved.holds.load(std::memory_order_acquire) == 0) TryFree(slot);
+    if (resolved.holds == 0) TryFree(slot);
     return;
   }
   finished_.push_back(slot);
@@ -200,7 +200,7 @@ void ClientCore<Sink>::Finish(uint32_t slot) {
     const uint32_t at = finished_.back();
     finished_.pop_back();
     // a failing dependant drops its own
-    slab_.At(at).holds.fetch_add(1, std::memory_order_relaxed);
+    ++slab_.At(at).holds;
     std::vector<Waiter> waiters = std::move(slab_.At(at).waiters);
     slab_.At(at).waiters.clear();
     for (const Waiter& waiter : waiters) {

@@ -6,12 +6,11 @@
 //           is one pending table, not two: the entry's slot is the cookie that a call carries and
 //           its reply brings back.
 // Owner:    PendingSlab.
-// Threads:  the baton's holder, but for `holds` (atomic) and, while a hold is kept, the value of a
-//           resolved entry, which no longer changes.
+// Threads:  the baton's holder, but for, while a hold is kept, the value of a resolved entry, which
+//           no longer changes.
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -89,6 +88,8 @@ struct TaskExtras {
 // The body of a call, as it travels: short ones lie in place.
 class CallBody {
  public:
+  static constexpr size_t kInPlaceBytes = 36;  // a number of 64 bits, and its item's header
+
   CallBody() = default;
   CallBody(const CallBody&) = delete;
   CallBody& operator=(CallBody&& other) noexcept {
@@ -125,8 +126,6 @@ class CallBody {
   size_t size() const { return size_; }
 
  private:
-  static constexpr size_t kInPlaceBytes = 36;  // a number of 64 bits, and its item's header
-
   std::byte* Heap() const {
     std::byte* heap;
     std::memcpy(&heap, in_place_, sizeof heap);
@@ -153,9 +152,10 @@ struct TaskRecord {
   uint32_t class_index = 0;        // of a kTask
   uint32_t lease_index = kNoSlot;  // kSent, kTask
   uint32_t actor_index = kNoSlot;  // kActorCall, kActorCreate
+  // In this order, so that none are read as one that were stored apart: see model::BeginItem.
   model::FrameKind kind = model::FrameKind::kTask;
-  uint8_t flags = 0;
   uint16_t result_count = 1;
+  uint8_t flags = 0;
   uint16_t item_count = 0;
 
   TaskExtras& Extras() {
@@ -176,7 +176,7 @@ struct TaskRecord {
 static_assert(sizeof(TaskRecord) <= 112);
 
 struct alignas(64) Entry {  // two cache lines
-  std::atomic<uint32_t> holds{0};
+  uint32_t holds = 0;
   EntryState state = EntryState::kFree;
   ValueKind kind = ValueKind::kNone;
   uint32_t next = kNoSlot;  // of the free list

@@ -90,6 +90,8 @@ class PendingSlab {
     TaskSpace* space = free_task_;
     if (space != nullptr) {
       free_task_ = space->next;
+      // The next one's lines come while this one is filled in.
+      if (free_task_ != nullptr) Fetch(free_task_);
     } else {
       if (fresh_tasks_.empty()) AddTasks();
       space = &fresh_tasks_.front();
@@ -109,8 +111,17 @@ class PendingSlab {
     return slot;
   }
 
-  Entry& At(uint32_t slot) const {
+  [[gnu::always_inline]] Entry& At(uint32_t slot) const {
     return chunks_[slot / kChunkEntries].load(std::memory_order_acquire)[slot % kChunkEntries];
+  }
+
+  // It will soon be looked at, if there is one.
+  void Expect(uint32_t slot) const {
+    if (slot < used_) Fetch(&At(slot));
+  }
+  // Likewise its task, whose entry was expected before.
+  void ExpectTask(uint32_t slot) const {
+    if (slot < used_) Fetch(At(slot).task);
   }
 
   // What a call carries beside the slot.
@@ -163,6 +174,13 @@ class PendingSlab {
     free_task_ = space;
   }
 
+  // Both entries and records are two cache lines. Any address will do.
+  static void Fetch(const void* two_lines) {
+    const auto* const at = static_cast<const std::byte*>(two_lines);
+    __builtin_prefetch(at, 1);
+    __builtin_prefetch(at + 64, 1);
+  }
+
   struct Run {
     uint32_t count = 0;
     uint32_t live = 0;
@@ -194,6 +212,7 @@ class PendingSlab {
     }
     const uint32_t slot = free_;
     free_ = At(slot).next;
+    if (free_ != kNoSlot) Fetch(&At(free_));
     return slot;
   }
 

@@ -27,10 +27,10 @@ std::string ShortName(std::string_view name) {
 }
 
 constexpr auto kTitleAfter = std::chrono::milliseconds(1);
-// The replies of shorter calls may be shown to their caller together.
-constexpr auto kShortCall = std::chrono::microseconds(5);
-// Short calls of one caller that are served before it is another's turn: their replies go together.
-constexpr uint32_t kCallsOfTurn = 16;
+// A clock costs a tenth of a short call: after so many of them in a row it is read for one in
+// kUntimed + 1 only, and what these took together is divided among them.
+constexpr uint32_t kTimedShort = 8;
+constexpr uint32_t kUntimed = 3;
 constexpr size_t kSpareWorkspaces = 16;
 constexpr size_t kSpareBytesMax = 64 * 1024;  // of a buffer that is kept
 
@@ -104,11 +104,11 @@ bool Executor::FindCall() {
   if (exit_asked_) return false;
   if (next_) return true;
   const auto& peers = client_.links().peers();
-  if (turn_left_ > 0 && peer_ < peers.size() && ClaimCallOf(*peers[peer_])) {
-    --turn_left_;
+  if (turn_.goes_on() && peer_ < peers.size() && ClaimCallOf(*peers[peer_])) {
+    turn_.GoOn();
     return true;
   }
-  turn_left_ = kCallsOfTurn - 1;
+  turn_.Begin();
   for (size_t tried = 0; tried < peers.size(); ++tried) {
     if (++peer_ >= peers.size()) peer_ = 0;
     if (ClaimCallOf(*peers[peer_])) return true;
@@ -130,6 +130,7 @@ bool Executor::ClaimCallOf(Peer& peer) {
     next_->call.body.assign(frame.body.begin(), frame.body.end());
     next_->call.peer = peer.process;
     peer.channel->Pop(kCalls);
+    client_.links().CountCall();
     return true;
   }
   return false;
@@ -138,14 +139,13 @@ bool Executor::ClaimCallOf(Peer& peer) {
 void Executor::RunOne(std::unique_lock<Baton>& lock) {
   std::unique_ptr<Workspace> workspace = std::move(next_);
   const Call& call = workspace->call;
-  const auto since = std::exchange(free_since_, std::nullopt);
-  const std::optional<model::TimePoint> end =
+  const model::TimePoint since = std::exchange(free_since_, model::kNever);
+  const model::TimePoint end =
       Run(lock, *workspace, since,
           [&](model::FrameHeader& reply, std::span<const std::byte> results, model::Duration ran) {
-            if (ran > kShortCall) turn_left_ = 0;
-            // Another call of the same caller is there: this one's reply may go with the next.
-            const bool at_once =
-                !FindCall() || ran > kShortCall || next_->call.peer != call.peer;
+            turn_.Ended(ran);
+            const model::ProcessId* const next = FindCall() ? &next_->call.peer : nullptr;
+            const bool at_once = CallTurn::ShowsAtOnce(call.peer, ran, next);
             client_.SendReply(call.peer, call.header, reply, results, at_once);
           });
   if (next_ && concurrency_ == 1) free_since_ = end;
@@ -156,13 +156,12 @@ void Executor::RunHere(std::unique_lock<Baton>& lock, const model::FrameHeader& 
                        std::vector<std::byte> body, Deliver deliver) {
   std::unique_ptr<Workspace> workspace = TakeWorkspace();
   workspace->call = {header, std::move(body), {}};
-  Run(lock, *workspace, std::nullopt, deliver);
+  Run(lock, *workspace, model::kNever, deliver);
   KeepWorkspace(std::move(workspace));
 }
 
-std::optional<model::TimePoint> Executor::Run(std::unique_lock<Baton>& lock, Workspace& workspace,
-                                              std::optional<model::TimePoint> since,
-                                              Deliver deliver) {
+model::TimePoint Executor::Run(std::unique_lock<Baton>& lock, Workspace& workspace,
+                               model::TimePoint since, Deliver deliver) {
   const model::FrameHeader& header = workspace.call.header;
   const detail::FunctionEntry* entry = detail::FindFunction(header.function.value);
   ExecutionContext context;
@@ -172,19 +171,28 @@ std::optional<model::TimePoint> Executor::Run(std::unique_lock<Baton>& lock, Wor
   context.actor = header.kind == model::FrameKind::kTask ? model::ActorId{} : header.actor;
   context.incarnation = incarnation_;
   Running running;
-  // One that was there already begins where the one before ended: a clock is read once a call.
-  running.since = since ? *since : client_.Now();
+  // One that was there already begins where the one before ended, or where those before began that
+  // no clock was read for.
+  running.since = since != model::kNever ? since : client_.Now();
+  if (since == model::kNever) untimed_ = 0;
   Begin(running, entry);
+  const bool is_timed = timed_short_ < kTimedShort || untimed_ >= kUntimed || concurrency_ > 1;
   lock.unlock();
 
   ExecutionContext* const outer = ClusterClient::CurrentContext();
   ClusterClient::CurrentContext() = &context;
   Execute(workspace, entry);
   ClusterClient::CurrentContext() = outer;
-  const model::TimePoint end = client_.Now();
-  const model::Duration ran = end - running.since;
+  const model::TimePoint end = is_timed ? client_.Now() : running.since;
 
   lock.lock();
+  if (!is_timed) {
+    ++untimed_;
+  } else {
+    last_ran_ = (end - running.since) / (std::exchange(untimed_, 0) + 1);
+    timed_short_ = last_ran_ <= CallTurn::kShort ? timed_short_ + 1 : 0;
+  }
+  const model::Duration ran = last_ran_;
   const Outcome& outcome = workspace.outcome;
   const bool waited =
       client_.RegisterBeforeReply(lock, header, outcome.returned, outcome.succeeded);
@@ -192,7 +200,7 @@ std::optional<model::TimePoint> Executor::Run(std::unique_lock<Baton>& lock, Wor
   // outcome: its owner learns of this process's death and judges it.
   if (outcome.succeeded || !client_.ending()) Reply(workspace, ran, deliver);
   End(running);
-  return waited ? std::nullopt : std::optional(end);
+  return waited ? model::kNever : end;
 }
 
 void Executor::Begin(Running& running, const detail::FunctionEntry* entry) {

@@ -18,12 +18,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "client/cluster_client.h"
+#include "client/executor/call_turn.h"
 #include "client/executor/task_thread.h"
 #include "model/frame.h"
 #include "model/time.h"
@@ -82,10 +82,10 @@ class Executor {
   bool ClaimCallOf(Peer& peer);  // the next one in its ring, if any
   std::unique_ptr<Workspace> TakeWorkspace();
   void KeepWorkspace(std::unique_ptr<Workspace> workspace);
-  // `deliver` gets the reply, and how long the call ran. `since`: when it began, if that is known.
-  // When it ended, if nothing was waited for since then.
-  std::optional<model::TimePoint> Run(std::unique_lock<Baton>& lock, Workspace& workspace,
-                                      std::optional<model::TimePoint> since, Deliver deliver);
+  // `deliver` gets the reply, and how long the call ran. `since`: when it began; kNever: now.
+  // When it ended; kNever: something was waited for since then.
+  model::TimePoint Run(std::unique_lock<Baton>& lock, Workspace& workspace, model::TimePoint since,
+                       Deliver deliver);
   void Reply(const Workspace& workspace, model::Duration ran, Deliver deliver);
   void Execute(Workspace& workspace, const detail::FunctionEntry* entry);  // without the baton
   void FetchArguments(Call& call, detail::Arguments& arguments);
@@ -100,14 +100,18 @@ class Executor {
   ClusterClient& client_;
   std::unique_ptr<Workspace> next_;  // a call that FindCall has found
   std::vector<std::unique_ptr<Workspace>> spare_;
-  size_t peer_ = 0;              // whose turn it is: where FindCall goes on
-  uint32_t turn_left_ = 0;       // so many more of its calls, if they are short
+  CallTurn turn_;
+  size_t peer_ = 0;              // whose turn it is
   std::shared_ptr<void> actor_;  // the actor that this worker hosts
   model::ActorId actor_id_;
   uint32_t incarnation_ = 0;
   uint32_t concurrency_ = 1;
-  // When the last call ended, if the next one was there already; of a worker with one thread.
-  std::optional<model::TimePoint> free_since_;
+  // When the last call ended, if the next one was there already, else kNever; of a worker with one
+  // thread.
+  model::TimePoint free_since_ = model::kNever;
+  uint32_t timed_short_ = 0;       // calls in a row
+  uint32_t untimed_ = 0;           // since a clock was read
+  model::Duration last_ran_{0};    // as it was measured last
   std::vector<Running*> running_;  // each on its thread's stack; the newest last
   size_t busy_threads_ = 0;
   bool exit_asked_ = false;

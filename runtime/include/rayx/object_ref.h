@@ -21,6 +21,7 @@
 
 #include "rayx/detail/ref_hold.h"
 #include "rayx/detail/runtime_interface.h"
+#include "rayx/detail/value_batch.h"
 #include "rayx/serialize.h"
 
 namespace rayx {
@@ -92,6 +93,7 @@ typename ObjectRef<T>::Value Get(const ObjectRef<T>& ref, int timeout_ms = -1) {
 }
 
 // Waits for all, in order; throws the error of the first that failed. The time is for all together.
+// Small plain values (numbers) share memory, 1 KiB at most: it is freed with the last of them.
 template <class T>
 auto Get(const std::vector<ObjectRef<T>>& refs, int timeout_ms = -1) {
   std::vector<detail::RawRef> raw;
@@ -102,8 +104,13 @@ auto Get(const std::vector<ObjectRef<T>>& refs, int timeout_ms = -1) {
   if constexpr (!std::is_void_v<T>) {
     std::vector<std::shared_ptr<T>> values;
     values.reserve(refs.size());
+    [[maybe_unused]] detail::ValueBatch<T> batch;
     for (std::size_t i = 0; i < refs.size(); ++i) {
-      values.push_back(std::make_shared<T>(detail::UnpackValue<T>(fetched[i], raw[i])));
+      if constexpr (detail::ValueBatch<T>::kFits) {
+        values.push_back(batch.Add(detail::UnpackValue<T>(fetched[i], raw[i])));
+      } else {
+        values.push_back(std::make_shared<T>(detail::UnpackValue<T>(fetched[i], raw[i])));
+      }
       fetched[i] = {};
     }
     return values;

@@ -161,7 +161,7 @@ ObjectId Submit(Network& network, Member& from, Member& to, const std::vector<Ob
   for (const ObjectId& id : refers) {
     const uint32_t slot = from.core.Find(id);
     REQUIRE(slot != kNoSlot);
-    from.core.At(slot).holds.fetch_add(1);
+    ++from.core.At(slot).holds;
     record->Extras().referred.push_back(slot);
   }
   const uint32_t slot = from.core.SubmitTask(std::move(record), network.now);

@@ -87,7 +87,7 @@ struct Fixture {
     record->class_index = Class();
     for (uint32_t slot : arguments) {
       record->Extras().arguments.push_back({.slot = slot});
-      core.At(slot).holds.fetch_add(1);
+      ++core.At(slot).holds;
     }
     return core.SubmitTask(std::move(record), now);
   }
@@ -519,7 +519,7 @@ TEST_CASE("ClientCore: values are kept while held, then freed") {
   f.core.OnRoom(f.now);
   REQUIRE(f.core.At(slot).kind == ValueKind::kStored);
   const model::ObjectId id = f.core.At(slot).id;
-  f.core.At(slot).holds.fetch_add(1);
+  ++f.core.At(slot).holds;
   f.core.ReleaseHold(slot);
   CHECK(f.sink.freed.empty());
   f.core.ReleaseHold(slot);
@@ -569,7 +569,7 @@ TEST_CASE("ClientCore: actor calls go out in call order, also when an argument i
     auto each = f.core.NewTask();
     for (uint32_t slot : arguments) {
       each->Extras().arguments.push_back({.slot = slot});
-      f.core.At(slot).holds.fetch_add(1);
+      ++f.core.At(slot).holds;
     }
     return f.core.SubmitActorCall(actor, std::move(each), f.now);
   };
@@ -654,7 +654,7 @@ TEST_CASE("ClientCore: a call by value overtakes none that waits for room or for
   const uint32_t late = f.core.NewObject();
   auto record = f.core.NewTask();
   record->Extras().arguments.push_back({.slot = late});
-  f.core.At(late).holds.fetch_add(1);
+  ++f.core.At(late).holds;
   slots.push_back(f.core.SubmitActorCall(f.actor, std::move(record), f.now));
   slots.push_back(f.Call());
   CHECK(f.sink.calls.size() == 3);
@@ -911,7 +911,7 @@ TEST_CASE("ClientCore: a call that was not sent says what its actor waits for") 
   auto record = f.core.NewTask();
   record->Extras().name = "A";
   const uint32_t argument = f.core.NewObject();
-  f.core.At(argument).holds.fetch_add(1);
+  ++f.core.At(argument).holds;
   record->Extras().arguments.push_back({.slot = argument});
   proto::ActorSpec spec;
   spec.set_class_name("Ledger");

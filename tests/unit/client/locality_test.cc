@@ -67,7 +67,7 @@ struct Fixture {
     record->class_index = core.ClassIndex(description);
     for (const uint32_t slot : arguments) {
       record->Extras().arguments.push_back({.slot = slot});
-      core.At(slot).holds.fetch_add(1);
+      ++core.At(slot).holds;
     }
     const uint32_t slot = core.SubmitTask(std::move(record), now);
     core.CheckInvariants();

@@ -18,6 +18,8 @@ using shm::ReadResult;
 const ProcessId kDriver = ProcessId::Make(model::NodeNumber{1}, 1);
 const ProcessId kWorker = ProcessId::Make(model::NodeNumber{1}, 2);
 
+const auto kNoGuess = [](uint32_t, bool) {};
+
 base::UniqueFd Duplicate(const base::UniqueFd& fd) {
   return base::UniqueFd(::dup(fd.get()));
 }
@@ -47,6 +49,7 @@ struct Pair {
     header.kind = FrameKind::kTask;
     header.source = kDriver;
     header.destination = kWorker;
+    header.cookie_slot = number;
     header.cookie_sequence = number;
     REQUIRE(driver.SendCall(header, {}, at_once));
     return header;
@@ -113,8 +116,23 @@ TEST_CASE("PeerLinks: a call is done when its reply can be read, and no earlier"
   CHECK(pair.StateOf(first) == ClaimState::kDone);
   CHECK(pair.StateOf(second) == ClaimState::kDone);
   uint32_t replies = 0;
-  pair.driver.DrainReplies([&](const FrameHeader&, std::span<const std::byte>) { ++replies; });
+  pair.driver.DrainReplies([&](const FrameHeader&, std::span<const std::byte>) { ++replies; },
+                           kNoGuess);
   CHECK(replies == 2);
+}
+
+TEST_CASE("PeerLinks: while replies are drained, those that come next are guessed") {
+  Pair pair;
+  std::vector<FrameHeader> calls;
+  for (uint32_t i = 1; i <= 4; ++i) calls.push_back(pair.Send(i, true));
+  REQUIRE(pair.Take() == 4);
+  for (const FrameHeader& call : calls) pair.Reply(call, /*at_once=*/true);
+  std::vector<std::pair<uint32_t, bool>> guesses;
+  pair.driver.DrainReplies(
+      [](const FrameHeader&, std::span<const std::byte>) {},
+      [&](uint32_t slot, bool is_next) { guesses.emplace_back(slot, is_next); });
+  CHECK(guesses == std::vector<std::pair<uint32_t, bool>>{
+                       {2, true}, {3, false}, {3, true}, {4, false}, {4, true}});
 }
 
 TEST_CASE("PeerLinks: a message behind corked replies does not overtake them") {
@@ -128,7 +146,8 @@ TEST_CASE("PeerLinks: a message behind corked replies does not overtake them") {
   pair.worker.SendMessage(fetch, {}, /*urgent=*/true);
   std::vector<FrameKind> kinds;
   pair.driver.DrainReplies(
-      [&](const FrameHeader& header, std::span<const std::byte>) { kinds.push_back(header.kind); });
+      [&](const FrameHeader& header, std::span<const std::byte>) { kinds.push_back(header.kind); },
+      kNoGuess);
   CHECK(kinds == std::vector<FrameKind>{FrameKind::kReply, FrameKind::kFetchValue});
 }
 

@@ -60,7 +60,9 @@ void Worker(uint32_t frame) {
   if (head.load(std::memory_order_acquire) <= frame) return;
   if (Move(tag, ClaimState::kQueued, ClaimState::kRunning)) {
     Decide(frame, "ran");
-    if (!Move(tag, ClaimState::kRunning, ClaimState::kDone)) Explorer::Fail("a run was lost");
+    Word claim{kClaim};
+    ClaimProtocol::Finish(claim, tag);
+    if (ClaimProtocol::Look(claim, tag) == ClaimState::kRunning) Explorer::Fail("a run was lost");
   }
   done.store(1, std::memory_order_relaxed);
 }

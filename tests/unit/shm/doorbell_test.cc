@@ -138,7 +138,7 @@ TEST_CASE("Waiting: gives up after its budget and at once while yields are banne
   options.slow_yield = std::chrono::hours(1);  // whatever the machine's load, none is slow
   Waiting waiting(bell.page, options);
   for (const bool woke : {false, true}) {
-    waiting.Begin(woke);
+    waiting.Begin(woke, 0);
     const int64_t start = MonotonicNs();
     int steps = 0;
     while (waiting.Step({})) ++steps;
@@ -148,9 +148,25 @@ TEST_CASE("Waiting: gives up after its budget and at once while yields are banne
   options.slow_yield = model::Duration(-1);  // every yield is slow
   options.no_yields = std::chrono::hours(1);
   Waiting banned(bell.page, options);
-  banned.Begin(true);
+  banned.Begin(true, 0);
   CHECK(banned.Step({}));
   CHECK_FALSE(banned.Step({}));
+}
+
+TEST_CASE(
+    "Waiting: a slow yield after which much had come bans none, after little does") {
+  Bell bell;
+  WaitingOptions options;
+  options.slow_yield = model::Duration(-1);
+  options.no_yields = std::chrono::hours(1);
+  options.spin_after_wake = std::chrono::hours(1);
+  Waiting waiting(bell.page, options);
+  waiting.Begin(true, 100);
+  CHECK(waiting.Step({}));
+  waiting.Begin(true, 100 + options.bulk);
+  CHECK(waiting.Step({}));
+  waiting.Begin(true, 100 + 2 * options.bulk - 1);
+  CHECK_FALSE(waiting.Step({}));
 }
 
 TEST_CASE("Waiting: an awake peer on the same CPU is yielded to, a sleeping one is not") {
@@ -164,7 +180,7 @@ TEST_CASE("Waiting: an awake peer on the same CPU is yielded to, a sleeping one 
   const auto steps_until_sleep = [&] {
     Waiting waiting(self.page, options);
     // Wherever this thread is moved meanwhile, the peer was last seen there.
-    waiting.Begin(false);
+    waiting.Begin(false, 0);
     for (int step = 0; step < 1000; ++step) {
       peer.page.PublishCpu();
       if (!waiting.Step(peers)) return step;

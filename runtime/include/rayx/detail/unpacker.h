@@ -31,7 +31,8 @@ struct BufferView {
 // What a Serializer<T>::Unpack reads from. Each call takes one value, or throws SerializationError.
 class RAYX_PUBLIC Unpacker {
  public:
-  // `reference`: what the bytes were fetched through (owner 0: nothing, as for arguments).
+  // `value` outlives it. `reference`: what the bytes were fetched through (owner 0: nothing, as for
+  // arguments).
   explicit Unpacker(const detail::Fetched& value, detail::RawRef reference = {});
   Unpacker(const Unpacker&) = delete;
   Unpacker& operator=(const Unpacker&) = delete;
@@ -86,7 +87,7 @@ class RAYX_PUBLIC Unpacker {
   BufferView OutOfBand();
   void SkipNested(int depth);
 
-  detail::Fetched value_;
+  const detail::Fetched& value_;
   detail::RawRef reference_;
   const char* next_ = nullptr;
   const char* end_ = nullptr;
