@@ -38,6 +38,9 @@ class BasicBaton {
   BasicBaton(const BasicBaton&) = delete;
   BasicBaton& operator=(const BasicBaton&) = delete;
 
+  // Before the process has other threads, if it can be: the kernel makes itself ready for the fences
+  // at once then, and takes 5 ms (a grace period of its RCU) when Favour asks for them first.
+  static void Prepare() { (void)Kernel::CanFence(); }
   // The calling thread is the favoured one from now on, if there is none yet. Without the lock.
   void Favour();
   // The calling thread comes now and then, however rarely the favoured one does.

@@ -90,6 +90,7 @@ base::Status ClusterClient::Start() {
   RAYX_RETURN_IF_ERROR(links_.AddPeer(daemon, /*first_side=*/false, std::move(fds[2]),
                                       std::move(fds[3]), std::move(fds[4]), base::UniqueFd()));
   if (is_worker_) executor_ = std::make_unique<Executor>(*this);
+  Baton::Prepare();
   attendant_ = std::thread([this] { AttendantLoop(); });
   return absl::OkStatus();
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "client/baton.h"
 #include "client/connect.h"
 #include "client/local/local_actor.h"
 #include "client/local/local_runtime.h"
@@ -67,6 +68,7 @@ void EndRuntime() {
 }
 
 void Start(const Options& options) {
+  client::Baton::Prepare();
   OpenStandardStreams();
   SetUpLog(options);
   Preload(options.preload_libraries);
