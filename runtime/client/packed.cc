@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/streaming_copy.h"
 #include "client/packed_layout.h"
 #include "rayx/errors.h"
 
@@ -18,6 +19,17 @@ template <class U>
 void Store(std::byte*& out, U value) {
   std::memcpy(out, &value, sizeof(value));  // little-endian, as every machine that we run on
   out += sizeof(value);
+}
+
+// More than what a CPU's caches keep for the one who reads it is copied past them.
+constexpr std::size_t kStreamedFrom = std::size_t{4} << 20;
+
+void Copy(std::byte* to, const OutOfBand& buffer) {
+  if (buffer.bytes >= kStreamedFrom) {
+    base::StreamingCopy(to, static_cast<const std::byte*>(buffer.data), buffer.bytes);
+  } else {
+    std::memcpy(to, buffer.data, buffer.bytes);
+  }
 }
 
 }  // namespace
@@ -50,7 +62,7 @@ void Packed::EncodeWithBuffersTo(std::byte* out) const {
   for (const OutOfBand& buffer : buffers) {
     const std::size_t offset = AlignUp(written);
     std::memset(start + written, 0, offset - written);
-    std::memcpy(start + offset, buffer.data, buffer.bytes);
+    Copy(start + offset, buffer);
     written = offset + buffer.bytes;
   }
 }
