@@ -142,6 +142,12 @@ void AddMicrobenchmark(CLI::App& app, Given& given) {
       ->add_option("--address", options.address,
                    "Of a running cluster, ip:port or auto (default: one of its own)")
       ->option_text("ADDRESS");
+  command
+      ->add_option("--libtorch", options.libtorch,
+                   "libtorch_cpu.so, for the rows of workers that have it loaded (default: those "
+                   "are not run)")
+      ->check(CLI::ExistingFile)
+      ->option_text("FILE");
   CLI::Option* vs_ray = command->add_flag(
       "--vs-ray", options.vs_ray,
       "Ray's numbers too: installs Ray, compiles one program against Ray and RayX, runs both");

@@ -65,8 +65,9 @@ void SayNumbers(const std::vector<double>& numbers) {
 
 int RunProbe(const std::string& probe) {
   std::vector<Part> parts = FreshParts();
-  const std::vector<Part> of_vms = VmParts();
-  parts.insert(parts.end(), of_vms.begin(), of_vms.end());
+  for (const auto& others : {VmParts(), LibtorchParts()}) {
+    parts.insert(parts.end(), others.begin(), others.end());
+  }
   const auto part = std::find_if(parts.begin(), parts.end(),
                                  [&](const Part& each) { return each.name == probe; });
   if (part == parts.end()) {

@@ -57,6 +57,7 @@ struct Part {
 };
 std::vector<Part> FreshParts();
 std::vector<Part> VmParts();
+std::vector<Part> LibtorchParts();
 
 // The names of those of FreshParts.
 inline constexpr char kProbeFirstTask[] = "first-task";  // says 1 when it has returned

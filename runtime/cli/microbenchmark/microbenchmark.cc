@@ -21,7 +21,8 @@ namespace rayx::cli {
 namespace {
 
 // A whole name is that row alone, though it may begin other names too.
-std::vector<Row> ChosenRows(const std::string& only) {
+std::vector<Row> ChosenRows(const MicrobenchmarkOptions& options) {
+  const std::string& only = options.only;
   const auto any_name = [&only](const Row& row, const auto& fits) {
     return std::any_of(row.figures.begin(), row.figures.end(),
                        [&](const Figure& figure) { return fits(figure.name, only); });
@@ -30,7 +31,7 @@ std::vector<Row> ChosenRows(const std::string& only) {
   const auto has = [](const std::string& name, const std::string& text) {
     return name.find(text) != std::string::npos;
   };
-  std::vector<Row> rows = AllRows();
+  std::vector<Row> rows = AllRows(options.libtorch);
   const bool whole =
       std::any_of(rows.begin(), rows.end(), [&](const Row& row) { return any_name(row, is); });
   std::erase_if(rows,
@@ -100,7 +101,7 @@ bool RunBeside(const RayBeside& beside, double seconds, RayColumn& ray) {
 
 int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
   if (!options.probe.empty()) return RunProbe(options.probe);
-  const std::vector<Row> rows = ChosenRows(options.only);
+  const std::vector<Row> rows = ChosenRows(options);
   if (rows.empty()) return NoSuchRow(options.only);
   std::optional<RayBeside> beside;
   if (options.vs_ray) {

@@ -23,6 +23,7 @@ struct MicrobenchmarkOptions {
   double seconds = 2;  // a row
   bool json = false;
   std::string address;     // "" = an embedded cluster
+  std::string libtorch;    // libtorch_cpu.so, for the rows of workers that have it; "" = not run
   bool vs_ray = false;     // Ray's numbers beside the rows that it has
   std::string ray_folder;  // where Ray is kept; "" = of the user's cache
   std::string probe;       // this is a process of a row, not a benchmark (fresh_program.h)

@@ -30,12 +30,15 @@ QueueSeconds QueueTasks(std::vector<ObjectRef<int64_t>>& refs,
   return seconds;
 }
 
-std::vector<Row> AllRows() {
+std::vector<Row> AllRows(const std::string& libtorch) {
   std::vector<Row> all;
-  for (const auto rows : {StartedRows, VmRows, FreshRows, ObjectRows, TaskRows, WaitingRows,
-                          ActorRows, ClientRows, ScaleRows}) {
-    std::vector<Row> some = rows();
+  const auto add = [&all](std::vector<Row> some) {
     std::move(some.begin(), some.end(), std::back_inserter(all));
+  };
+  for (const auto rows : {StartedRows, VmRows, FreshRows}) add(rows());
+  add(LibtorchRows(libtorch));
+  for (const auto rows : {ObjectRows, TaskRows, WaitingRows, ActorRows, ClientRows, ScaleRows}) {
+    add(rows());
   }
   return all;
 }

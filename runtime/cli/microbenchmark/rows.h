@@ -16,6 +16,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -24,12 +25,13 @@
 
 namespace rayx::cli {
 
-// Those that are alone first.
-std::vector<Row> AllRows();
+// Those that are alone first. `libtorch`: where libtorch_cpu.so is; "": not known.
+std::vector<Row> AllRows(const std::string& libtorch = "");
 
 std::vector<Row> StartedRows();  // of `rayx start`
 std::vector<Row> VmRows();       // between VMs that are simulated here
 std::vector<Row> FreshRows();    // of programs that have done nothing before
+std::vector<Row> LibtorchRows(const std::string& library);
 std::vector<Row> ObjectRows();   // put and get
 std::vector<Row> TaskRows();     // one client, tasks
 std::vector<Row> WaitingRows();  // one client, synchronous tasks, under what surrounds them
@@ -55,6 +57,11 @@ class Counter {
  private:
   int64_t total_ = 0;
 };
+
+// Seconds from the first's creation until each of kCreatedActors has answered, was killed, and is
+// known to be dead.
+inline constexpr size_t kCreatedActors = 100;
+double CreateCallKill();
 
 // A sampler's actor: it ends with the sampler, which may be copied.
 template <class T>

@@ -8,7 +8,6 @@ namespace rayx::cli {
 namespace {
 
 constexpr int kConcurrency = 16;  // as in Ray's row
-constexpr size_t kCreated = 100;
 constexpr int kCreationSamples = 5;
 
 auto MakeCounter() {
@@ -66,25 +65,24 @@ void ExpectDead(const ActorHandle<Counter>& actor) {
   throw std::runtime_error("an actor that was killed has answered");
 }
 
-// From the first's creation until each has answered, was killed, and is known to be dead.
-std::vector<double> CreateCallKill(size_t) {
-  const int64_t first = TakeArguments(kCreated);
+}  // namespace
+
+double CreateCallKill() {
+  const int64_t first = TakeArguments(kCreatedActors);
   std::vector<std::shared_ptr<const ActorHandle<Counter>>> actors;
   std::vector<ObjectRef<int64_t>> refs;
   const auto start = RowClock::now();
-  for (size_t i = 0; i < kCreated; ++i) {
+  for (size_t i = 0; i < kCreatedActors; ++i) {
     actors.push_back(MakeCounter());
     refs.push_back(actors[i]->Task<&Counter::Add>().Remote(first + static_cast<int64_t>(i)));
   }
-  for (size_t i = 0; i < kCreated; ++i) {
+  for (size_t i = 0; i < kCreatedActors; ++i) {
     Expect(*refs[i].Get(), first + static_cast<int64_t>(i));
   }
   for (const auto& actor : actors) actor->Kill();
   for (const auto& actor : actors) ExpectDead(*actor);
-  return {SecondsSince(start)};
+  return SecondsSince(start);
 }
-
-}  // namespace
 
 std::vector<Row> ActorRows() {
   const auto ring = Limit::kRingRoundTrip;
@@ -93,8 +91,8 @@ std::vector<Row> ActorRows() {
       {{{"1:1 actor calls async", Unit::kPerSecond, ring}}, ActorAsync, kBatch},
       {{{"1:1 actor calls concurrent", Unit::kPerSecond, ring}}, ActorConcurrent, kBatch},
       {{{"100 actors created, called and killed", Unit::kSeconds, Limit::kFork,
-         static_cast<double>(kCreated)}},
-       [] { return CreateCallKill; },
+         static_cast<double>(kCreatedActors)}},
+       [] { return [](size_t) { return std::vector{CreateCallKill()}; }; },
        1,
        kCreationSamples},
   };
