@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <utility>
 
@@ -269,6 +270,12 @@ StreamStep ByteStream::FromTls(int result) {
     absl::StrAppend(&error_, ": ", X509_verify_cert_error_string(verified));
   }
   return StreamStep::kFailed;
+}
+
+void ByteStream::BeReadableFrom(size_t bytes) {
+  if (std::exchange(readable_from_, bytes) == bytes) return;
+  const int low_water = static_cast<int>(std::min<size_t>(bytes, INT_MAX));
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVLOWAT, &low_water, sizeof low_water);
 }
 
 StreamProgress ByteStream::Read(std::span<std::byte> into) {

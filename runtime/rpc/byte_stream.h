@@ -77,6 +77,10 @@ class ByteStream {
   // What is not taken is given again from its first byte on, after kWantsWrite no less of it.
   StreamProgress Write(std::span<const std::byte> from);
 
+  // The descriptor is to be readable only when so many bytes have come, or none come any more: a
+  // hint, at first 1. Read gives what is there in any case.
+  void BeReadableFrom(size_t bytes);
+
   const std::string& error() const { return error_; }
 
  private:
@@ -91,6 +95,7 @@ class ByteStream {
   const std::shared_ptr<const StreamSecurity> security_;
   std::unique_ptr<Connection> tls_;  // null: plain TCP
   bool is_connected_ = false;
+  size_t readable_from_ = 1;
   std::string error_;
 };
 

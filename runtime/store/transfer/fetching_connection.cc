@@ -15,6 +15,9 @@ using rpc::StreamStep;
 namespace {
 
 // A fetch that crawls is begun again; the plan watches for one that stands still.
+// Of a long range: a thread that is woken for each segment costs the sender's CPU more than the
+// segment does. What comes more slowly is looked at each tick.
+constexpr size_t kWakeBytes = 256 * 1024;
 constexpr model::Duration kDeadlineFixed = std::chrono::seconds(30);
 constexpr uint64_t kBytesPerSecondMin = uint64_t{4} << 20;
 // A cancelled fetch that had brought nothing for so long is told from one that nobody wanted.
@@ -107,6 +110,8 @@ void FetchingConnection::OnClosed(std::string_view why) {
 }
 
 void FetchingConnection::OnTick(model::TimePoint now) {
+  if (phase_ == Phase::kBytes) Run();  // less than it waits to be woken for may have come
+  if (is_closed()) return;
   const DataClientOptions& options = pool_->options();
   if (fetching_ == nullptr) {
     if (now - last_progress_ < options.idle_max) return;
@@ -244,13 +249,17 @@ std::optional<FetchingConnection::Next> FetchingConnection::ReadBytes(size_t& tu
       if (place_.size() != bytes) return Fail("it sends what was not asked for");
     }
     const auto read = stream().Read(place_.first(std::min(place_.size(), turn)));
-    if (read.step != StreamStep::kDone) return WaitFor(read.step);
+    if (read.step != StreamStep::kDone) {
+      stream().BeReadableFrom(end_ - next_ > 2 * kWakeBytes ? kWakeBytes : 1);
+      return WaitFor(read.step);
+    }
     last_progress_ = Now();
     turn -= read.bytes;
     next_ += read.bytes;
     place_ = place_.subspan(read.bytes);
     if (place_.empty()) fetching_->sink().OnPlaced();
   }
+  stream().BeReadableFrom(1);
   return Finish(FetchOutcome::kDone, "");
 }
 

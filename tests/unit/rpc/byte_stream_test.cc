@@ -3,6 +3,8 @@
 #include "rpc/byte_stream.h"
 
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -117,6 +119,42 @@ TEST_CASE("ByteStream: bytes cross unchanged, plain and in TLS, and then the end
   std::byte none{};
   CHECK(testing::Eventually(
       [&] { return pair.client->Read(std::span(&none, 1)).step == StreamStep::kEnded; }));
+}
+
+TEST_CASE("ByteStream: readable once so many bytes have come, or the end") {
+  Pair pair{Members(false)};
+  pair.Handshake();
+  const auto is_readable = [&] {
+    pollfd waiting{pair.client->fd(), POLLIN, 0};
+    return ::poll(&waiting, 1, 0) == 1;
+  };
+  const std::vector<std::byte> half(500);
+  std::vector<std::byte> received(2 * half.size());
+  const auto bytes_there = [&] {
+    int bytes = 0;
+    ::ioctl(pair.client->fd(), FIONREAD, &bytes);
+    return static_cast<size_t>(bytes);
+  };
+  pair.client->BeReadableFrom(2 * half.size());
+  REQUIRE(pair.server->Write(half).bytes == half.size());
+  CHECK(testing::Eventually([&] { return bytes_there() == half.size(); }));
+  CHECK_FALSE(is_readable());
+  SECTION("the rest comes") {
+    REQUIRE(pair.server->Write(half).bytes == half.size());
+    CHECK(testing::Eventually(is_readable));
+    CHECK(pair.client->Read(received).bytes == received.size());
+  }
+  SECTION("what is there is read anyway") {
+    CHECK(pair.client->Read(received).bytes == half.size());
+  }
+  SECTION("less is enough after all") {
+    pair.client->BeReadableFrom(1);
+    CHECK(testing::Eventually(is_readable));
+  }
+  SECTION("the end comes") {
+    pair.server.reset();
+    CHECK(testing::Eventually(is_readable));
+  }
 }
 
 TEST_CASE("ByteStream: a client knows the authority and the role that it called") {

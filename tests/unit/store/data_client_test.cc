@@ -45,6 +45,10 @@ class WatchedSink final : public ChunkSink {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, 20s, [this] { return is_done_; });
   }
+  int PlacedSoFar() {
+    const std::lock_guard lock(mutex_);
+    return chunks;
+  }
   bool IsWhole() const { return HasPattern(std::span(memory_).subspan(kGuard, kObjectBytes), 1); }
   // Nothing outside, nothing late.
   bool IsClean() {
@@ -154,6 +158,23 @@ TEST_CASE("Data client: an answer in pieces is put together, copies are told") {
   CHECK(test.sink->IsClean());
   CHECK(test.sink->chunks == 3);
   CHECK(test.sink->copies == std::vector{NodeNumber{1}, NodeNumber{2}, NodeNumber{3}});
+}
+
+TEST_CASE("Data client: what has come is placed, though little comes behind it") {
+  Client test;
+  test.Fetch(test.sink);
+  RawPeer peer = test.server.Welcome();
+  REQUIRE(peer.Receive<DataRequest>().has_value());
+  const auto answer = test.server.Answer();
+  const size_t of_first_chunk = sizeof(DataHead) + kChunkBytes;
+  // The client waits for more than the rest of the chunk, which comes alone.
+  REQUIRE(peer.Send(std::span(answer).first(of_first_chunk - 1)));
+  REQUIRE(peer.Send(std::span(answer).subspan(of_first_chunk - 1, 1)));
+  CHECK(testing::Eventually([&] { return test.sink->PlacedSoFar() == 1; }));
+  REQUIRE(peer.Send(std::span(answer).subspan(of_first_chunk)));
+  REQUIRE(test.sink->Ends());
+  CHECK(test.sink->outcome == FetchOutcome::kDone);
+  CHECK(test.sink->IsWhole());
 }
 
 TEST_CASE("Data client: what a server says instead becomes the cause") {
