@@ -197,11 +197,6 @@ void ClusterClient::TellBlocked() {
   page_->SetBlocked(blocked);
 }
 
-void ClusterClient::OnBusyThreads() {
-  if (blocked_threads_ > 0 || told_blocked_) TellBlocked();
-  if (executor_->exit_asked()) turn_.NotifyAll();
-}
-
 // Of one wait: whether the daemon was told that its CPU may go to another.
 struct ClusterClient::BlockedTimer {
   bool executing = false;  // a task or call runs on this thread

@@ -105,8 +105,11 @@ class ClusterClient final : public detail::RuntimeInterface {
   void ServeCalls();
   // The first task thread's end: what ExitActor leaves to be done.
   void FinishActor();
-  // A task thread has begun its first call or ended its last.
-  void OnBusyThreads();
+  // A task thread has begun or ended a call. `is_exiting`: they wait for the last to end.
+  void OnBusyThreads(bool is_exiting) {
+    if (blocked_threads_ > 0 || told_blocked_) TellBlocked();
+    if (is_exiting) turn_.NotifyAll();
+  }
   // Waits under the baton until `done`; false at the deadline. Polls, then sleeps.
   // `lane_of_calls`: also wakes for call frames, as only the thread that serves them may.
   bool WaitUntil(std::unique_lock<Baton>& lock, absl::FunctionRef<bool()> done,

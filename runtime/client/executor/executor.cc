@@ -213,17 +213,21 @@ void Executor::Begin(Running& running, const detail::FunctionEntry* entry) {
   running_.push_back(&running);
   if (CallDepth()++ == 0) ++busy_threads_;
   Show(title_);
-  client_.OnBusyThreads();
+  client_.OnBusyThreads(exit_asked_);
 }
 
 // What is shown is then the newest of the others, if any: one that runs inside another's Get goes
 // back to that one.
 void Executor::End(Running& running) {
   if (--CallDepth() == 0) --busy_threads_;
-  std::erase(running_, &running);
+  if (running_.back() == &running) {
+    running_.pop_back();
+  } else {
+    std::erase(running_, &running);
+  }
   if (running.shown && running_.empty()) io::SetProcessTitle("rayx worker:idle");
   if (!running_.empty()) Show(running_.back()->title);
-  client_.OnBusyThreads();
+  client_.OnBusyThreads(exit_asked_);
 }
 
 void Executor::ShowIdle() {
@@ -235,11 +239,11 @@ void Executor::Show(const std::string* title) {
   client_.ShowTask(title != nullptr ? std::string_view(*title) : std::string_view());
 }
 
-void Executor::Reply(const Workspace& workspace, model::Duration ran, Deliver deliver) {
-  model::FrameHeader reply = workspace.call.header;
+void Executor::Reply(Workspace& workspace, model::Duration ran, Deliver deliver) {
+  model::FrameHeader& reply = workspace.call.header;  // most of it stays as it is
   reply.kind = model::FrameKind::kReply;
   reply.flags = workspace.outcome.succeeded ? 0 : model::kFlagFailed;
-  reply.destination = workspace.call.header.source;
+  reply.destination = reply.source;
   reply.source = client_.self();
   reply.item_count = workspace.outcome.items;
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(ran).count();

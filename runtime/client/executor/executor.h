@@ -86,7 +86,8 @@ class Executor {
   // When it ended; kNever: something was waited for since then.
   model::TimePoint Run(std::unique_lock<Baton>& lock, Workspace& workspace, model::TimePoint since,
                        Deliver deliver);
-  void Reply(const Workspace& workspace, model::Duration ran, Deliver deliver);
+  // The call's header becomes the reply's.
+  void Reply(Workspace& workspace, model::Duration ran, Deliver deliver);
   void Execute(Workspace& workspace, const detail::FunctionEntry* entry);  // without the baton
   void FetchArguments(Call& call, detail::Arguments& arguments);
   void RunFunction(const Call& call, const detail::FunctionEntry* entry,
