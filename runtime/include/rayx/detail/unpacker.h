@@ -31,8 +31,7 @@ struct BufferView {
 // What a Serializer<T>::Unpack reads from. Each call takes one value, or throws SerializationError.
 class RAYX_PUBLIC Unpacker {
  public:
-  // `value` outlives it. `reference`: what the bytes were fetched through (owner 0: nothing, as for
-  // arguments).
+  // `reference`: what the bytes were fetched through (owner 0: nothing, as for arguments).
   explicit Unpacker(const detail::Fetched& value, detail::RawRef reference = {});
   Unpacker(const Unpacker&) = delete;
   Unpacker& operator=(const Unpacker&) = delete;
@@ -87,7 +86,7 @@ class RAYX_PUBLIC Unpacker {
   BufferView OutOfBand();
   void SkipNested(int depth);
 
-  const detail::Fetched& value_;
+  detail::Fetched value_;
   detail::RawRef reference_;
   const char* next_ = nullptr;
   const char* end_ = nullptr;
