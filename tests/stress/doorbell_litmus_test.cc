@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <string>
 #include <thread>
 
@@ -115,10 +116,17 @@ constexpr uint32_t kRounds = 50'000;
 constexpr uint32_t kRounds = 2'000'000;
 #endif
 
+// RAYX_LITMUS_ROUNDS: more of them, and ten minutes for them.
+uint32_t RoundsWanted() {
+  const char* text = std::getenv("RAYX_LITMUS_ROUNDS");
+  return text == nullptr ? kRounds : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
+}
+
 }  // namespace
 
 TEST_CASE("Doorbell litmus: two million cold rings lose no wake-up") {
-  const Outcome fenced = Play<FullFence>(kRounds, std::chrono::seconds(30));
+  const uint32_t rounds = RoundsWanted();
+  const Outcome fenced = Play<FullFence>(rounds, std::chrono::seconds(rounds > kRounds ? 600 : 30));
   INFO("with the fence: " << Describe(fenced));
   CHECK(fenced.lost == 0);
   CHECK(fenced.rounds > 0);

@@ -1,9 +1,12 @@
 // Goal: a process killed at any moment leaves whole frames, and claim words that say the truth
 // about every call it was given. Method: kill -9 at random moments, many times; then drain and
 // judge.
+//
+//   RAYX_KILL_ROUNDS=10000 RAYX_KILL_SECONDS=600 shm_stress 'kill -9*'
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "base/prng.h"
@@ -17,6 +20,17 @@ constexpr uint64_t kRounds = 20;
 #else
 constexpr uint64_t kRounds = 150;
 #endif
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// As many rounds as there is time for.
+Budget Rounds() {
+  return Budget(FromEnvironment("RAYX_KILL_ROUNDS", kRounds),
+                std::chrono::seconds(FromEnvironment("RAYX_KILL_SECONDS", 10)), /*stride=*/1);
+}
 
 // Writes frames of all sizes on both lanes until it is killed.
 [[noreturn]] void WriteForEver(const PeerFds& fds) {
@@ -71,7 +85,7 @@ bool Drain(Channel& channel, uint64_t& frames) {
 TEST_CASE("kill -9 of a writer in mid-write: no torn frame is accepted") {
   base::RandomStream random(3, 3, 3);
   uint64_t frames = 0;
-  Budget budget(kRounds, std::chrono::seconds(10), /*stride=*/1);
+  Budget budget = Rounds();
   while (budget.Next()) {
     const PeerFds fds;
     const pid_t writer = Fork([&]() -> int { WriteForEver(fds); });
@@ -92,7 +106,7 @@ TEST_CASE("kill -9 of a worker: a call that is done was answered, one still queu
   base::RandomStream random(4, 4, 4);
   uint64_t queued = 0;
   uint64_t running = 0;
-  Budget budget(kRounds, std::chrono::seconds(10), /*stride=*/1);
+  Budget budget = Rounds();
   while (budget.Next()) {
     const PeerFds fds;
     const pid_t worker = Fork([&]() -> int { AnswerForEver(fds); });
