@@ -15,9 +15,9 @@
 namespace rayx::cli {
 namespace {
 
-constexpr std::chrono::seconds kStartWait(60);
+constexpr std::chrono::seconds kHeadStartWait(60);
 constexpr std::chrono::seconds kStopWait(60);
-constexpr int kReadyFd = 3;
+constexpr int kHeadReadyFd = 3;
 // Waits for the end of its input, which is our end or our wish; a Ctrl-C is not.
 constexpr char kStopper[] =
     "trap '' INT TERM HUP; read -r _; \"$1\" stop >/dev/null 2>&1; rm -rf \"$RAYX_SESSION_DIR\"";
@@ -32,7 +32,7 @@ void Pipe(base::UniqueFd& read_end, base::UniqueFd& write_end) {
 }
 
 template <class T>
-T OrThrow(base::StatusOr<T> value) {
+T HeadOrThrow(base::StatusOr<T> value) {
   if (value.ok()) return std::move(*value);
   throw std::runtime_error("rayx start --head: " + std::string(base::Message(value.status())));
 }
@@ -67,7 +67,7 @@ void StartedCluster::StartStopper() {
   spawn.environment = With(Environment());
   spawn.fds = {{input.get(), STDIN_FILENO}};
   spawn.death_signal = 0;
-  stopper_ = OrThrow(io::Spawn(spawn));
+  stopper_ = HeadOrThrow(io::Spawn(spawn));
 }
 
 void StartedCluster::StartHead() {
@@ -76,16 +76,16 @@ void StartedCluster::StartHead() {
   io::SpawnOptions spawn;
   spawn.executable = "/proc/self/exe";
   spawn.arguments = {
-      "rayx", "start", "--head", "--port", "0", "--ready-fd", std::to_string(kReadyFd)};
+      "rayx", "start", "--head", "--port", "0", "--ready-fd", std::to_string(kHeadReadyFd)};
   spawn.environment = With(Environment());
-  spawn.fds = {{answer.get(), kReadyFd}};
-  const io::Process start = OrThrow(io::Spawn(spawn));
+  spawn.fds = {{answer.get(), kHeadReadyFd}};
+  const io::Process start = HeadOrThrow(io::Spawn(spawn));
   answer.Reset();
-  const auto line = io::ReadLine(ready.get(), kStartWait);
-  const bool ended = io::WaitExited(start.pidfd.get(), kStartWait);
+  const auto line = io::ReadLine(ready.get(), kHeadStartWait);
+  const bool ended = io::WaitExited(start.pidfd.get(), kHeadStartWait);
   if (!ended) io::Signal(start.pidfd.get(), SIGKILL);
   if (ended) io::Reap(start.pidfd.get());
-  const auto started = OrThrow(io::ParseStartAnswer(OrThrow(line)));
+  const auto started = HeadOrThrow(io::ParseStartAnswer(HeadOrThrow(line)));
   if (!started.error.empty()) throw std::runtime_error("rayx start --head: " + started.error);
 }
 

@@ -118,16 +118,16 @@ Context SenderTls() {
 }
 
 template <class T>
-T OrThrow(base::StatusOr<T> value) {
+T SecretOrThrow(base::StatusOr<T> value) {
   if (!value.ok()) throw std::runtime_error(std::string(base::Message(value.status())));
   return std::move(*value);
 }
 
 Context ReceiverTls() {
-  const auto authority = OrThrow(rpc::CertificateAuthority::Make("stream"));
-  const auto request = OrThrow(rpc::MakeSigningRequest());
+  const auto authority = SecretOrThrow(rpc::CertificateAuthority::Make("stream"));
+  const auto request = SecretOrThrow(rpc::MakeSigningRequest());
   const std::string certificate =
-      OrThrow(authority->Sign(request.request_pem, rpc::Role::kNode, "127.0.0.1"));
+      SecretOrThrow(authority->Sign(request.request_pem, rpc::Role::kNode, "127.0.0.1"));
   const auto memory = [](const std::string& text) {
     return std::unique_ptr<BIO, decltype(&::BIO_free)>(
         ::BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), ::BIO_free);

@@ -19,8 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::seconds kStartWait(60);
-constexpr std::chrono::seconds kAnswerWait(120);
+constexpr std::chrono::seconds kVmStartWait(60);
+constexpr std::chrono::seconds kVmAnswerWait(120);
 constexpr char kSessionBase[] = "/tmp/rayx";  // in a VM, whose /tmp is its own
 constexpr char kJoinFile[] = "/tmp/join";
 constexpr char kHeadPort[] = "7399";
@@ -93,7 +93,7 @@ void VmCluster::StartNode(int vm, const std::vector<std::string>& arguments) {
   words.insert(words.end(), arguments.begin(), arguments.end());
   const std::string resource = "{\"vm" + std::to_string(vm) + "\": 1}";
   words.insert(words.end(), {"--num-cpus", "1", "--resources", resource});
-  const auto ended = vms_->Exec(vm, words, InVm(), kStartWait);
+  const auto ended = vms_->Exec(vm, words, InVm(), kVmStartWait);
   if (ended.ok() && ended->ok()) return;
   throw std::runtime_error("VM " + std::to_string(vm) + ": " +
                            (ended.ok() ? ended->errors : std::string(ended.status().message())));
@@ -146,7 +146,7 @@ std::vector<double> VmProgram::Ask(const std::string& line, size_t count) {
 }
 
 std::vector<double> VmProgram::Numbers(size_t count) {
-  return ReadNumbers(conversation_.get(), count, who_, kAnswerWait);
+  return ReadNumbers(conversation_.get(), count, who_, kVmAnswerWait);
 }
 
 }  // namespace rayx::cli
