@@ -298,8 +298,8 @@ ClusterClient::PollEnd ClusterClient::Poll(std::unique_lock<Baton>& lock,
                  done() || ending_ || resolved_any_;
         },
         wait.Left(now, std::min<model::Duration>(deadline - now, shm::kWaitBound)));
-    waiting_->Begin(false, links_.frames_taken());
     lock.lock();
+    waiting_->Begin(false, links_.frames_taken());
   }
 }
 
