@@ -5,8 +5,8 @@
 // the two-core machine of bench/PERFORMANCE.md 80 MiB went at 6.6 GB/s by memcpy, at 12 by this.
 //
 // Threads:  any (no state). What was copied is visible to whoever sees a later release store.
-// Limits:   of little memory, or for a reader on this CPU soon, memcpy is better: the target's lines
-//           are in no cache afterwards. Where the CPU has no such stores it is memcpy.
+// Limits:   of little memory, or for a reader on this CPU soon, memcpy is better: the target's
+//           lines are in no cache afterwards. Where the CPU has no such stores it is memcpy.
 #pragma once
 
 #include <cstddef>

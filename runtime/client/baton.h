@@ -38,8 +38,8 @@ class BasicBaton {
   BasicBaton(const BasicBaton&) = delete;
   BasicBaton& operator=(const BasicBaton&) = delete;
 
-  // Before the process has other threads, if it can be: the kernel makes itself ready for the fences
-  // at once then, and takes 5 ms (a grace period of its RCU) when Favour asks for them first.
+  // Before the process has other threads, if it can be: the kernel makes itself ready for the
+  // fences at once then, and takes 5 ms (a grace period of its RCU) when Favour asks first.
   static void Prepare() { (void)Kernel::CanFence(); }
   // The calling thread is the favoured one from now on, if there is none yet. Without the lock.
   void Favour();

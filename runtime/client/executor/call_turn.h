@@ -33,8 +33,8 @@ class CallTurn {
   void Ended(model::Duration ran) {
     if (ran > kShort) left_ = 0;
   }
-  // Whether the reply to a call of `caller` that took so long is to be shown at once; else it may go
-  // with the next one's. `next`: whose call comes next; null: none is there.
+  // Whether the reply to a call of `caller` that took so long is to be shown at once; else it may
+  // go with the next one's. `next`: whose call comes next; null: none is there.
   static bool ShowsAtOnce(model::ProcessId caller, model::Duration ran,
                           const model::ProcessId* next) {
     return ran > kShort || next == nullptr || *next != caller;

@@ -78,7 +78,7 @@ class Performance(unittest.TestCase):
         # A failed row is the program's exit code, and the others stand.
         program = Program(self, "rayx", f"cat <<'END'\n{text}\nEND\necho '[1/3] a...' >&2\n"
                                         "exit 1\n")
-        table = GENERATE.microbenchmark(program.path, None, None)
+        table = GENERATE.microbenchmark(program.path, "", None, None)
         self.assertIn("| a | us | 1,230 | 1 | 2 | 0.5 | 2,470 |", table)
         self.assertIn("| b | s | not run: no root |  |  |  |  |", table)
         self.assertIn("| c | s | FAILED: got 1, expected 2 |  |  |  |  |", table)
@@ -86,13 +86,13 @@ class Performance(unittest.TestCase):
         self.assertNotIn("Ray", table.replace("RayX", ""))
         broken = Program(self, "rayx", "echo 'no such row' >&2; exit 2\n")
         with self.assertRaisesRegex(GENERATE.NotRun, "rayx microbenchmark: no such row"):
-            GENERATE.microbenchmark(broken.path, None, None)
+            GENERATE.microbenchmark(broken.path, "", None, None)
 
     def test_other_text_than_rows_costs_no_other_section(self):
         for text in ("Killed", "[]", "{}", '{"env": {}, "rows": [1]}'):
             program = Program(self, "rayx", f"echo '{text}'\n")
             with self.assertRaisesRegex(GENERATE.NotRun, "rayx microbenchmark said something else"):
-                GENERATE.microbenchmark(program.path, None, None)
+                GENERATE.microbenchmark(program.path, "", None, None)
 
     def test_numbers_have_three_digits_and_no_exponent(self):
         for value, text in ((None, "-"), (0, "0"), (0.00005, "0.00005"), (0.0001234, "0.000123"),
@@ -119,7 +119,7 @@ class Performance(unittest.TestCase):
         text = json.dumps({"schema": 1, "env": env, "rows": rows})
         program = Program(self, "rayx", 'test "$4 $5 $6" = "--vs-ray --ray-folder /f" || exit 1\n'
                                         f"cat <<'END'\n{text}\nEND\n")
-        table = GENERATE.microbenchmark(program.path, None, "/f")
+        table = GENERATE.microbenchmark(program.path, "", None, "/f")
         self.assertIn("| Ray 2.58.0 | its program on RayX | times Ray |", table)
         self.assertIn("| a | us | 4.5 | 1 | 2 | 0.5 | 9 | 550 | 5.5 | 100 |", table)
         self.assertIn("| b | us | 4.5 | 1 | 2 | 0.5 | 9 |  |  |  |", table)

@@ -153,8 +153,7 @@ TEST_CASE("Waiting: gives up after its budget and at once while yields are banne
   CHECK_FALSE(banned.Step({}));
 }
 
-TEST_CASE(
-    "Waiting: a slow yield after which much had come bans none, after little does") {
+TEST_CASE("Waiting: a slow yield after which much had come bans none, after little does") {
   Bell bell;
   WaitingOptions options;
   options.slow_yield = model::Duration(-1);
