@@ -762,6 +762,7 @@ void ClusterClient::ServeCalls() {
     turn_.NotifyOne();
     if (found && !executor_->exit_asked()) executor_->RunOne(lock);
   }
+  links_.RingAll();  // what was kept back
   turn_.NotifyAll();
 }
 

@@ -69,12 +69,20 @@ void PeerLinks::Written(Peer& peer, bool at_once) {
   to_ring_.push_back(&peer);
 }
 
+// The lane is full: whoever is to make room must see what is in it.
+void PeerLinks::ShowCorked(Peer& peer) {
+  if (peer.corked == 0) return;
+  Publish(peer);
+  is_ring_due_ = true;
+}
+
 bool PeerLinks::SendCall(model::FrameHeader& header, std::span<const std::byte> body,
                          bool at_once) {
   Peer* peer = Route(header.destination);
   if (peer == nullptr || peer->dead) return false;
   header.body_bytes = static_cast<uint32_t>(body.size());
   if (!peer->channel->TryWrite(header, body)) {
+    ShowCorked(*peer);
     CutIfDamaged(*peer);
     return false;
   }
@@ -116,6 +124,7 @@ void PeerLinks::SendMessage(const model::FrameHeader& header, std::span<const st
     }
     return;
   }
+  ShowCorked(*peer);
   message.body.assign(body.begin(), body.end());
   peer->queued_bytes += sizeof message + message.body.size();
   peer->queued.push_back(std::move(message));

@@ -155,6 +155,7 @@ class PeerLinks {
   bool Ring(bool corked_too);
   void Publish(Peer& peer);
   void Written(Peer& peer, bool at_once);
+  void ShowCorked(Peer& peer);
   void CutIfDamaged(Peer& peer);
   void Cut(Peer& peer, const std::string& why);
   bool TryWriteQueued(Peer& peer);

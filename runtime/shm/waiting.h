@@ -8,9 +8,11 @@
 // Inputs:   the pages of the peers that may run on this CPU; not our own.
 // Promises: pauses up to `spin` while no awake peer was last seen on this thread's CPU; yields
 //           instead if one was, or if this thread just woke somebody. After a yield longer than
-//           `slow_yield` no yields for `no_yields`, straight to sleep: a foreign process had the
-//           slice. Unless `bulk` frames or more had come then: peers had it, and where there are
-//           more of them than CPUs, yielding to each other is cheaper than sleeping and waking.
+//           `slow_yield` no yields for a while, straight to sleep: a foreign process had the slice.
+//           The while is `first_ban` first and doubles each time, up to `no_yields`. But if `bulk`
+//           frames or more were taken until the next wait, peers had the slice: no ban, and the
+//           next one is short again. Where there are more peers than CPUs, yielding to each other
+//           is cheaper than sleeping and waking.
 //           A whole wait costs at most `spin` (`spin_after_wake`) plus one yield.
 // Limits:   the peers' CPUs are hints; a wrong one costs time, never correctness.
 //

@@ -121,7 +121,7 @@ class PendingSlab {
   }
   // Likewise its task, whose entry was expected before.
   void ExpectTask(uint32_t slot) const {
-    if (slot < used_) Fetch(At(slot).task);
+    if (slot < used_ && At(slot).task != nullptr) Fetch(At(slot).task);
   }
 
   // What a call carries beside the slot.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "client/cluster_client.h"
 #include "client/error_bridge.h"
@@ -27,8 +28,10 @@ std::string ShortName(std::string_view name) {
 }
 
 constexpr auto kTitleAfter = std::chrono::milliseconds(1);
-// A clock costs a tenth of a short call: after so many of them in a row it is read for one in
-// kUntimed + 1 only, and what these took together is divided among them.
+// A clock costs a tenth of a short call: after so many calls of one function in a row that were
+// short it is read for one in kUntimed + 1 only; what these took together is divided among them.
+// So up to kUntimed long ones behind them count as short. A call that was not there when the one
+// before it ended is always timed.
 constexpr uint32_t kTimedShort = 8;
 constexpr uint32_t kUntimed = 3;
 constexpr size_t kSpareWorkspaces = 16;
@@ -175,8 +178,10 @@ model::TimePoint Executor::Run(std::unique_lock<Baton>& lock, Workspace& workspa
   // no clock was read for.
   running.since = since != model::kNever ? since : client_.Now();
   if (since == model::kNever) untimed_ = 0;
+  const bool is_as_timed = since != model::kNever && entry == timed_entry_;
   Begin(running, entry);
-  const bool is_timed = timed_short_ < kTimedShort || untimed_ >= kUntimed || concurrency_ > 1;
+  const bool is_timed =
+      !is_as_timed || timed_short_ < kTimedShort || untimed_ >= kUntimed || concurrency_ > 1;
   lock.unlock();
 
   ExecutionContext* const outer = ClusterClient::CurrentContext();
@@ -190,7 +195,9 @@ model::TimePoint Executor::Run(std::unique_lock<Baton>& lock, Workspace& workspa
     ++untimed_;
   } else {
     last_ran_ = (end - running.since) / (std::exchange(untimed_, 0) + 1);
-    timed_short_ = last_ran_ <= CallTurn::kShort ? timed_short_ + 1 : 0;
+    const bool goes_on = std::exchange(timed_entry_, entry) == entry;
+    timed_short_ = goes_on ? timed_short_ + 1 : 1;
+    if (last_ran_ > CallTurn::kShort) timed_short_ = 0;
   }
   const model::Duration ran = last_ran_;
   const Outcome& outcome = workspace.outcome;

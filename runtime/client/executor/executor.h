@@ -110,7 +110,8 @@ class Executor {
   // When the last call ended, if the next one was there already, else kNever; of a worker with one
   // thread.
   model::TimePoint free_since_ = model::kNever;
-  uint32_t timed_short_ = 0;       // calls in a row
+  uint32_t timed_short_ = 0;  // calls of timed_entry_ in a row
+  const detail::FunctionEntry* timed_entry_ = nullptr;
   uint32_t untimed_ = 0;           // since a clock was read
   model::Duration last_ran_{0};    // as it was measured last
   std::vector<Running*> running_;  // each on its thread's stack; the newest last

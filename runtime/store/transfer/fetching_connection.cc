@@ -14,10 +14,10 @@ using rpc::StreamStep;
 
 namespace {
 
-// A fetch that crawls is begun again; the plan watches for one that stands still.
 // Of a long range: a thread that is woken for each segment costs the sender's CPU more than the
 // segment does. What comes more slowly is looked at each tick.
 constexpr size_t kWakeBytes = 256 * 1024;
+// A fetch that crawls is begun again; the plan watches for one that stands still.
 constexpr model::Duration kDeadlineFixed = std::chrono::seconds(30);
 constexpr uint64_t kBytesPerSecondMin = uint64_t{4} << 20;
 // A cancelled fetch that had brought nothing for so long is told from one that nobody wanted.

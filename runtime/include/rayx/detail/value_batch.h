@@ -3,7 +3,7 @@
 // Purpose:  Get of thousands of numbers allocates once for dozens of them, not once for each.
 // Owner:    the call that fills it; the pointers it gave own the values, and live without it.
 // Threads:  one; the pointers as any shared_ptr.
-// Promises: a value's destructor runs never (it has none worth running: see Fits); its memory is
+// Promises: a value's destructor runs never (it has none worth running: see kFits); its memory is
 //           freed with the last pointer to any of its batch.
 // Limits:   what one pointer keeps from being freed: kBytes.
 #ifndef RAYX_DETAIL_VALUE_BATCH_H_
@@ -29,7 +29,8 @@ class ValueBatch {
       block_ = std::make_shared<Block>();
       used_ = 0;
     }
-    T* const at = new (block_->bytes + used_++ * sizeof(T)) T(std::move(value));
+    void* const room = block_->bytes + used_++ * sizeof(T);
+    T* const at = ::new (room) T(std::move(value));
     return std::shared_ptr<T>(block_, at);
   }
 
