@@ -755,7 +755,7 @@ void ClusterClient::ServeCalls() {
     if (!found) {
       executor_->ShowIdle();
       // Replies to one caller may have waited while calls of others were served.
-      if (links_.HasCorked() && links_.RingAll()) rang_somebody_ = true;
+      if (links_.RingAll()) rang_somebody_ = true;
       found = WaitUntil(lock, has_call, model::kNever, /*lane_of_calls=*/true);
     }
     awaits_calls_ = false;

@@ -17,17 +17,15 @@
 #include <thread>
 #include <vector>
 
+#include "tests/from_environment.h"
+
 namespace call_kill {
 
+using rayx::testing::FromEnvironment;
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kBatch = 500;
 constexpr int64_t kLifeMaxUs = 5000;
-
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 // In a file that all processes map: how many have killed themselves.
 class Toll {

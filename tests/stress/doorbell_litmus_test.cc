@@ -9,13 +9,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <string>
 #include <thread>
 
 #include "base/prng.h"
 #include "shm/doorbell.h"
 #include "shm/waiting.h"
+#include "tests/from_environment.h"
 
 namespace rayx::shm {
 namespace {
@@ -116,16 +116,12 @@ constexpr uint32_t kRounds = 50'000;
 constexpr uint32_t kRounds = 2'000'000;
 #endif
 
-// RAYX_LITMUS_ROUNDS: more of them, and ten minutes for them.
-uint32_t RoundsWanted() {
-  const char* text = std::getenv("RAYX_LITMUS_ROUNDS");
-  return text == nullptr ? kRounds : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
-}
-
 }  // namespace
 
 TEST_CASE("Doorbell litmus: two million cold rings lose no wake-up") {
-  const uint32_t rounds = RoundsWanted();
+  // More of them have ten minutes.
+  const auto rounds =
+      static_cast<uint32_t>(testing::FromEnvironment("RAYX_LITMUS_ROUNDS", kRounds));
   const Outcome fenced = Play<FullFence>(rounds, std::chrono::seconds(rounds > kRounds ? 600 : 30));
   INFO("with the fence: " << Describe(fenced));
   CHECK(fenced.lost == 0);

@@ -6,10 +6,10 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <thread>
 
 #include "base/prng.h"
+#include "tests/from_environment.h"
 #include "tests/stress/peer.h"
 
 namespace rayx::shm {
@@ -21,10 +21,7 @@ constexpr uint64_t kRounds = 20;
 constexpr uint64_t kRounds = 150;
 #endif
 
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
+using testing::FromEnvironment;
 
 // As many rounds as there is time for.
 Budget Rounds() {

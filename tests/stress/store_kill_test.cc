@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "tests/from_environment.h"
 #include "tests/stress/peer.h"
 #include "tests/stress/store_client.h"
 
@@ -21,6 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using SteadyClock = std::chrono::steady_clock;
+using rayx::testing::FromEnvironment;
 
 constexpr uint64_t kStoreBytes = 2 * kMiB;
 constexpr uint32_t kLedgerBlocks = 64;  // a job, of StoreRig
@@ -29,11 +31,6 @@ constexpr size_t kPublishedMax = 24;
 constexpr auto kHang = 30s;
 const JobId kJobs[] = {JobId{1}, JobId{2}};
 const ProcessId kDriver = ProcessId::Make(NodeNumber{1}, 1);
-
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 struct Client {
   pid_t pid = -1;

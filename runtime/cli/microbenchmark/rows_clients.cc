@@ -196,21 +196,22 @@ double TimeOf(const OwnedClients& clients, size_t count) {
   return SecondsSince(start);
 }
 
-// A sample is as many rounds as it needs, one after the other, each of which all the clients take
-// part in with `round` calls, as Ray's rows do.
-size_t RoundsOf(size_t calls, size_t round) {
-  return std::max<size_t>(calls / round, 1);
+// Calls a second of a sample: as many rounds as it needs, one after the other. All clients take
+// part in each, with `round` calls together, as in Ray's rows. `seconds_of_one`: does a round.
+template <class Round>
+double RateOfRounds(size_t calls, size_t round, const Round& seconds_of_one) {
+  const size_t rounds = std::max<size_t>(calls / round, 1);
+  double seconds = 0;
+  for (size_t i = 0; i < rounds; ++i) seconds += seconds_of_one();
+  return static_cast<double>(rounds * round) / seconds;
 }
 
 // Calls a second of the clients together, in rounds of `each` calls of every one.
 template <auto Method>
 Sampler RateOf(OwnedClients clients, size_t each, OwnedCounters servers = {}) {
   return [clients = std::move(clients), each, servers = std::move(servers)](size_t calls) {
-    const size_t round = clients.size() * each;
-    const size_t rounds = RoundsOf(calls, round);
-    double seconds = 0;
-    for (size_t i = 0; i < rounds; ++i) seconds += TimeOf<Method>(clients, each);
-    return std::vector{static_cast<double>(rounds * round) / seconds};
+    return std::vector{
+        RateOfRounds(calls, clients.size() * each, [&] { return TimeOf<Method>(clients, each); })};
   };
 }
 
@@ -218,18 +219,16 @@ Sampler RateOf(OwnedClients clients, size_t each, OwnedCounters servers = {}) {
 template <auto Method>
 Sampler RateOfPuts(OwnedClients clients, size_t each, double value_of_one) {
   return [clients = std::move(clients), each, value_of_one](size_t calls) {
-    const size_t round = clients.size() * each;
-    const size_t rounds = RoundsOf(calls, round);
-    double seconds = 0;
-    for (size_t i = 0; i < rounds; ++i) {
-      seconds += TimeOf<Method>(clients, each);
+    const double rate = RateOfRounds(calls, clients.size() * each, [&] {
+      const double seconds = TimeOf<Method>(clients, each);
       std::vector<ObjectRef<int64_t>> checks;
       for (const auto& client : clients) {
         checks.push_back(client->template Task<&Client::CheckPuts>().Remote());
       }
       rayx::Get(checks);
-    }
-    return std::vector{static_cast<double>(rounds * round) * value_of_one / seconds};
+      return seconds;
+    });
+    return std::vector{rate * value_of_one};
   };
 }
 
@@ -266,11 +265,8 @@ double TimeOfTasks(const Servers& servers) {
 Sampler ManyToMany() {
   return [servers = MakeServers(ServerCount())](size_t calls) {
     const Servers handles = HandlesOf(servers);
-    const size_t round = kTaskClients * kCallsOfAClient;
-    const size_t rounds = RoundsOf(calls, round);
-    double seconds = 0;
-    for (size_t i = 0; i < rounds; ++i) seconds += TimeOfTasks(handles);
-    return std::vector{static_cast<double>(rounds * round) / seconds};
+    return std::vector{
+        RateOfRounds(calls, kTaskClients * kCallsOfAClient, [&] { return TimeOfTasks(handles); })};
   };
 }
 
@@ -300,7 +296,7 @@ std::vector<Row> ClientRows() {
        kSyncClients * kSyncCalls},
       {{{"n:n actor calls with arg async", rate, ring}},
        [] { return RateOfPairs<&Client::CallsWithArg>(ServerCount(), kCallsWithArg); },
-       2 * kCallsWithArg},
+       kServersMin * kCallsWithArg},
   };
 }
 
