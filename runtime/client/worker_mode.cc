@@ -105,6 +105,19 @@ void KeepFreedMemory() {
   ::mallopt(M_MMAP_THRESHOLD, 8 << 20);
 }
 
+// User code and its libraries write to peers that may be gone, Gloo to another rank among them: that
+// is an error of the write and not the worker's end. A handler and not SIG_IGN, because programs that
+// user code starts would inherit that.
+void OutliveClosedPipes() {
+  struct sigaction present {};
+  ::sigaction(SIGPIPE, nullptr, &present);
+  if ((present.sa_flags & SA_SIGINFO) != 0 || present.sa_handler != SIG_DFL) return;
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGPIPE, &action, nullptr);
+}
+
 // A connected worker's whole life.
 [[noreturn]] void RunWorker(base::UniqueFd socket, uint64_t token) {
   KeepFreedMemory();
@@ -231,6 +244,7 @@ bool IsWorkerMode() {
 void RunWorkerMode(int argc, char** argv) {
   io::KeepArguments(argc, argv, io::TitleRoom::kEnvironment);
   ::signal(SIGINT, SIG_IGN);  // Ctrl-C at the driver's terminal is the driver's
+  OutliveClosedPipes();
   // A pipe's output would come in pieces of 4 KiB, long after the task that printed it.
   ::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   base::UniqueFd fd(worker_fd);
