@@ -28,12 +28,6 @@ std::string ShortName(std::string_view name) {
 }
 
 constexpr auto kTitleAfter = std::chrono::milliseconds(1);
-// A clock costs a tenth of a short call: after so many calls of one function in a row that were
-// short it is read for one in kUntimed + 1 only; what these took together is divided among them.
-// So up to kUntimed long ones behind them count as short. A call that was not there when the one
-// before it ended is always timed.
-constexpr uint32_t kTimedShort = 8;
-constexpr uint32_t kUntimed = 3;
 constexpr size_t kSpareWorkspaces = 16;
 constexpr size_t kSpareBytesMax = 64 * 1024;  // of a buffer that is kept
 
@@ -177,11 +171,8 @@ model::TimePoint Executor::Run(std::unique_lock<Baton>& lock, Workspace& workspa
   // One that was there already begins where the one before ended, or where those before began that
   // no clock was read for.
   running.since = since != model::kNever ? since : client_.Now();
-  if (since == model::kNever) untimed_ = 0;
-  const bool is_as_timed = since != model::kNever && entry == timed_entry_;
+  const bool is_timed = clock_.Begins(entry, since != model::kNever);
   Begin(running, entry);
-  const bool is_timed =
-      !is_as_timed || timed_short_ < kTimedShort || untimed_ >= kUntimed || concurrency_ > 1;
   lock.unlock();
 
   ExecutionContext* const outer = ClusterClient::CurrentContext();
@@ -191,15 +182,8 @@ model::TimePoint Executor::Run(std::unique_lock<Baton>& lock, Workspace& workspa
   const model::TimePoint end = is_timed ? client_.Now() : running.since;
 
   lock.lock();
-  if (!is_timed) {
-    ++untimed_;
-  } else {
-    last_ran_ = (end - running.since) / (std::exchange(untimed_, 0) + 1);
-    const bool goes_on = std::exchange(timed_entry_, entry) == entry;
-    timed_short_ = goes_on ? timed_short_ + 1 : 1;
-    if (last_ran_ > CallTurn::kShort) timed_short_ = 0;
-  }
-  const model::Duration ran = last_ran_;
+  const model::Duration ran =
+      is_timed ? clock_.Timed(entry, end - running.since) : clock_.Untimed();
   const Outcome& outcome = workspace.outcome;
   const bool waited =
       client_.RegisterBeforeReply(lock, header, outcome.returned, outcome.succeeded);

@@ -23,6 +23,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "client/cluster_client.h"
+#include "client/executor/call_clock.h"
 #include "client/executor/call_turn.h"
 #include "client/executor/task_thread.h"
 #include "model/frame.h"
@@ -110,10 +111,7 @@ class Executor {
   // When the last call ended, if the next one was there already, else kNever; of a worker with one
   // thread.
   model::TimePoint free_since_ = model::kNever;
-  uint32_t timed_short_ = 0;  // calls of timed_entry_ in a row
-  const detail::FunctionEntry* timed_entry_ = nullptr;
-  uint32_t untimed_ = 0;           // since a clock was read
-  model::Duration last_ran_{0};    // as it was measured last
+  CallClock clock_;
   std::vector<Running*> running_;  // each on its thread's stack; the newest last
   size_t busy_threads_ = 0;
   bool exit_asked_ = false;
