@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/heap.h"
 #include "base/log.h"
 #include "bin/daemon_options.h"
 #include "node/node_daemon.h"
@@ -13,15 +14,6 @@ namespace rayx::bin {
 namespace {
 
 constexpr std::chrono::milliseconds kJoinWait(4000);
-
-// gRPC allocates what a transfer receives piece by piece, and frees it at once. glibc as it is
-// gives the memory back to the system each time: faults and unmapping were a quarter of a
-// transfer's CPU time. One arena, because the others grow and shrink page by page by mprotect.
-void KeepFreedMemory() {
-  ::mallopt(M_ARENA_MAX, 1);
-  ::mallopt(M_TRIM_THRESHOLD, 32 << 20);
-  ::mallopt(M_MMAP_THRESHOLD, 8 << 20);
-}
 
 base::StatusOr<node::NodeOptions> Join(const DaemonOptions& daemon) {
   RAYX_ASSIGN_OR_RETURN(const cli::StartPlan plan, cli::ReadStartPlan(daemon.session_folder));
@@ -50,7 +42,8 @@ base::StatusOr<node::NodeOptions> Join(const DaemonOptions& daemon) {
 }  // namespace
 
 int RunNode(const DaemonOptions& daemon) {
-  KeepFreedMemory();
+  base::KeepFreedMemory();
+  ::mallopt(M_ARENA_MAX, 1);  // the others grow and shrink page by page by mprotect
   auto options = Join(daemon);
   if (!options.ok()) {
     RAYX_LOG(kError) << "cannot start: " << base::Message(options.status());

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -18,6 +17,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/heap.h"
 #include "base/log.h"
 #include "client/cluster_client.h"
 #include "client/error_bridge.h"
@@ -94,17 +94,6 @@ int ThreadCount() {
   return threads;
 }
 
-// Values come and go by the thousand; glibc as it is gives their memory back to the system each
-// time they are gone, and takes it again, fault by fault. Who has tuned it keeps what was chosen.
-void KeepFreedMemory() {
-  for (const char* chosen :
-       {"GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}) {
-    if (::getenv(chosen) != nullptr) return;
-  }
-  ::mallopt(M_TRIM_THRESHOLD, 32 << 20);
-  ::mallopt(M_MMAP_THRESHOLD, 8 << 20);
-}
-
 // User code and its libraries write to peers that may be gone, Gloo to another rank among them: that
 // is an error of the write and not the worker's end. A handler and not SIG_IGN, because programs that
 // user code starts would inherit that.
@@ -120,7 +109,7 @@ void OutliveClosedPipes() {
 
 // A connected worker's whole life.
 [[noreturn]] void RunWorker(base::UniqueFd socket, uint64_t token) {
-  KeepFreedMemory();
+  base::KeepFreedMemory();
   DaemonLink link{io::PacketSocket(std::move(socket))};
   proto::Hello hello;
   model::VersionsToWire(model::OwnVersions(shm::kLayoutVersion), *hello.mutable_versions());

@@ -48,6 +48,30 @@ int NoSuchRow(const std::string& only) {
   return io::kUsageExit;
 }
 
+std::vector<std::string> NamesOf(const std::vector<Row>& rows) {
+  std::vector<std::string> names;
+  for (const Row& row : rows) {
+    for (const Figure& figure : row.figures) names.push_back(figure.name);
+  }
+  return names;
+}
+
+void Connect(const MicrobenchmarkOptions& options) {
+  Options init;
+  init.address = options.address;
+  rayx::Init(init);
+}
+
+// What is missing is told before anything is measured.
+void Prepare(const std::vector<Row>& rows, const MicrobenchmarkOptions& options,
+             std::optional<RayBeside>& beside) {
+  if (options.vs_ray) beside.emplace(options.ray_folder, NamesOf(rows)).Prepare();
+  if (!options.address.empty()) {
+    Connect(options);
+    rayx::Shutdown();
+  }
+}
+
 // Rows that are alone come first, so that no cluster of ours is beside theirs.
 std::vector<RowResult> MeasureAll(const std::vector<Row>& rows,
                                   const MicrobenchmarkOptions& options) {
@@ -55,11 +79,7 @@ std::vector<RowResult> MeasureAll(const std::vector<Row>& rows,
   for (const Row& row : rows) {
     const char* name = row.figures.front().name.c_str();
     std::fprintf(stderr, "[%zu/%zu] %s...\n", results.size() + 1, rows.size(), name);
-    if (!row.is_alone && !rayx::IsInitialized()) {
-      Options init;
-      init.address = options.address;
-      rayx::Init(init);
-    }
+    if (!row.is_alone && !rayx::IsInitialized()) Connect(options);
     results.push_back(MeasureRow(row, options.seconds));
     const RowResult& result = results.back();
     if (!result.failed.empty()) {
@@ -70,14 +90,6 @@ std::vector<RowResult> MeasureAll(const std::vector<Row>& rows,
   }
   rayx::Shutdown();
   return results;
-}
-
-std::vector<std::string> NamesOf(const std::vector<Row>& rows) {
-  std::vector<std::string> names;
-  for (const Row& row : rows) {
-    for (const Figure& figure : row.figures) names.push_back(figure.name);
-  }
-  return names;
 }
 
 std::string RemarkOf(const std::optional<CpuSeconds>& before, double own_before) {
@@ -104,14 +116,11 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
   const std::vector<Row> rows = ChosenRows(options);
   if (rows.empty()) return NoSuchRow(options.only);
   std::optional<RayBeside> beside;
-  if (options.vs_ray) {
-    try {
-      beside.emplace(options.ray_folder, NamesOf(rows));
-      beside->Prepare();  // what is missing for Ray is told before anything is measured
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "rayx microbenchmark: %s\n", error.what());
-      return 1;
-    }
+  try {
+    Prepare(rows, options, beside);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "rayx microbenchmark: %s\n", error.what());
+    return 1;
   }
   const auto load_before = ReadCpuSeconds();
   const double own_before = OwnCpuSeconds();
