@@ -54,6 +54,7 @@ ClusterClient::Step ClusterClient::AttendantStep(bool urgent, bool may_be_let_go
   if (links_.RingAll()) rang_somebody_ = true;
   TellResolved();
   const bool tick = pending || HasUserDrained(kStayAwake) || (executor_ && executor_->WantsTicks());
+  if (!tick) links_.GiveBackIdle(now);
   return tick ? Step::kTick : Step::kSleep;
 }
 

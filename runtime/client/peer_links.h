@@ -101,6 +101,10 @@ class PeerLinks {
   // The direct peer, else the daemon; null before the daemon is connected.
   Peer* Route(model::ProcessId destination);
   bool HasWork(bool lane_of_calls) const;  // a frame in a lane of replies, or also in one of calls
+  // Now and then: the memory of channels that are long idle goes back to the system.
+  void GiveBackIdle(model::TimePoint now) {
+    for (const auto& peer : peers_) peer->channel->GiveBackWhenIdle(now);
+  }
   // Frees removed peers. Only while no thread uses pages() without the baton.
   void Reap() { retired_.clear(); }
   // Calls and answers, ever.

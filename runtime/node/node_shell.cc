@@ -298,6 +298,7 @@ void NodeShell::Tick() {
   store_->Tick();
   starter_->Tick();
   parts_->Tick();
+  for (const auto& [id, process] : table_->all()) process->channel->GiveBackWhenIdle(Now());
   ReapStrangers();
 }
 

@@ -66,7 +66,9 @@ Channel::Channel(Mapping mapping, std::span<std::byte> memory, const ChannelShap
       readers_{LaneReader(shape.LaneOf(memory, Other(side), Lane::kCalls)),
                LaneReader(shape.LaneOf(memory, Other(side), Lane::kReplies))},
       sent_claims_(shape.ClaimsOf(memory, side)),
-      received_claims_(shape.ClaimsOf(memory, Other(side))) {}
+      received_claims_(shape.ClaimsOf(memory, Other(side))),
+      shape_(shape),
+      side_(side) {}
 
 bool Channel::TryWrite(model::FrameHeader& header, std::span<const std::byte> body) {
   RAYX_CHECK(body.size() <= model::kBodyBytesMax, "frame body above kBodyBytesMax");
@@ -90,6 +92,27 @@ bool Channel::TryWrite(model::FrameHeader& header, std::span<const std::byte> bo
 
 void Channel::Publish() {
   for (LaneWriter& writer : writers_) writer.Publish();
+}
+
+void Channel::GiveBackWhenIdle(model::TimePoint now) {
+  const uint64_t written = writers_[0].written() + writers_[1].written();
+  if (written != written_when_idle_) {
+    written_when_idle_ = written;
+    idle_since_ = now;
+    is_given_back_ = false;
+  }
+  if (is_given_back_ || now - idle_since_ < kIdleAfter) return;
+  if (mapping_.data() == nullptr || !writers_[0].IsDrained() || !writers_[1].IsDrained()) return;
+  is_given_back_ = true;
+  const std::byte* const base = mapping_.data();
+  for (const Lane lane : {Lane::kCalls, Lane::kReplies}) {
+    const LaneMemory memory = shape_.LaneOf(mapping_.bytes(), side_, lane);
+    for (const std::span<std::byte> ring : {memory.ring, memory.payload}) {
+      if (ring.size() <= kWarmRingBytes) continue;
+      mapping_.GiveBack(static_cast<size_t>(ring.data() - base) + kWarmRingBytes,
+                        ring.size() - kWarmRingBytes);
+    }
+  }
 }
 
 std::string_view Channel::corruption() const {

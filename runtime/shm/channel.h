@@ -8,7 +8,8 @@
 // Inputs:   everything in the memory may be a hostile peer's: see kCorrupt.
 // Promises: per lane frames arrive in order, whole, at most once. A writer killed in mid-write
 //           leaves only whole frames. Nothing here blocks, allocates (after Open) or makes a system
-//           call.
+//           call, but GiveBackWhenIdle.
+//           Rings cost what was ever used of them, until they are idle.
 // Limits:   no doorbell: ring it after Publish(). Nothing tells that a full lane has room again:
 //           try at the next reply or tick. Replies can fill up: drain both lanes. One frame's body
 //           is at most kBodyBytesMax; a longer one is the caller's mistake (CHECK).
@@ -32,6 +33,7 @@
 #include "base/fd.h"
 #include "base/status.h"
 #include "model/frame.h"
+#include "model/time.h"
 #include "shm/channel_layout.h"
 #include "shm/claim_words.h"
 #include "shm/lane.h"
@@ -41,6 +43,8 @@ namespace rayx::shm {
 
 class Channel {
  public:
+  static constexpr model::Duration kIdleAfter = std::chrono::seconds(30);
+
   static base::StatusOr<base::UniqueFd> CreateMemory(const ChannelOptions& options = {});
   // Maps and checks a channel's memory. InvalidArgument names what is wrong with it.
   static base::StatusOr<std::unique_ptr<Channel>> Open(int fd, Side side);
@@ -54,6 +58,10 @@ class Channel {
   // above kRingBodyBytesMax goes into the payload ring. False: full (or poisoned), nothing changed.
   bool TryWrite(model::FrameHeader& header, std::span<const std::byte> body);
   void Publish();
+  // Now and then, by the writing thread: once nothing was written for kIdleAfter and the peer has
+  // read all there was, the memory of this side's rings goes back to the system, all but what Open
+  // made ready. The next frames pay for it again, page by page.
+  void GiveBackWhenIdle(model::TimePoint now);
   // A call will probably be written soon.
   void ExpectCall() const { sent_claims_.Prefetch(); }
   // Gets a queued call back. False: it runs, ran, or was revoked before.
@@ -114,6 +122,12 @@ class Channel {
   LaneReader readers_[kLanes];
   ClaimTable sent_claims_;
   ClaimWords received_claims_;
+  // Of GiveBackWhenIdle.
+  const ChannelShape shape_;
+  const Side side_;
+  uint64_t written_when_idle_ = 0;
+  model::TimePoint idle_since_{};
+  bool is_given_back_ = true;  // nothing is there to give back
 };
 
 }  // namespace rayx::shm

@@ -54,6 +54,11 @@ uint64_t LaneWriter::ReaderTail() {
   return tail_seen_;
 }
 
+bool LaneWriter::IsDrained() {
+  return published_ == head_ && ReaderTail() == head_ &&
+         memory_.control->payload_tail.load(std::memory_order_acquire) == payload_head_;
+}
+
 bool LaneWriter::RingHasRoom(uint64_t bytes) {
   if (head_ + bytes - tail_seen_ <= memory_.ring.size()) return true;
   return head_ + bytes - ReaderTail() <= memory_.ring.size();

@@ -46,6 +46,11 @@ class LaneWriter {
   // Shows the reader everything written so far.
   void Publish();
 
+  // Bytes, ever; frames with a payload block count too.
+  uint64_t written() const { return head_; }
+  // Whether the reader has released all that was written: no byte of the rings means anything then.
+  bool IsDrained();
+
   // nullptr while sound. Any thread.
   const char* corruption() const { return corruption_.load(std::memory_order_relaxed); }
 

@@ -124,4 +124,11 @@ bool Mapping::Populate(size_t offset, size_t bytes) const {
          ::madvise(data_ + first, length, MADV_POPULATE_READ) == 0;
 }
 
+bool Mapping::GiveBack(size_t offset, size_t bytes) const {
+  if (offset > size_ || bytes > size_ - offset) return false;
+  const size_t first = (offset + kPageBytes - 1) & ~(kPageBytes - 1);
+  const size_t end = (offset + bytes) & ~(kPageBytes - 1);
+  return end <= first || ::madvise(data_ + first, end - first, MADV_REMOVE) == 0;
+}
+
 }  // namespace rayx::shm

@@ -61,6 +61,9 @@ class Mapping {
   // Touches [offset, offset + bytes) ahead of use (first-touch faults cost 0.25-0.7 us a page).
   // A hint: false when the kernel would not, and then nothing is lost but time.
   bool Populate(size_t offset, size_t bytes) const;
+  // The contrary: the whole pages of it hold zeros for everybody and cost no memory until they are
+  // touched again. A hint; of a mapping that may be written to.
+  bool GiveBack(size_t offset, size_t bytes) const;
 
  private:
   Mapping(std::byte* data, size_t size) : data_(data), size_(size) {}

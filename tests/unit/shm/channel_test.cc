@@ -1,6 +1,8 @@
 // Goal: frames arrive whole, in order and once, on the right lane, whatever their size; full is
 // full and changes nothing; claim words follow the calls. Method: both ends in one test, over
 // ordinary memory so that sanitizers see every byte; once over a real memory file.
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 
 #include "base/prng.h"
@@ -68,6 +70,61 @@ TEST_CASE("Channel: Peek shows the same frame until Pop, Pop without a frame doe
   pair.second->Pop(Lane::kCalls);
   REQUIRE(pair.second->Peek(Lane::kCalls, frame) == ReadResult::kFrame);
   CHECK(frame.header.cookie_sequence == 1);
+}
+
+TEST_CASE("Channel: what was read and long idle costs no memory, and what was not read stays") {
+  const ChannelOptions options{.ring_bytes = 256 << 10, .claim_words = 4096};
+  const base::UniqueFd file = *Channel::CreateMemory(options);
+  const auto first = *Channel::Open(file.get(), Side::kFirst);
+  const auto second = *Channel::Open(file.get(), Side::kSecond);
+  const auto held_bytes = [&file] {
+    struct stat status {};
+    REQUIRE(::fstat(file.get(), &status) == 0);
+    return static_cast<size_t>(status.st_blocks) * 512;
+  };
+  const size_t warm_bytes = held_bytes();
+  constexpr uint32_t kFrames = 200;
+  constexpr size_t kBytes = 1000, kBlockBytes = 300'000;
+  const auto write = [&] {
+    for (uint32_t i = 0; i < kFrames; ++i) {
+      model::FrameHeader call = Call(i);
+      REQUIRE(first->TryWrite(call, Body(kBytes, i)));
+    }
+    model::FrameHeader reply = Reply(7);
+    REQUIRE(first->TryWrite(reply, Body(kBlockBytes, 7)));
+    first->Publish();
+  };
+  const auto read_calls = [&] {
+    for (uint32_t i = 0; i < kFrames; ++i) REQUIRE(TakeOne(*second, Lane::kCalls, i, kBytes));
+  };
+  model::TimePoint now{};
+  const auto pass = [&](model::Duration time) {
+    now += time;
+    first->GiveBackWhenIdle(now);
+    second->GiveBackWhenIdle(now);
+  };
+
+  for (int round = 0; round < 3; ++round) {  // each begins somewhere else in the rings
+    write();
+    const size_t used_bytes = held_bytes();
+    CHECK(used_bytes > warm_bytes + 400'000);
+    pass(model::Duration(1));
+    pass(2 * Channel::kIdleAfter);
+    CHECK(held_bytes() == used_bytes);  // nothing was read
+    read_calls();
+    pass(2 * Channel::kIdleAfter);
+    CHECK(held_bytes() == used_bytes);  // a reply was not
+    REQUIRE(TakeOne(*second, Lane::kReplies, 7, kBlockBytes));
+    pass(model::Duration(1));
+    CHECK(held_bytes() < warm_bytes + 70'000);  // and so much of each payload ring
+  }
+  write();
+  pass(model::Duration(1));
+  read_calls();
+  REQUIRE(TakeOne(*second, Lane::kReplies, 7, kBlockBytes));
+  const size_t used_bytes = held_bytes();
+  pass(Channel::kIdleAfter - model::Duration(2));
+  CHECK(held_bytes() == used_bytes);  // not idle for long
 }
 
 TEST_CASE("Channel: a full ring refuses and takes frames again as they are popped") {
