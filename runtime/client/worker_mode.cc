@@ -94,9 +94,9 @@ int ThreadCount() {
   return threads;
 }
 
-// User code and its libraries write to peers that may be gone, Gloo to another rank among them: that
-// is an error of the write and not the worker's end. A handler and not SIG_IGN, because programs that
-// user code starts would inherit that.
+// User code and its libraries write to peers that may be gone, Gloo to another rank among them:
+// that is an error of the write and not the worker's end. A handler and not SIG_IGN, because
+// programs that user code starts would inherit that.
 void OutliveClosedPipes() {
   struct sigaction present {};
   ::sigaction(SIGPIPE, nullptr, &present);

@@ -12,8 +12,8 @@
 //           read and unset before main by a constructor of the library, so that programs which user
 //           code starts are not workers.
 // Promises: RunWorkerMode does not return. The zygote forks only while it has one thread; a worker
-//           ends by _exit after flushing stdio, when the daemon says so or is gone. In both SIGINT is
-//           ignored, and SIGPIPE does nothing unless the program has set what it does.
+//           ends by _exit after flushing stdio, when the daemon says so or is gone. In both SIGINT
+//           is ignored, and SIGPIPE does nothing unless the program has set what it does.
 #pragma once
 
 namespace rayx::client {
