@@ -435,7 +435,9 @@ class ClientCore {
 
 #include "client/core/client_core_actors.inl.h"
 #include "client/core/client_core_borrowing.inl.h"
+#include "client/core/client_core_leases.inl.h"
 #include "client/core/client_core_locality.inl.h"
+#include "client/core/client_core_losses.inl.h"
 #include "client/core/client_core_objects.inl.h"
 #include "client/core/client_core_results.inl.h"
 #include "client/core/client_core_tasks.inl.h"
