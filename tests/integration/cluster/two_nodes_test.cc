@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <thread>
@@ -21,6 +23,7 @@
 
 namespace user {
 
+using rayx::testing::Eventually;
 using Bytes = std::vector<std::uint8_t>;
 
 int Square(int x) {
@@ -62,6 +65,9 @@ class Keeper {
     return *child_->Task<&Keeper::Add>().Remote(1).Get(30'000);
   }
   std::optional<std::string> Read(const std::string& key) { return rayx::KeyValue::Get(key); }
+  void AwaitKey(const std::string& key) {
+    Eventually([&] { return Read(key).has_value(); });
+  }
   int Print(int lines) {
     for (int i = 0; i < lines; ++i) std::printf("kept line %d\n", i);
     return lines;
@@ -94,6 +100,11 @@ rayx::ActorHandle<Keeper> MakeKeeper(const char* name, std::uint32_t node, int r
       .SetMaxRestarts(restarts)
       .SetSchedulingStrategy(On(node))
       .Remote(10, Bytes());
+}
+
+std::size_t OwnThreads() {
+  const std::filesystem::directory_iterator threads("/proc/self/task");
+  return static_cast<std::size_t>(std::distance(begin(threads), end(threads)));
 }
 
 // Values of every size and way, between this job and an actor of another.
@@ -263,6 +274,36 @@ TEST_CASE("two nodes: labels, selectors and affinity decide where tasks and acto
                         .Remote()
                         .Get(40'000),
                     Catch::Contains("does not have the labels"));
+}
+
+TEST_CASE(
+    "two nodes: ten thousand calls and tasks are under way to the other node without threads of "
+    "theirs") {
+  constexpr int kCalls = 10'000;
+  TwoNodes cluster;
+  cluster.Connect(1);
+  const auto keeper = MakeKeeper("far", 2);
+  REQUIRE(*keeper.Task<&Keeper::Node>().Remote().Get(40'000) == 2);
+  const std::size_t threads = OwnThreads();
+  const auto released = keeper.Task<&Keeper::AwaitKey>().Remote(std::string("go"));
+  std::vector<rayx::ObjectRef<int>> calls, tasks;
+  for (int i = 0; i < kCalls; ++i) {
+    calls.push_back(keeper.Task<&Keeper::Add>().Remote(1));
+    tasks.push_back(rayx::Task<&user::Square>().SetSchedulingStrategy(On(2)).Remote(i % 1000));
+  }
+  CHECK(OwnThreads() == threads);
+  CHECK(rayx::Wait(calls, 1, 0).ready.empty());
+  for (int i = 0; i < kCalls; ++i) {
+    REQUIRE(*tasks[static_cast<std::size_t>(i)].Get(60'000) == (i % 1000) * (i % 1000));
+  }
+  CHECK(rayx::Wait(calls, 1, 0).ready.empty());
+  rayx::KeyValue::Put("go", "");
+  for (int i = 0; i < kCalls; ++i) {
+    REQUIRE(*calls[static_cast<std::size_t>(i)].Get(60'000) == 10 + i + 1);
+  }
+  CHECK(OwnThreads() == threads);
+  rayx::KeyValue::Delete("go");
+  keeper.Kill();
 }
 
 TEST_CASE("two nodes: a program can ask what its cluster has and runs") {
