@@ -17,19 +17,24 @@ base::Status StoreCore::FullStatus(const AllocateRequest& request, std::string_v
   std::string text = "the object store of this node is full: object " + ToString(request.object) +
                      " needs " + SizeText(request.bytes) + ", " + SizeText(live_bytes_) + " of " +
                      SizeText(options_.budget_bytes) + " are in use by " + std::to_string(objects) +
-                     " objects";
+                     (objects == 1 ? " object" : " objects");
   if (!unfinished_.empty()) {
     text += " (" + std::to_string(unfinished_.size()) + " of them freed but still being read)";
   }
+  const char* what_helps =
+      "; let go of references and views, or give it more (rayx start --object-store-memory)";
   if (const auto at = jobs_.find(request.job);
       at != jobs_.end() && at->second.live >= options_.entries_max) {
     text += ", the job's limit";
+    what_helps = "; let go of references and views";
   } else if (memory_refused_) {
     text += ", and the system has no memory for more";
+    what_helps = "";
   } else if (request.bytes <= options_.budget_bytes - live_bytes_) {
     text += ", and no free stretch of the job's segment is that long";
   }
   text += after;
+  text += what_helps;
   return absl::ResourceExhaustedError(base::ToAbsl(text));
 }
 

@@ -242,7 +242,8 @@ TEST_CASE("StoreCore: what waited too long is told how full the store is") {
   const std::string message(base::Message(world.refusals.at(key)));
   CHECK(message ==
         "the object store of this node is full: object n1.p2.o2 needs 8.0 KiB, 12.0 KiB of 16.0 "
-        "KiB are in use by 1 objects; waited 10000 ms for frees");
+        "KiB are in use by 1 object; waited 10000 ms for frees; let go of references and views, or "
+        "give it more (rayx start --object-store-memory)");
 }
 
 TEST_CASE("StoreCore: what can never fit is refused at once") {
