@@ -51,13 +51,16 @@ base::Status WhyNone(const std::string& base) {
   }
   std::string last;
   if (const auto stop = LastStop(base); stop.ok()) {
-    last = absl::StrCat(" (the last one, at ", stop->head_address, ", was stopped at ",
-                        WallTime(stop->unix_ms), ")");
+    last = absl::StrCat(
+        stop->had_head ? " (the last one, at " : " (the node that it had in the last one, at ",
+        stop->head_address, ", was stopped at ", WallTime(stop->unix_ms), ")");
   }
   if (problems.empty()) problems.push_back(absl::StrCat(base, ": no session"));
   return absl::NotFoundError(
       absl::StrCat("no cluster runs on this VM for this user", last,
-                   "; start one with `rayx start --head`. Tried: ", absl::StrJoin(problems, "; ")));
+                   "; start one with `rayx start --head`, or join one with `rayx start "
+                   "--address`. Tried: ",
+                   absl::StrJoin(problems, "; ")));
 }
 
 std::string Silent(uint32_t node, const base::Status& why) {

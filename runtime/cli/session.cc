@@ -141,6 +141,7 @@ void RecordStop(const io::SessionInfo& session) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const nlohmann::json json = {
       {"head_address", session.head_address},
+      {"had_head", static_cast<bool>(session.head)},
       {"unix_ms", std::chrono::duration_cast<std::chrono::milliseconds>(now).count()}};
   // A full disk: the next status does not tell of this stop.
   [[maybe_unused]] const auto written =
@@ -161,7 +162,9 @@ base::StatusOr<StopRecord> LastStop(const std::string& base) {
         !address->is_string() || unix_ms->get<int64_t>() <= last.unix_ms) {
       continue;
     }
-    last = {address->get<std::string>(), unix_ms->get<int64_t>()};
+    const auto had_head = json.find("had_head");
+    last = {address->get<std::string>(),
+            had_head == json.end() || *had_head != nlohmann::json(false), unix_ms->get<int64_t>()};
   }
   if (last.unix_ms == 0) return absl::NotFoundError(absl::StrCat("no stop is recorded in ", base));
   return last;

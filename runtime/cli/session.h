@@ -36,6 +36,7 @@ base::StatusOr<Ending> ReadEnding(const std::string& folder);
 // logs/stopped.json, which is kept as long as its logs.
 struct StopRecord {
   std::string head_address;
+  bool had_head = true;  // the cluster ended; else this node of it alone
   int64_t unix_ms = 0;
 };
 void RecordStop(const io::SessionInfo& session);
