@@ -154,8 +154,8 @@ class RAYX_PUBLIC ActorDied : public Failure {
 RAYX_DECLARE_FAILURE(NodeDied);            // the VM was declared dead
 RAYX_DECLARE_FAILURE(ObjectLost);          // every copy is gone and it could not be rebuilt
 RAYX_DECLARE_FAILURE(OutOfMemory);         // memory or descriptors ran out; names of what
-RAYX_DECLARE_FAILURE(ObjectStoreFull);     // no room in the object store
-RAYX_DECLARE_FAILURE(OutOfDisk);           // no room to spill
+RAYX_DECLARE_FAILURE(ObjectStoreFull);     // no room in the object store (nothing is spilled)
+RAYX_DECLARE_FAILURE(OutOfDisk);           // of a VM: no room for a program's parts, a checkpoint
 RAYX_DECLARE_FAILURE(Timeout);             // the given time passed; names what is missing
 RAYX_DECLARE_FAILURE(Cancelled);           // its job has ended
 RAYX_DECLARE_FAILURE(Infeasible);          // no node could ever run it; says what is missing
