@@ -34,6 +34,11 @@ std::string ResultFolder(const std::string& results, const std::string& id) {
 }
 
 int MakeReport(const std::string& folder) {
+  if (!fs::exists(fs::path(folder) / "env.json")) {
+    fprintf(stderr, "rayx-bench: no report: %s is no result; its parent's folders are the ids\n",
+            folder.c_str());
+    return 1;
+  }
   const std::string python = VirtualEnvironment() + "/bin/python";
   if (!fs::exists(python)) {
     fprintf(stderr, "rayx-bench: no report: there is no %s; third_party/install makes it\n",
