@@ -9,9 +9,11 @@
 #ifndef RAYX_OBJECT_REF_H_
 #define RAYX_OBJECT_REF_H_
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <iterator>
 #include <list>
 #include <memory>
 #include <string>
@@ -118,31 +120,58 @@ auto Get(const std::vector<ObjectRef<T>>& refs, int timeout_ms = -1) {
 }
 
 namespace detail {
-template <class T, class Range>
-WaitResult<T> WaitFor(const Range& refs, int num_objects, int timeout_ms) {
+// What is there is taken out of `refs`, the rest with it; unchanged if it throws.
+template <class T>
+WaitResult<T> WaitFor(std::list<ObjectRef<T>>& refs, int num_objects, int timeout_ms) {
+  const std::size_t count = refs.size();
+  const std::size_t asked =
+      num_objects < 0 ? std::size_t{0} : static_cast<std::size_t>(num_objects);
+  const std::size_t wanted = asked < count ? asked : count;
   std::vector<RawRef> raw;
-  raw.reserve(refs.size());
-  for (const ObjectRef<T>& ref : refs) raw.push_back(ref.hold().Use());
-  const auto wanted = num_objects < 0 ? std::size_t{0} : static_cast<std::size_t>(num_objects);
-  std::vector<bool> ready(raw.size());
-  Runtime().Wait(raw.data(), raw.size(), wanted < raw.size() ? wanted : raw.size(),
-                 Milliseconds(timeout_ms), ready);
+  std::vector<bool> ready;
+  const auto look = [&](std::size_t first, Milliseconds timeout) {
+    raw.clear();
+    raw.reserve(first);
+    for (auto ref = refs.begin(); raw.size() < first; ++ref) raw.push_back(ref->hold().Use());
+    ready.assign(first, false);
+    Runtime().Wait(raw.data(), first, wanted < first ? wanted : first, timeout, ready);
+    return static_cast<std::size_t>(std::count(ready.begin(), ready.end(), true)) >= wanted;
+  };
+  // Who takes one after another out of many finds it near the front.
+  constexpr std::size_t kAhead = 8;
+  if (wanted + kAhead >= count || !look(wanted + kAhead, Milliseconds(0))) {
+    look(count, Milliseconds(timeout_ms));
+  }
   WaitResult<T> result;
-  std::size_t i = 0;
-  for (const ObjectRef<T>& ref : refs) (ready[i++] ? result.ready : result.unready).push_back(ref);
+  auto ref = refs.begin();
+  for (std::size_t i = 0; i < ready.size() && result.ready.size() < wanted; ++i) {
+    const auto next = std::next(ref);
+    if (ready[i]) result.ready.splice(result.ready.end(), refs, ref);
+    ref = next;
+  }
+  result.unready = std::move(refs);
   return result;
 }
 }  // namespace detail
 
 // Waits until num_objects of refs are there (values or errors) or the time is over; never throws an
-// object's error. Both lists keep the order of refs:
+// object's error. `ready` has num_objects of those that are there at most, the first ones; both
+// lists keep the order of refs.
 template <class T>
 WaitResult<T> Wait(const std::vector<ObjectRef<T>>& refs, int num_objects, int timeout_ms) {
-  return detail::WaitFor<T>(refs, num_objects, timeout_ms);
+  std::list<ObjectRef<T>> all(refs.begin(), refs.end());
+  return detail::WaitFor(all, num_objects, timeout_ms);
 }
 template <class T>
 WaitResult<T> Wait(const std::list<ObjectRef<T>>& refs, int num_objects, int timeout_ms) {
-  return detail::WaitFor<T>(refs, num_objects, timeout_ms);
+  std::list<ObjectRef<T>> all(refs);
+  return detail::WaitFor(all, num_objects, timeout_ms);
+}
+// Nothing is copied, and few are looked at where the first ones are there: for what was `unready`
+// the last time.
+template <class T>
+WaitResult<T> Wait(std::list<ObjectRef<T>>&& refs, int num_objects, int timeout_ms) {
+  return detail::WaitFor(refs, num_objects, timeout_ms);
 }
 
 template <class T>

@@ -71,7 +71,10 @@ TEST_CASE("Local objects: Wait tells ready from unready, in order, and failed on
   CHECK(some.ready == std::list{refs[1], refs[3]});
   CHECK(some.unready == std::list{refs[0], refs[2]});
   CHECK(rayx::Wait(refs, 4, 1).ready.size() == 2);
-  CHECK(rayx::Wait(refs, 0, -1).ready.size() == 2);
+  CHECK(rayx::Wait(refs, 0, -1).ready.empty());
+  const auto one = rayx::Wait(refs, 1, -1);  // two are there
+  CHECK(one.ready == std::list{refs[1]});
+  CHECK(one.unready == std::list{refs[0], refs[2], refs[3]});
   CHECK(rayx::Wait(some.unready, 1, 0).ready.empty());
   gate.Open();
   CHECK(rayx::Wait(refs, 100, 60'000).unready.empty());
