@@ -188,8 +188,9 @@ void ClusterClient::Handle(proto::DaemonMessage& message, std::vector<base::Uniq
     }
     case proto::DaemonMessage::kProcessDied: {
       // Its replies first: what it finished before it died is finished.
-      Drain();
       const model::ProcessId process{message.process_died().process()};
+      links_.ShowLastReplies(process);
+      Drain();
       core_.OnProcessDied(process, message.process_died().cause(), now);
       links_.MarkDead(process);
       links_.RemovePeer(process);

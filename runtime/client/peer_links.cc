@@ -39,6 +39,11 @@ void PeerLinks::RemovePeer(model::ProcessId process) {
   peers_.erase(at);
 }
 
+void PeerLinks::ShowLastReplies(model::ProcessId process) {
+  const auto it = peers_by_id_.find(process);
+  if (it != peers_by_id_.end()) it->second->channel->ShowLastReplies();
+}
+
 void PeerLinks::MarkDead(model::ProcessId process) {
   auto it = peers_by_id_.find(process);
   if (it != peers_by_id_.end()) it->second->dead = true;

@@ -76,6 +76,8 @@ class PeerLinks {
                        base::UniqueFd page, base::UniqueFd eventfd, base::UniqueFd pidfd);
   // Drops the channel. Claim words of frames sent to it stay readable until then.
   void RemovePeer(model::ProcessId process);
+  // The process is dead: what it had answered and not published yet can be drained then.
+  void ShowLastReplies(model::ProcessId process);
   void MarkDead(model::ProcessId process);
   bool HasCut() const { return !cut_.empty(); }
   // Channels cut since the last call, with the reason.

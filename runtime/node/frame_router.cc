@@ -298,6 +298,7 @@ proto::ErrorInfo FrameRouter::CauseOf(ProcessId process) const {
 }
 
 void FrameRouter::DrainLast(LocalProcess& process) {
+  process.channel->ShowLastReplies();
   // Bounded by what fits into its rings: nobody writes any more.
   while (DrainLane(process, Lane::kReplies, true)) {
   }

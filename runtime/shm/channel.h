@@ -107,6 +107,8 @@ class Channel {
   void MarkDone(uint32_t claim_slot, uint32_t cookie_sequence) {
     received_claims_.Finish(claim_slot, cookie_sequence);
   }
+  // The peer is dead: what it has answered is read, published or not. Then drain once more.
+  void ShowLastReplies() { readers_[Index(Lane::kReplies)].ShowWritten(); }
   bool HasWork() const { return readers_[0].HasWork() || readers_[1].HasWork(); }
   bool HasWork(Lane lane) const { return readers_[Index(lane)].HasWork(); }
 

@@ -59,8 +59,11 @@ struct LaneControl {
   alignas(kCacheLineBytes) std::atomic<uint64_t> head;  // producer: end of the published frames
   alignas(kCacheLineBytes) std::atomic<uint64_t> tail;  // consumer: end of the popped frames
   std::atomic<uint64_t> payload_tail;  // consumer: end of the released payload blocks
+  // Producer: end of the written frames, of which some are not published. The consumer looks at it
+  // once, when the producer is dead.
+  alignas(kCacheLineBytes) std::atomic<uint64_t> written;
 };
-static_assert(sizeof(LaneControl) == 2 * kCacheLineBytes);
+static_assert(sizeof(LaneControl) == 3 * kCacheLineBytes);
 static_assert(offsetof(LaneControl, tail) == kCacheLineBytes);
 
 struct ChannelFirstPage {
@@ -68,7 +71,7 @@ struct ChannelFirstPage {
   LaneControl lanes[kSides][kLanes];
 };
 static_assert(sizeof(ChannelHeader) == 32);
-static_assert(sizeof(ChannelFirstPage) == 576 && sizeof(ChannelFirstPage) <= kPageBytes);
+static_assert(sizeof(ChannelFirstPage) == 832 && sizeof(ChannelFirstPage) <= kPageBytes);
 
 // One lane of one direction, resolved to addresses.
 struct LaneMemory {

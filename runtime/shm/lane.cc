@@ -106,6 +106,7 @@ void LaneWriter::Write(const Place& place, const model::FrameHeader& header,
   }
   if (!body.empty()) std::memcpy(target, body.data(), body.size());
   head_ += place.frame_bytes;
+  memory_.control->written.store(head_, std::memory_order_release);
   // The next frame's lines, which the reader has.
   PrefetchToWrite(memory_.ring.data() + Offset(head_, memory_.ring), place.frame_bytes);
 }
@@ -117,6 +118,12 @@ void LaneWriter::Publish() {
 }
 
 // --- Reader ---
+
+// As if it had published them; the head is looked at as any other.
+void LaneReader::ShowWritten() {
+  const uint64_t written = memory_.control->written.load(std::memory_order_acquire);
+  memory_.control->head.store(written, std::memory_order_release);
+}
 
 ReadResult LaneReader::Poison(const char* why) {
   corruption_.store(why, std::memory_order_relaxed);

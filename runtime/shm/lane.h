@@ -6,9 +6,10 @@
 //           bytes.
 // Inputs:   reader and writer each trust nothing the other wrote: positions are checked against the
 //           capacity, lengths against contiguous bytes, before anything is used.
-// Promises: frames come out in order, whole or not at all: what was written but not published, by a
-//           dead writer for instance, is never seen. After corruption the end is poisoned for good:
-//           every later call answers at once. No allocation after construction, no unbounded loop.
+// Promises: frames come out in order, whole or not at all: what was written but not published is
+//           not seen, but for what a dead writer has left, when that is asked for. After
+//           corruption the end is poisoned for good: every later call answers at once. No
+//           allocation after construction, no unbounded loop.
 // Limits:   frames are 64-byte aligned and never wrap; where one does not fit before the end of the
 //           ring a skip marker stands and the frame begins at offset 0.
 #pragma once
@@ -90,6 +91,8 @@ class LaneReader {
                           offset + model::kFrameHeaderBytes <= memory_.ring.size();
     return is_there ? memory_.ring.data() + offset : nullptr;
   }
+  // The writer is dead: what it wrote whole and did not publish is to be read too.
+  void ShowWritten();
   // Any thread. False once poisoned.
   bool HasWork() const {
     return memory_.control->head.load(std::memory_order_acquire) !=

@@ -28,7 +28,7 @@ inline constexpr uint64_t kMemoryFileBytesMax = uint64_t{1} << 46;
 
 // Every shared layout starts with this; a peer built from another layout is refused, not guessed
 // at.
-inline constexpr uint32_t kLayoutVersion = 2;  // digest 0322a6e89ee83de7
+inline constexpr uint32_t kLayoutVersion = 3;  // digest 65e8e2ad330d70cd
 
 // A sparse memfd of `bytes` (rounded up to pages), sealed against shrinking, growing and more
 // seals. Errors: InvalidArgument (size), ResourceExhausted (descriptors, memory), Unavailable.

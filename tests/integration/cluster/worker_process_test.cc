@@ -7,7 +7,9 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
+#include <vector>
 
 #include "rayx/rayx.h"
 #include "tests/run_tests.h"
@@ -31,6 +33,18 @@ int SignalOfAProgramThatWritesToNobody() {
   return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
+// Ends its process when it is asked for a negative number.
+int64_t Double(int64_t x) {
+  if (x < 0) ::kill(::getpid(), SIGKILL);
+  return 2 * x;
+}
+
+class Doubler {
+ public:
+  static Doubler* Create() { return new Doubler; }
+  int64_t Of(int64_t x) { return Double(x); }
+};
+
 }  // namespace user
 
 TEST_CASE("worker process: a write to a peer that is gone is an error and not its end") {
@@ -39,6 +53,35 @@ TEST_CASE("worker process: a write to a peer that is gone is an error and not it
   rayx::Init(options);
   CHECK(*rayx::Task<&user::WriteToNobody>().SetMaxRetries(0).Remote().Get(30'000) == EPIPE);
   CHECK(*rayx::Task<&user::SignalOfAProgramThatWritesToNobody>().Remote().Get(30'000) == SIGPIPE);
+  rayx::Shutdown();
+}
+
+TEST_CASE("worker process: what it has answered before it dies counts") {
+  constexpr int64_t kCalls = 60;  // whose replies may go together
+  rayx::Options options;
+  options.num_cpus = 1;
+  rayx::Init(options);
+  for (int round = 0; round < 5; ++round) {
+    const auto actor = rayx::Actor<&user::Doubler::Create>().Remote();
+    actor.Task<&user::Doubler::Of>().Remote(0).Get(30'000);
+    std::vector<rayx::ObjectRef<int64_t>> calls, once, again;
+    for (int64_t i = 0; i < kCalls; ++i) {
+      calls.push_back(actor.Task<&user::Doubler::Of>().Remote(i));
+    }
+    const auto last_call = actor.Task<&user::Doubler::Of>().Remote(-1);
+    for (int64_t i = 0; i < kCalls; ++i) CHECK(*calls[i].Get(30'000) == 2 * i);
+    CHECK_THROWS_AS(last_call.Get(30'000), rayx::ActorDied);
+    for (int64_t i = 0; i < kCalls; ++i) {
+      once.push_back(rayx::Task<&user::Double>().SetMaxRetries(0).Remote(i));
+    }
+    const auto last_once = rayx::Task<&user::Double>().SetMaxRetries(0).Remote(-1);
+    for (int64_t i = 0; i < kCalls; ++i) CHECK(*once[i].Get(30'000) == 2 * i);
+    CHECK_THROWS_AS(last_once.Get(30'000), rayx::WorkerDied);
+    for (int64_t i = 0; i < kCalls; ++i) again.push_back(rayx::Task<&user::Double>().Remote(i));
+    const auto poison = rayx::Task<&user::Double>().Remote(-1);
+    for (int64_t i = 0; i < kCalls; ++i) CHECK(*again[i].Get(30'000) == 2 * i);
+    CHECK_THROWS_AS(poison.Get(30'000), rayx::TaskPoisoned);
+  }
   rayx::Shutdown();
 }
 

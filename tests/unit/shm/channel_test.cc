@@ -54,6 +54,35 @@ TEST_CASE("Channel: frames are seen when published, in order, each on its lane")
   CHECK(pair.second->corruption().empty());
 }
 
+TEST_CASE("Channel: what a dead peer had answered is read, published or not") {
+  for (uint32_t read_before = 0; read_before < 20; ++read_before) {  // anywhere in the ring
+    ChannelPair pair;
+    for (uint32_t i = 0; i < read_before; ++i) {
+      model::FrameHeader reply = Reply(i);
+      REQUIRE(pair.first->TryWrite(reply, Body(100 * i, i)));
+      pair.first->Publish();
+      REQUIRE(TakeOne(*pair.second, Lane::kReplies, i, 100 * i));
+    }
+    model::FrameHeader shown = Reply(100);
+    REQUIRE(pair.first->TryWrite(shown, Body(40, 100)));
+    pair.first->Publish();
+    model::FrameHeader kept_back = Reply(101);
+    REQUIRE(pair.first->TryWrite(kept_back, Body(3000, 101)));
+    model::FrameHeader large = Reply(102);
+    REQUIRE(pair.first->TryWrite(large, Body(100'000, 102)));
+    model::FrameHeader call = Call(103);
+    REQUIRE(pair.first->TryWrite(call, Body(40, 103)));
+    pair.second->ShowLastReplies();
+    CHECK(TakeOne(*pair.second, Lane::kReplies, 100, 40));
+    CHECK(TakeOne(*pair.second, Lane::kReplies, 101, 3000));
+    CHECK(TakeOne(*pair.second, Lane::kReplies, 102, 100'000));
+    CHECK_FALSE(pair.second->HasWork());
+    pair.second->ShowLastReplies();
+    CHECK_FALSE(pair.second->HasWork());
+    CHECK(pair.second->corruption().empty());
+  }
+}
+
 TEST_CASE("Channel: Peek shows the same frame until Pop, Pop without a frame does nothing") {
   ChannelPair pair;
   ReceivedFrame frame;
