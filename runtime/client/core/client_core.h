@@ -32,6 +32,7 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -67,6 +68,8 @@ inline constexpr model::Duration kDataWaitMax = std::chrono::milliseconds(200);
 inline constexpr size_t kLookAheadMax = 64;  // tasks that are compared with a lease's node
 // A view that still names a process which could not be reached is believed again after this.
 inline constexpr model::Duration kBelieveViewAfter = std::chrono::seconds(1);
+// So long the head's word of an actor's end waits for the daemon's, behind which no answer comes.
+inline constexpr model::Duration kLastAnswersWait = std::chrono::seconds(1);
 
 enum class Revocation { kRevoked, kTooLate, kAsked };  // kAsked: a kRevoke frame is on its way
 
@@ -149,9 +152,12 @@ struct ActorRecord {
   bool announced = false;            // the head knows it, or is believed to
   model::TimePoint watch_again{};    // after a failed watch
   model::TimePoint unknown_since{};  // first failed watch in a row
-  uint64_t calls = 0;                // numbers given, of this incarnation
-  std::deque<uint32_t> queued;       // not yet sent, in order
-  bool waits_for_room = false;       // is in ClientCore::waiting_for_room_
+  // What the head has told, while answers of the process that has ended may still come.
+  std::optional<proto::ActorView> held_view;
+  model::TimePoint held_since{};
+  uint64_t calls = 0;           // numbers given, of this incarnation
+  std::deque<uint32_t> queued;  // not yet sent, in order
+  bool waits_for_room = false;  // is in ClientCore::waiting_for_room_
   InFlight in_flight;
   uint32_t creation_slot = kNoSlot;  // at the creator, until it was created
   TaskPtr creation;                  // then, while it may be restarted: holds the arguments
@@ -388,6 +394,8 @@ class ClientCore {
   std::string EncodeActorDeath(const ActorRecord& actor, const proto::DeathCause& cause) const;
   void Created(ActorRecord& actor);
   void LoseIncarnation(ActorRecord& actor, const std::string& error);
+  bool HoldView(ActorRecord& actor, const proto::ActorView& view);
+  void ReleaseView(ActorRecord& actor);
   void Watch(ActorRecord& actor);
   std::string DescribeActor(const ActorRecord& actor) const;
 

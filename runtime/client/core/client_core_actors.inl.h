@@ -260,6 +260,29 @@ void ClientCore<Sink>::OnPeerConnected(model::ProcessId process, model::TimePoin
   }
 }
 
+// What the process had answered, and then that it has died, comes by way of its daemon, which the
+// head may overtake. Whether the view has to wait for that.
+template <class Sink>
+bool ClientCore<Sink>::HoldView(ActorRecord& actor, const proto::ActorView& view) {
+  const bool ends = view.state() == proto::ACTOR_DEAD || view.incarnation() != actor.incarnation;
+  if (!actor.held_view) actor.held_since = now_;
+  if (!ends || !actor.process || actor.in_flight.empty() ||
+      now_ - actor.held_since >= kLastAnswersWait) {
+    actor.held_view.reset();
+    return false;
+  }
+  actor.connected = false;
+  actor.held_view = view;
+  return true;
+}
+
+template <class Sink>
+void ClientCore<Sink>::ReleaseView(ActorRecord& actor) {
+  if (!actor.held_view) return;
+  const proto::ActorView view = *actor.held_view;  // is changed by what it brings about
+  OnActorView(view, now_);
+}
+
 template <class Sink>
 void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoint now) {
   now_ = now;
@@ -270,6 +293,7 @@ void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoin
   actor.unknown_since = {};
   if (actor.state == proto::ACTOR_DEAD) return;
   if (view.version() >= actor.version) {
+    if (HoldView(actor, view)) return;
     actor.version = view.version();
     if (!view.class_name().empty()) actor.name = ActorLabel(view.class_name(), view.name());
     if (view.state() == proto::ACTOR_DEAD) {
@@ -277,7 +301,6 @@ void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoin
       return;
     }
     WarnOfRestart(actor, view.cause());
-    // The head may tell of an incarnation's end before the daemon does.
     if (actor.process && view.incarnation() != actor.incarnation) {
       proto::ErrorInfo cause = view.cause();
       cause.set_code(static_cast<int>(ErrorCode::kActorDied));

@@ -84,6 +84,7 @@ void ClientCore<Sink>::OnProcessDied(model::ProcessId process, const proto::Deat
   for (auto& actor : actors_) {
     if (!actor->process || actor->process != process) continue;
     LoseIncarnation(*actor, EncodeActorDeath(*actor, cause));
+    ReleaseView(*actor);
   }
   for (uint32_t slot : Fetching()) {
     if (slab_.At(slot).id.owner != process) continue;
@@ -218,6 +219,7 @@ void ClientCore<Sink>::OnClusterLost(const std::string& error) {
   for (auto& actor : actors_) {
     actor->queued.clear();
     actor->in_flight.Take();
+    actor->held_view.reset();
   }
 }
 

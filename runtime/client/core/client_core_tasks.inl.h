@@ -266,10 +266,11 @@ void ClientCore<Sink>::OnTick(model::TimePoint now) {
   }
   OnRoom(now);
   for (auto& actor : actors_) {
-    if (!actor->watching && actor->announced && actor->state != proto::ACTOR_DEAD &&
-        now >= actor->watch_again) {
+    if (!actor->watching && !actor->held_view && actor->announced &&
+        actor->state != proto::ACTOR_DEAD && now >= actor->watch_again) {
       Watch(*actor);
     }
+    ReleaseView(*actor);  // when it has waited long enough
     if (!actor->queued.empty()) PumpActor(*actor, now);
   }
 }

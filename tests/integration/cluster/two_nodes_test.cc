@@ -49,6 +49,7 @@ class Keeper {
 
   int Add(int n) { return value_ += n; }
   int Pid() { return ::getpid(); }
+  int Die() { return ::kill(::getpid(), SIGKILL); }
   std::uint32_t Node() { return Where(); }
   std::string Namespace() { return rayx::GetNamespace(); }
   Bytes Make(std::size_t bytes) { return Bytes(bytes, 7); }
@@ -304,6 +305,24 @@ TEST_CASE(
   CHECK(OwnThreads() == threads);
   rayx::KeyValue::Delete("go");
   keeper.Kill();
+}
+
+TEST_CASE("two nodes: what an actor elsewhere had answered before it died counts") {
+  constexpr int kRounds = 10, kCalls = 30;
+  TwoNodes cluster;
+  cluster.Connect(1);
+  for (int round = 0; round < kRounds; ++round) {
+    const auto keeper =
+        rayx::Actor<&Keeper::Create>().SetSchedulingStrategy(On(2)).Remote(0, Bytes());
+    REQUIRE(*keeper.Task<&Keeper::Node>().Remote().Get(40'000) == 2);
+    std::vector<rayx::ObjectRef<int>> calls;
+    for (int i = 0; i < kCalls; ++i) calls.push_back(keeper.Task<&Keeper::Add>().Remote(1));
+    const auto last = keeper.Task<&Keeper::Die>().Remote();
+    for (int i = 0; i < kCalls; ++i) {
+      CHECK(*calls[static_cast<std::size_t>(i)].Get(40'000) == i + 1);
+    }
+    CHECK_THROWS_AS(last.Get(40'000), rayx::ActorDied);
+  }
 }
 
 TEST_CASE("two nodes: a program can ask what its cluster has and runs") {

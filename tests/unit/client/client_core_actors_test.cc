@@ -62,7 +62,7 @@ TEST_CASE("ClientCore: actor calls go out in call order, also when an argument i
 }
 
 TEST_CASE("ClientCore: calls in flight when an actor restarts fail, in whatever order it is told") {
-  for (const std::string order : {"da", "rda", "rad", "ad", "ra", "uda", "rua", "a"}) {
+  for (const std::string order : {"da", "rda", "rad", "ad", "rat", "uda", "rua", "at"}) {
     INFO(order);
     ActorFixture f(/*max_restarts=*/3);
     const uint32_t running = f.Call();
@@ -72,6 +72,7 @@ TEST_CASE("ClientCore: calls in flight when an actor restarts fail, in whatever 
       if (what == 'd') f.Die(kWorkerB);
       if (what == 'r') f.View(++version, proto::ACTOR_RESTARTING, 2, {});
       if (what == 'a') f.View(++version, proto::ACTOR_ALIVE, 2, kWorkerC);
+      if (what == 't') f.TickAfter(kLastAnswersWait);  // and nothing came of its daemon
       if (what == 'u') f.Answer(sent, FrameKind::kUndeliverable);
     }
     CHECK(f.Error(running) == ErrorCode::kActorDied);
@@ -82,6 +83,37 @@ TEST_CASE("ClientCore: calls in flight when an actor restarts fail, in whatever 
     CHECK(f.sink.calls[1].header.call_number == 1);
     f.Reply(f.sink.calls[1].header);
     CHECK(f.core.IsReady(next));
+  }
+}
+
+TEST_CASE(
+    "ClientCore: what an actor answered before its end counts, if the head tells that first") {
+  for (const bool comes_back : {true, false}) {
+    ActorFixture f(comes_back ? 1 : 0);
+    const uint32_t answered = f.Call();
+    const uint32_t running = f.Call();
+    const FrameHeader first = f.sink.calls.at(0).header;
+    if (comes_back) {
+      f.View(2, proto::ACTOR_ALIVE, 2, kWorkerC);
+    } else {
+      f.View(2, proto::ACTOR_DEAD, 1, {}, ErrorCode::kWorkerDied);
+    }
+    f.TickAfter(kLastAnswersWait / 2);
+    CHECK_FALSE(f.core.IsReady(running));
+    const uint32_t later = f.Call();
+    CHECK(f.sink.calls.size() == 2);
+    f.Reply(first, "answer");
+    CHECK(f.Value(answered) == "answer");
+    CHECK_FALSE(f.core.IsReady(running));
+    f.Die(kWorkerB);
+    CHECK(f.Error(running) == ErrorCode::kActorDied);
+    if (comes_back) {
+      REQUIRE(f.sink.calls.size() == 3);
+      CHECK(f.sink.calls[2].header.destination == kWorkerC);
+      CHECK(f.sink.calls[2].header.task == f.core.At(later).id);
+    } else {
+      CHECK(f.Error(later) != ErrorCode{});
+    }
   }
 }
 
