@@ -59,8 +59,8 @@ struct LaneControl {
   alignas(kCacheLineBytes) std::atomic<uint64_t> head;  // producer: end of the published frames
   alignas(kCacheLineBytes) std::atomic<uint64_t> tail;  // consumer: end of the popped frames
   std::atomic<uint64_t> payload_tail;  // consumer: end of the released payload blocks
-  // Producer: end of the written frames, of which some are not published. The consumer looks at it
-  // once, when the producer is dead.
+  // Producer: end of the written frames, of which some are not published; of replies alone. The
+  // consumer looks at it once, when the producer is dead.
   alignas(kCacheLineBytes) std::atomic<uint64_t> written;
 };
 static_assert(sizeof(LaneControl) == 3 * kCacheLineBytes);

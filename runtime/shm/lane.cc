@@ -106,7 +106,9 @@ void LaneWriter::Write(const Place& place, const model::FrameHeader& header,
   }
   if (!body.empty()) std::memcpy(target, body.data(), body.size());
   head_ += place.frame_bytes;
-  memory_.control->written.store(head_, std::memory_order_release);
+  if (memory_.lane == Lane::kReplies) {
+    memory_.control->written.store(head_, std::memory_order_release);
+  }
   // The next frame's lines, which the reader has.
   PrefetchToWrite(memory_.ring.data() + Offset(head_, memory_.ring), place.frame_bytes);
 }

@@ -152,9 +152,6 @@ struct ActorRecord {
   bool announced = false;            // the head knows it, or is believed to
   model::TimePoint watch_again{};    // after a failed watch
   model::TimePoint unknown_since{};  // first failed watch in a row
-  // What the head has told, while answers of the process that has ended may still come.
-  std::optional<proto::ActorView> held_view;
-  model::TimePoint held_since{};
   uint64_t calls = 0;           // numbers given, of this incarnation
   std::deque<uint32_t> queued;  // not yet sent, in order
   bool waits_for_room = false;  // is in ClientCore::waiting_for_room_
@@ -165,6 +162,9 @@ struct ActorRecord {
   std::string name;
   std::string told;   // the last death that it was restarted after, as its creator was warned
   std::string death;  // encoded error, once dead
+  // What the head has told, while answers of the process that has ended may still come.
+  std::optional<proto::ActorView> held_view;
+  model::TimePoint held_since{};
 };
 
 template <class Sink>
