@@ -126,8 +126,9 @@ void AddMicrobenchmark(CLI::App& app, Given& given) {
   CLI::App* command = app.add_subcommand("microbenchmark",
                                          "What single calls cost here, beside the physical limit");
   MicrobenchmarkOptions& options = given.microbenchmark;
-  CLI::Option* row = command->add_option(
-      "ROW", options.only, "Only rows whose name contains this; a whole name: that row");
+  CLI::Option* row = command->add_option("ROW", options.only,
+                                         "Only rows whose name contains this; a whole name: that "
+                                         "row; one that none has: tells them all");
   row->option_text(kNoType);
   command->add_option("--only", options.only, "The same as a flag")
       ->option_text("ROW")
@@ -189,9 +190,11 @@ void AddLogs(CLI::App& app, Given& given) {
       ->excludes("--node")
       ->option_text(kNoType);
   logs->add_flag("--names", given.logs.names)->group("");  // of completion scripts
-  logs->final_callback([&wanted = given.logs] {
-    if (wanted.follow && wanted.file.empty()) {
-      throw CLI::ValidationError("--follow", "which log? FILE is missing; `rayx logs` lists them");
+  logs->final_callback([logs, &wanted = given.logs] {
+    if (!wanted.file.empty()) return;
+    for (const char* flag : {"--follow", "--tail"}) {
+      if (logs->count(flag) == 0) continue;
+      throw CLI::ValidationError(flag, "which log? FILE is missing; `rayx logs` lists them");
     }
   });
 }

@@ -94,6 +94,12 @@ class Logs(CliTest):
                                     stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
         self.assert_fails(result, "standard output")
 
+    def test_flags_of_one_log_need_its_name(self):
+        for arguments in (("--tail", "3"), ("--node", "n1", "--tail", "3"), ("--follow",)):
+            result = self.vm().run("logs", *arguments)
+            self.assertEqual(result.returncode, 2)
+            self.assertIn("FILE is missing", result.stderr)
+
     def test_what_is_no_file_stops_nobody(self):
         vm = self.vm()
         session = self.start_head(vm)
