@@ -152,9 +152,9 @@ struct ActorRecord {
   bool announced = false;            // the head knows it, or is believed to
   model::TimePoint watch_again{};    // after a failed watch
   model::TimePoint unknown_since{};  // first failed watch in a row
-  uint64_t calls = 0;           // numbers given, of this incarnation
-  std::deque<uint32_t> queued;  // not yet sent, in order
-  bool waits_for_room = false;  // is in ClientCore::waiting_for_room_
+  uint64_t calls = 0;                // numbers given, of this incarnation
+  std::deque<uint32_t> queued;       // not yet sent, in order
+  bool waits_for_room = false;       // is in ClientCore::waiting_for_room_
   InFlight in_flight;
   uint32_t creation_slot = kNoSlot;  // at the creator, until it was created
   TaskPtr creation;                  // then, while it may be restarted: holds the arguments
