@@ -100,7 +100,8 @@ Result RunPipeline(int blocks, int rows, std::size_t in_flight_max) {
   std::list<rayx::ObjectRef<Summaries>> in_flight;
   const auto take_until = [&](std::size_t left) {
     while (in_flight.size() > left) {
-      rayx::WaitResult<Summaries> waited = rayx::Wait(in_flight, 1, -1);  // whichever is first
+      rayx::WaitResult<Summaries> waited =
+          rayx::Wait(std::move(in_flight), 1, -1);  // whichever is first
       for (const rayx::ObjectRef<Summaries>& ready : waited.ready) {
         try {
           Add(result.total, *ready.Get());

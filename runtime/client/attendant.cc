@@ -17,6 +17,7 @@ constexpr auto kUserDrains = std::chrono::milliseconds(1);
 // While user threads are busy with the baton, every so many ticks are enough: each takes it from
 // them, and the CPU from somebody.
 constexpr int kTicksLetGo = 3;
+constexpr std::chrono::seconds kIdleLook(1);
 constexpr auto kStayAwake = std::chrono::milliseconds(50);
 
 }  // namespace
@@ -54,7 +55,10 @@ ClusterClient::Step ClusterClient::AttendantStep(bool urgent, bool may_be_let_go
   if (links_.RingAll()) rang_somebody_ = true;
   TellResolved();
   const bool tick = pending || HasUserDrained(kStayAwake) || (executor_ && executor_->WantsTicks());
-  if (!tick) links_.GiveBackIdle(now);
+  if (now - idle_looked_ >= kIdleLook) {
+    links_.GiveBackIdle(now);
+    idle_looked_ = now;
+  }
   return tick ? Step::kTick : Step::kSleep;
 }
 

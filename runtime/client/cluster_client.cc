@@ -512,7 +512,11 @@ void ClusterClient::Wait(const detail::RawRef* refs, size_t count, size_t num_re
     }
     return counted >= std::min(num_ready, count);
   };
-  WaitUntil(lock, done, deadline);
+  if (timeout != detail::Milliseconds(0)) {
+    WaitUntil(lock, done, deadline);
+  } else if (!done() && !polling_) {
+    Drain();  // who only looks does not spin
+  }
   ready.assign(count, false);
   for (size_t i = 0; i < count; ++i) ready[i] = core_.IsReady(slots[i]);
 }

@@ -299,8 +299,8 @@ proto::ErrorInfo FrameRouter::CauseOf(ProcessId process) const {
 
 void FrameRouter::DrainLast(LocalProcess& process) {
   process.channel->ShowLastReplies();
-  // Bounded by what fits into its rings: nobody writes any more.
-  while (DrainLane(process, Lane::kReplies, true)) {
+  // More than its ring holds; a driver that has left and writes on is not listened to for ever.
+  for (int pass = 0; pass < kLastPasses && DrainLane(process, Lane::kReplies, true); ++pass) {
   }
   RingAll();
 }

@@ -37,6 +37,7 @@ class FrameRouter {
  public:
   static constexpr size_t kQueuedBytesMax = 64 << 20;
   static constexpr int kPassFrames = 256;
+  static constexpr int kLastPasses = 4;  // of a process that is gone: more than its rings hold
   static constexpr size_t kCausesMax = 4096;
 
   struct Outside {

@@ -153,8 +153,9 @@ void NodeShell::OnExit(ProcessId id) {
   const proto::DeathCause cause = CauseOf(*process);
   if (!is_driver) starter_->FinishLog(process->start);
   RAYX_LOG(kInfo) << ToString(id) << ": " << cause.reason();
-  store_->ProcessGone(id);
   Forget(*process, cause);
+  // Only now: whether its owners still need what it had stored follows from its last answers.
+  store_->ProcessGone(id);
   if (is_driver) EndJob(job, cause.reason(), true);
 }
 

@@ -59,8 +59,8 @@ class Channel {
   bool TryWrite(model::FrameHeader& header, std::span<const std::byte> body);
   void Publish();
   // Now and then, by the writing thread: once nothing was written for kIdleAfter and the peer has
-  // read all there was, the memory of this side's rings goes back to the system, all but what Open
-  // made ready. The next frames pay for it again, page by page.
+  // read all there was, the memory of this side's rings goes back to the system, all but the first
+  // 32 KiB of each. The next frames pay for it again, page by page.
   void GiveBackWhenIdle(model::TimePoint now);
   // A call will probably be written soon.
   void ExpectCall() const { sent_claims_.Prefetch(); }
@@ -107,7 +107,8 @@ class Channel {
   void MarkDone(uint32_t claim_slot, uint32_t cookie_sequence) {
     received_claims_.Finish(claim_slot, cookie_sequence);
   }
-  // The peer is dead: what it has answered is read, published or not. Then drain once more.
+  // The peer is dead or has left: what it has answered is read, published or not. Then drain once
+  // more.
   void ShowLastReplies() { readers_[Index(Lane::kReplies)].ShowWritten(); }
   bool HasWork() const { return readers_[0].HasWork() || readers_[1].HasWork(); }
   bool HasWork(Lane lane) const { return readers_[Index(lane)].HasWork(); }

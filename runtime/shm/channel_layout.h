@@ -60,7 +60,7 @@ struct LaneControl {
   alignas(kCacheLineBytes) std::atomic<uint64_t> tail;  // consumer: end of the popped frames
   std::atomic<uint64_t> payload_tail;  // consumer: end of the released payload blocks
   // Producer: end of the written frames, of which some are not published; of replies alone. The
-  // consumer looks at it once, when the producer is dead.
+  // consumer looks at it once, when the producer is dead or has left.
   alignas(kCacheLineBytes) std::atomic<uint64_t> written;
 };
 static_assert(sizeof(LaneControl) == 3 * kCacheLineBytes);

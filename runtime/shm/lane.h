@@ -91,7 +91,7 @@ class LaneReader {
                           offset + model::kFrameHeaderBytes <= memory_.ring.size();
     return is_there ? memory_.ring.data() + offset : nullptr;
   }
-  // The writer is dead: what it wrote whole and did not publish is to be read too.
+  // The writer is dead or has left: what it wrote whole and did not publish is to be read too.
   void ShowWritten();
   // Any thread. False once poisoned.
   bool HasWork() const {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <list>
+#include <utility>
 #include <vector>
 
 #include "rayx/rayx.h"
@@ -23,7 +25,7 @@ inline constexpr std::chrono::seconds kCauseKnownWithin{15};
 template <class T>
 void AwaitAll(const std::vector<ObjectRef<T>>& refs) {
   using Clock = std::chrono::steady_clock;
-  std::vector<ObjectRef<T>> pending = refs;
+  std::list<ObjectRef<T>> pending(refs.begin(), refs.end());
   std::exception_ptr consequence;
   Clock::time_point deadline;
   while (!pending.empty()) {
@@ -32,7 +34,7 @@ void AwaitAll(const std::vector<ObjectRef<T>>& refs) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
       timeout_ms = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
     }
-    const WaitResult<T> result = rayx::Wait(pending, 1, timeout_ms);
+    WaitResult<T> result = rayx::Wait(std::move(pending), 1, timeout_ms);
     if (result.ready.empty()) break;
     for (const ObjectRef<T>& ref : result.ready) {
       try {
@@ -42,7 +44,7 @@ void AwaitAll(const std::vector<ObjectRef<T>>& refs) {
         if (!consequence) consequence = std::current_exception();
       }
     }
-    pending.assign(result.unready.begin(), result.unready.end());
+    pending = std::move(result.unready);
   }
   if (consequence) std::rethrow_exception(consequence);
 }

@@ -102,6 +102,7 @@ template <class Sink>
 void ClientCore<Sink>::EndCreation(ActorRecord& actor, const std::string& error) {
   actor.state = proto::ACTOR_DEAD;
   actor.connected = false;
+  actor.held_view.reset();
   actor.death = error;
   FailCalls(actor.in_flight.Take(), error);
   FailCalls(std::exchange(actor.queued, {}), error);
@@ -253,8 +254,8 @@ template <class Sink>
 void ClientCore<Sink>::OnPeerConnected(model::ProcessId process, model::TimePoint now) {
   now_ = now;
   for (auto& actor : actors_) {
-    if (!actor->process || actor->process != process || actor->state != proto::ACTOR_ALIVE)
-      continue;
+    const bool is_there = actor->process && actor->process == process;
+    if (!is_there || actor->held_view || actor->state != proto::ACTOR_ALIVE) continue;
     actor->connected = true;
     PumpActor(*actor, now);
   }

@@ -155,20 +155,22 @@ WaitResult<T> WaitFor(std::list<ObjectRef<T>>& refs, int num_objects, int timeou
 }  // namespace detail
 
 // Waits until num_objects of refs are there (values or errors) or the time is over; never throws an
-// object's error. `ready` has num_objects of those that are there at most, the first ones; both
-// lists keep the order of refs.
+// object's error. `ready` has num_objects of those that are there at most, the first ones, so none
+// for 0; both lists keep the order of refs.
 template <class T>
 WaitResult<T> Wait(const std::vector<ObjectRef<T>>& refs, int num_objects, int timeout_ms) {
+  for (const ObjectRef<T>& ref : refs) ref.hold().Use();
   std::list<ObjectRef<T>> all(refs.begin(), refs.end());
   return detail::WaitFor(all, num_objects, timeout_ms);
 }
 template <class T>
 WaitResult<T> Wait(const std::list<ObjectRef<T>>& refs, int num_objects, int timeout_ms) {
+  for (const ObjectRef<T>& ref : refs) ref.hold().Use();
   std::list<ObjectRef<T>> all(refs);
   return detail::WaitFor(all, num_objects, timeout_ms);
 }
 // Nothing is copied, and few are looked at where the first ones are there: for what was `unready`
-// the last time.
+// the last time. An empty reference behind those is not noticed.
 template <class T>
 WaitResult<T> Wait(std::list<ObjectRef<T>>&& refs, int num_objects, int timeout_ms) {
   return detail::WaitFor(refs, num_objects, timeout_ms);

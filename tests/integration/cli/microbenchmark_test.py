@@ -91,7 +91,6 @@ class Microbenchmark(CliTest):
                           code=2)
         self.assert_nothing_left(vm)
 
-    @unittest.skipUnless(ROOT, "needs another user")
     def test_a_cluster_that_is_not_there_is_told_before_anything_is_measured(self):
         for address, why in (("garbage", "expected ip:port"), ("127.0.0.1:1", "127.0.0.1:1")):
             result = self.vm().run("microbenchmark", "--only", "put", "--address", address, *SHORT)
@@ -99,6 +98,7 @@ class Microbenchmark(CliTest):
             self.assertIn(why, result.stderr)
             self.assertNotIn("measuring", result.stderr)
 
+    @unittest.skipUnless(ROOT, "needs another user")
     def test_rows_between_vms_are_not_run_without_the_right_to_make_them(self):
         result = subprocess.run([RAYX, "microbenchmark", "VMs", *SHORT], capture_output=True,
                                 text=True, timeout=SECONDS_MAX, user=65534, group=65534,

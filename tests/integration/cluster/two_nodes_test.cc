@@ -23,7 +23,6 @@
 
 namespace user {
 
-using rayx::testing::Eventually;
 using Bytes = std::vector<std::uint8_t>;
 
 int Square(int x) {
@@ -66,9 +65,7 @@ class Keeper {
     return *child_->Task<&Keeper::Add>().Remote(1).Get(30'000);
   }
   std::optional<std::string> Read(const std::string& key) { return rayx::KeyValue::Get(key); }
-  void AwaitKey(const std::string& key) {
-    Eventually([&] { return Read(key).has_value(); });
-  }
+  bool AwaitKey(const std::string& key) { return rayx::KeyValue::Wait({key}, 120'000); }
   int Print(int lines) {
     for (int i = 0; i < lines; ++i) std::printf("kept line %d\n", i);
     return lines;
@@ -299,6 +296,7 @@ TEST_CASE(
   }
   CHECK(rayx::Wait(calls, 1, 0).ready.empty());
   rayx::KeyValue::Put("go", "");
+  CHECK(*released.Get(60'000));
   for (int i = 0; i < kCalls; ++i) {
     REQUIRE(*calls[static_cast<std::size_t>(i)].Get(60'000) == 10 + i + 1);
   }

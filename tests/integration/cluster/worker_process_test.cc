@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <numeric>
 #include <vector>
 
 #include "rayx/rayx.h"
@@ -37,6 +38,13 @@ int SignalOfAProgramThatWritesToNobody() {
 int64_t Double(int64_t x) {
   if (x < 0) ::kill(::getpid(), SIGKILL);
   return 2 * x;
+}
+
+// 0, 1, ... Likewise.
+std::vector<int64_t> Numbers(int64_t count) {
+  std::vector<int64_t> numbers(static_cast<std::size_t>(Double(count) / 2));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
 }
 
 class Doubler {
@@ -81,6 +89,29 @@ TEST_CASE("worker process: what it has answered before it dies counts") {
     const auto poison = rayx::Task<&user::Double>().Remote(-1);
     for (int64_t i = 0; i < kCalls; ++i) CHECK(*again[i].Get(30'000) == 2 * i);
     CHECK_THROWS_AS(poison.Get(30'000), rayx::TaskPoisoned);
+  }
+  rayx::Shutdown();
+}
+
+TEST_CASE("worker process: a large result that it had answered before it died is there") {
+  rayx::Options options;
+  options.num_cpus = 1;
+  rayx::Init(options);
+  for (int round = 0; round < 10; ++round) {
+    // Short ones first, behind which a reply may wait for the next one's.
+    std::vector<int64_t> sizes(12, 8);
+    sizes.insert(sizes.end(), 3, 200'000);
+    std::vector<rayx::ObjectRef<std::vector<int64_t>>> made;
+    for (const int64_t size : sizes) {
+      made.push_back(rayx::Task<&user::Numbers>().SetMaxRetries(0).Remote(size));
+    }
+    const auto last = rayx::Task<&user::Numbers>().SetMaxRetries(0).Remote(-1);
+    CHECK_THROWS_AS(last.Get(30'000), rayx::WorkerDied);
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      const auto numbers = made[i].Get(30'000);
+      REQUIRE(numbers->size() == static_cast<std::size_t>(sizes[i]));
+      CHECK(numbers->back() == sizes[i] - 1);
+    }
   }
   rayx::Shutdown();
 }

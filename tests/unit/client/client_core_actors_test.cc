@@ -117,6 +117,33 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("ClientCore: the head's word of an actor's end is held once, and for a second at most") {
+  ActorFixture f(0);
+  const uint32_t running = f.Call();
+  f.View(2, proto::ACTOR_DEAD, 1, {}, ErrorCode::kWorkerDied);
+  const size_t asked = f.sink.watched.size();
+  for (int i = 0; i < 9; ++i) f.TickAfter(kLastAnswersWait / 10);
+  CHECK_FALSE(f.core.IsReady(running));
+  f.core.OnPeerConnected(kWorkerB, f.now);  // late, or told twice
+  const uint32_t later = f.Call();
+  CHECK(f.sink.calls.size() == 1);
+  CHECK(f.sink.watched.size() == asked);  // the head is not asked again meanwhile
+  f.TickAfter(kLastAnswersWait / 10);
+  CHECK(f.Error(running) == ErrorCode::kActorDied);
+  CHECK(f.Error(later) == ErrorCode::kActorDied);
+
+  ActorFixture answered(1);
+  const uint32_t last = answered.Call();
+  answered.View(2, proto::ACTOR_ALIVE, 2, kWorkerC);
+  const uint32_t next = answered.Call();
+  answered.Reply(answered.sink.calls.at(0).header);
+  CHECK(answered.core.IsReady(last));
+  answered.TickAfter(milliseconds(1));  // nothing is waited for any more
+  REQUIRE(answered.sink.calls.size() == 2);
+  CHECK(answered.sink.calls[1].header.destination == kWorkerC);
+  CHECK(answered.sink.calls[1].header.task == answered.core.At(next).id);
+}
+
 TEST_CASE("ClientCore: a call by value overtakes none that waits for room or for an argument") {
   ActorFixture f(/*max_restarts=*/0);
   std::vector<uint32_t> slots = {f.Call()};

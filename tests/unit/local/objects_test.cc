@@ -84,6 +84,36 @@ TEST_CASE("Local objects: Wait tells ready from unready, in order, and failed on
   CHECK(rayx::Wait(failed, 1, 60'000).ready.size() == 1);
 }
 
+TEST_CASE("Local objects: Wait takes one after another out of many, wherever they are") {
+  const LocalMode local;
+  Gate gate;
+  the_gate = &gate;
+  const auto slow = rayx::Actor<&Slow::Create>().Remote();
+  std::list<rayx::ObjectRef<int>> refs;
+  for (int i = 0; i < 20; ++i) refs.push_back(slow.Task<&Slow::Answer>().Remote());  // in front
+  for (int i = 0; i < 30; ++i) refs.push_back(rayx::Put(i));
+  const std::list<rayx::ObjectRef<int>> before = refs;
+  rayx::WaitResult<int> waited = rayx::Wait(std::move(refs), 1, -1);
+  for (int i = 0; i < 30; ++i) {
+    REQUIRE(waited.ready.size() == 1);
+    CHECK(*waited.ready.front().Get() == i);
+    CHECK(waited.unready.size() == static_cast<std::size_t>(49 - i));
+    waited = rayx::Wait(std::move(waited.unready), 1, 0);
+  }
+  CHECK(waited.ready.empty());
+  CHECK(waited.unready == std::list(before.begin(), std::next(before.begin(), 20)));
+  gate.Open();
+  while (!waited.unready.empty()) {
+    waited = rayx::Wait(std::move(waited.unready), 1, 60'000);
+    REQUIRE(waited.ready.size() == 1);
+  }
+  std::list<rayx::ObjectRef<int>> with_empty(before);
+  with_empty.push_back({});
+  CHECK_THROWS_AS(rayx::Wait(with_empty, 1, -1), rayx::InvalidOption);
+  CHECK(with_empty.size() == 51);
+  slow.Kill();
+}
+
 TEST_CASE("Local objects: references are values") {
   const LocalMode local;
   rayx::ObjectRef<int> empty;

@@ -54,6 +54,23 @@ TEST_CASE("Hostile channel: heads beyond the capacity, behind the tail or unalig
   }
 }
 
+TEST_CASE("Hostile channel: what a dead peer claims to have written is checked as its head is") {
+  for (const uint64_t written :
+       {uint64_t{16384 + 64}, UINT64_MAX - 63, uint64_t{1} << 63, uint64_t{65}}) {
+    ChannelPair pair;
+    pair.FirstLane(Lane::kReplies).control->written = written;
+    pair.second->ShowLastReplies();
+    ReceivedFrame frame;
+    CHECK(pair.second->Peek(Lane::kReplies, frame) == ReadResult::kCorrupt);
+    CHECK(Contains(std::string(pair.second->corruption()), "head is out of range"));
+  }
+  ChannelPair without_frame;
+  without_frame.FirstLane(Lane::kReplies).control->written = 256;
+  without_frame.second->ShowLastReplies();
+  ReceivedFrame frame;
+  CHECK(without_frame.second->Peek(Lane::kReplies, frame) == ReadResult::kCorrupt);
+}
+
 TEST_CASE("Hostile channel: a head in the middle of a frame") {
   OneCall pair;
   pair.control().head = 64;
