@@ -294,7 +294,7 @@ class ClusterClient final : public detail::RuntimeInterface {
   uint64_t next_request_ = 0;
   uint32_t default_class_ = kNoSlot;
   bool rang_somebody_ = false;
-  model::TimePoint idle_looked_{};  // at channels, by the attendant
+  model::TimePoint idle_looked_{};         // at channels, by the attendant
   std::atomic<bool> ending_{false};        // Shutdown, or the daemon said Exit, or is gone
   std::atomic<int64_t> last_drain_ns_{0};  // when a user thread drained the rings
   std::mutex released_mutex_;
