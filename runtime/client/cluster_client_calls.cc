@@ -377,7 +377,14 @@ void ClusterClient::KillActor(const detail::RawActor& actor, bool no_restart) {
   *kill->mutable_id() = scheduling::ToWire(IdOf(actor));
   kill->set_no_restart(no_restart);
   kill->set_reason("by Kill()");  // the head says what was done
+  uint32_t incarnation = 0;
+  {
+    std::lock_guard lock(baton_);
+    incarnation = core_.IncarnationOf(IdOf(actor));
+  }
   CallHead(std::move(request), kHeadAway);
+  std::lock_guard lock(baton_);
+  core_.OnActorKilled(IdOf(actor), incarnation, no_restart, Now());
 }
 
 bool ClusterClient::FindActor(const std::string& name, const std::string& actor_namespace,

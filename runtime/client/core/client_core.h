@@ -147,6 +147,7 @@ struct ActorRecord {
   model::ProcessId process;
   uint32_t incarnation = 0;
   bool connected = false;      // calls may be sent
+  uint32_t killed_below = 0;   // by this process: no call is sent to an incarnation below it
   model::TimePoint lost_at{};  // when the connection to a process that may live was given up
   bool watching = false;
   bool announced = false;            // the head knows it, or is believed to
@@ -162,6 +163,7 @@ struct ActorRecord {
   std::string name;
   std::string told;   // the last death that it was restarted after, as its creator was warned
   std::string death;  // encoded error, once dead
+  bool IsKilled() const { return incarnation < killed_below; }
   // What the head has told, while answers of the process that has ended may still come.
   std::optional<proto::ActorView> held_view;
   model::TimePoint held_since{};
@@ -269,6 +271,11 @@ class ClientCore {
                      model::TimePoint now);
   void OnNodeDied(model::NodeNumber node, const std::string& reason, model::TimePoint now);
   void OnActorView(const proto::ActorView& view, model::TimePoint now);
+  // This process has killed it when it was of that incarnation, and the head has agreed: what is
+  // called from now on does not reach the process that may still be there. `for_good`: nor a later.
+  void OnActorKilled(const model::ActorId& id, uint32_t incarnation, bool for_good,
+                     model::TimePoint now);
+  uint32_t IncarnationOf(const model::ActorId& id) const;
   void OnActorRefused(const model::ActorId& id, const proto::ErrorInfo& error,
                       model::TimePoint now);
   void OnActorAccepted(const model::ActorId& id, model::TimePoint now);

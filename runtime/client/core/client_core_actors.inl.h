@@ -255,7 +255,8 @@ void ClientCore<Sink>::OnPeerConnected(model::ProcessId process, model::TimePoin
   now_ = now;
   for (auto& actor : actors_) {
     const bool is_there = actor->process && actor->process == process;
-    if (!is_there || actor->held_view || actor->state != proto::ACTOR_ALIVE) continue;
+    if (!is_there || actor->held_view || actor->IsKilled() || actor->state != proto::ACTOR_ALIVE)
+      continue;
     actor->connected = true;
     PumpActor(*actor, now);
   }
@@ -316,7 +317,7 @@ void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoin
       if (!again) actor.calls = 0;
       actor.incarnation = view.incarnation();
       actor.process = model::ProcessId{view.process()};
-      actor.connected = actor.process.node() != options_.self.node();
+      actor.connected = !actor.IsKilled() && actor.process.node() != options_.self.node();
       if (!actor.connected) sink_.ConnectPeer(actor.process);
       Created(actor);
       PumpActor(actor, now);
@@ -326,6 +327,23 @@ void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoin
     }
   }
   Watch(actor);
+}
+
+template <class Sink>
+void ClientCore<Sink>::OnActorKilled(const model::ActorId& id, uint32_t incarnation, bool for_good,
+                                     model::TimePoint now) {
+  now_ = now;
+  auto it = actor_by_id_.find(id);
+  if (it == actor_by_id_.end()) return;
+  ActorRecord& actor = *actors_[it->second];
+  actor.killed_below = std::max(actor.killed_below, for_good ? UINT32_MAX : incarnation + 1);
+  if (actor.IsKilled()) actor.connected = false;
+}
+
+template <class Sink>
+uint32_t ClientCore<Sink>::IncarnationOf(const model::ActorId& id) const {
+  auto it = actor_by_id_.find(id);
+  return it == actor_by_id_.end() ? 0 : actors_[it->second]->incarnation;
 }
 
 template <class Sink>

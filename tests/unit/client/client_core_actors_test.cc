@@ -144,6 +144,32 @@ TEST_CASE("ClientCore: the head's word of an actor's end is held once, and for a
   CHECK(answered.sink.calls[1].header.task == answered.core.At(next).id);
 }
 
+TEST_CASE("ClientCore: what is called after Kill does not reach the process that is killed") {
+  for (const bool comes_back : {true, false}) {
+    ActorFixture f(comes_back ? 1 : 0);
+    const uint32_t before = f.Call();
+    f.core.OnActorKilled(f.core.Actor(f.actor).id, 1, !comes_back, f.now);
+    const uint32_t after = f.Call();
+    f.core.OnPeerConnected(kWorkerB, f.now);  // late
+    f.TickAfter(milliseconds(1));
+    CHECK(f.sink.calls.size() == 1);
+    f.Reply(f.sink.calls.at(0).header);
+    CHECK(f.core.IsReady(before));
+    if (comes_back) {
+      f.View(2, proto::ACTOR_ALIVE, 2, kWorkerC);
+      REQUIRE(f.sink.calls.size() == 2);
+      CHECK(f.sink.calls[1].header.destination == kWorkerC);
+      // That the first one was killed is told late.
+      f.core.OnActorKilled(f.core.Actor(f.actor).id, 1, false, f.now);
+      f.Call();
+      CHECK(f.sink.calls.size() == 3);
+    } else {
+      f.View(2, proto::ACTOR_DEAD, 1, {}, ErrorCode::kActorDied);
+      CHECK(f.Error(after) == ErrorCode::kActorDied);
+    }
+  }
+}
+
 TEST_CASE("ClientCore: a call by value overtakes none that waits for room or for an argument") {
   ActorFixture f(/*max_restarts=*/0);
   std::vector<uint32_t> slots = {f.Call()};
