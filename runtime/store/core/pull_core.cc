@@ -198,7 +198,7 @@ void PullCore::OnFetchDone(uint64_t id, uint32_t attempt, FetchOutcome outcome,
   Source* source = FindSource(transfer, attempt);
   if (source == nullptr) return;
   source->attempt = 0;  // from here on it does not write to the extent
-  source->is_cancelled = false;
+  const bool was_cancelled = std::exchange(source->is_cancelled, false);
   transfer.plan.GiveBack(source->range);
   const bool is_origin = source == &transfer.sources.front();
   if (transfer.phase == Phase::kEnding || transfer.waiters.empty()) {
@@ -210,8 +210,10 @@ void PullCore::OnFetchDone(uint64_t id, uint32_t attempt, FetchOutcome outcome,
   } else if (outcome == FetchOutcome::kDone && source->has_progressed) {
     StartFetches(id, transfer, now, effects);
   } else {
-    Retry(id, transfer, *source, outcome == FetchOutcome::kDone ? "it sent no data" : why, now,
-          effects);
+    // That it was given up here says less than why an earlier one failed.
+    const bool is_known = was_cancelled && !transfer.last_error.empty();
+    const std::string_view own = outcome == FetchOutcome::kDone ? "it sent no data" : why;
+    Retry(id, transfer, *source, std::string(is_known ? transfer.last_error : own), now, effects);
   }
   Admit(now, effects);
 }

@@ -211,6 +211,22 @@ TEST_CASE("PullCore: a source that stays silent is given up after progress_lost_
   CHECK(world.extents.empty());
 }
 
+TEST_CASE("PullCore: why a source failed is told, also when the last fetch was given up here") {
+  World world;
+  const RequestKey waiter = world.Pull(kAlice, Source(1));
+  world.Allocated(1);
+  world.Done(1, FetchOutcome::kBroken, "refused");
+  for (int i = 0; i < 200 && world.answers.empty(); ++i) {
+    world.Tick(50ms);
+    if (world.fetching.count(1) != 0 && world.fetching.at(1).is_cancelled) {
+      world.Done(1, FetchOutcome::kBroken, "cancelled");
+    }
+  }
+  CHECK_THAT(std::string(base::Message(world.AnswerOf(waiter).status())),
+             Catch::EndsWith("is lost: refused"));
+  if (world.fetching.count(1) != 0) world.Done(1, FetchOutcome::kBroken);
+}
+
 TEST_CASE("PullCore: a waiter is answered in time even if the fetch never ends") {
   World world;
   const RequestKey waiter = world.Pull(kAlice, Source(1));
