@@ -10,7 +10,6 @@
 #include "client/core/wait_notes.h"
 #include "client/error_bridge.h"
 #include "client/executor/executor.h"
-#include "scheduling/wire.h"
 #include "shm/fault_report.h"
 
 namespace rayx::client {

@@ -5,6 +5,7 @@
 
 #include "client/cluster_client.h"
 #include "client/error_bridge.h"
+#include "scheduling/wire.h"
 
 namespace rayx::client {
 namespace {

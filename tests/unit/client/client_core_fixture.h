@@ -121,6 +121,19 @@ struct Fixture {
     core.OnRoom(now);
     core.CheckInvariants();
   }
+  // A reply whose results lie in a store, delivered once.
+  void ReplyStored(const FrameHeader& call, const std::vector<model::StoredLocation>& results) {
+    std::vector<std::byte> body;
+    model::BodyWriter writer(body);
+    for (const model::StoredLocation& result : results) writer.AddStored(result);
+    FrameHeader reply = call;
+    reply.kind = FrameKind::kReply;
+    reply.source = call.destination;
+    reply.item_count = writer.item_count();
+    core.OnMessage(reply, body, now);
+    core.OnRoom(now);
+    core.CheckInvariants();
+  }
   // The head tells of an actor.
   void View(uint32_t actor, uint64_t version, proto::ActorState state, uint32_t incarnation,
             ProcessId process, std::optional<ErrorCode> cause = std::nullopt,

@@ -9,22 +9,13 @@ TEST_CASE("ClientCore: stored results of a superseded attempt are freed, those i
   f.Grant(kWorkerA);
   const FrameHeader call = f.sink.calls[0].header;
   const auto stored = [&](uint32_t attempt_entry) {
-    std::vector<std::byte> body;
-    model::BodyWriter writer(body);
+    std::vector<model::StoredLocation> results(2);
     for (uint32_t i = 0; i < 2; ++i) {
-      model::StoredLocation location;
-      location.object = {kSelf, call.task.sequence + i};
-      location.node = model::NodeNumber{1};
-      location.entry = attempt_entry + i;
-      writer.AddStored(location);
+      results[i].object = {kSelf, call.task.sequence + i};
+      results[i].node = model::NodeNumber{1};
+      results[i].entry = attempt_entry + i;
     }
-    FrameHeader reply = call;
-    reply.kind = FrameKind::kReply;
-    reply.source = call.destination;
-    reply.item_count = 2;
-    f.core.OnMessage(reply, body, f.now);
-    f.core.OnRoom(f.now);
-    f.core.CheckInvariants();
+    f.ReplyStored(call, results);
   };
   stored(10);
   CHECK(f.sink.freed.empty());
@@ -103,15 +94,7 @@ TEST_CASE("ClientCore: a stored result of a superseded attempt is freed, one tol
     location.object = f.core.At(slot).id;
     location.node = call.destination.node();
     location.entry = entry;
-    std::vector<std::byte> body;
-    model::BodyWriter writer(body);
-    writer.AddStored(location);
-    FrameHeader reply = call;
-    reply.kind = FrameKind::kReply;
-    reply.source = call.destination;
-    reply.item_count = 1;
-    f.core.OnMessage(reply, body, f.now);
-    f.core.OnRoom(f.now);
+    f.ReplyStored(call, {location});
   };
   reply_stored(f.sink.calls[0].header, 5);
   REQUIRE(f.sink.freed.size() == 1);
