@@ -4,6 +4,8 @@
 // include that.
 #pragma once
 
+#include <algorithm>
+
 #include "client/core/client_core.h"
 #include "scheduling/wire.h"
 

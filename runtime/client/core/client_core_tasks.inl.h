@@ -3,8 +3,6 @@
 // ClientCore: tasks. The contract is client_core.h's, of which this is a part: include that.
 #pragma once
 
-#include <algorithm>
-
 #include "client/core/client_core.h"
 
 namespace rayx::client {
