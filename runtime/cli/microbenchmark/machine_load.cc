@@ -55,11 +55,24 @@ double OwnCpuSeconds() {
   return seconds;
 }
 
-std::string LoadRemark(const CpuSeconds& before, const CpuSeconds& after, double own_seconds) {
-  const double total = after.total - before.total;
-  if (total <= 0) return "";
-  const double others = std::max(0.0, after.busy - before.busy - own_seconds) / total;
-  const double stolen = std::max(0.0, after.stolen - before.stolen) / total;
+void MachineLoad::Begin(std::optional<CpuSeconds> machine, double own_seconds) {
+  begun_ = machine;
+  own_begun_ = own_seconds;
+}
+
+void MachineLoad::End(std::optional<CpuSeconds> machine, double own_seconds) {
+  if (!begun_ || !machine) return;
+  machine_.total += machine->total - begun_->total;
+  machine_.busy += machine->busy - begun_->busy;
+  machine_.stolen += machine->stolen - begun_->stolen;
+  own_ += own_seconds - own_begun_;
+  begun_.reset();
+}
+
+std::string MachineLoad::Remark() const {
+  if (machine_.total <= 0) return "";
+  const double others = std::max(0.0, machine_.busy - own_) / machine_.total;
+  const double stolen = std::max(0.0, machine_.stolen) / machine_.total;
   if (others <= kOthersMax && stolen <= kStolenMax) return "";
   char text[256];
   std::snprintf(text, sizeof text,

@@ -1,8 +1,9 @@
 // runtime/cli/microbenchmark/machine_load.h
 //
 // Who else used the machine during a run: a benchmark beside others measures the others too.
-// Owner:    microbenchmark.cc.      Threads: any (no state).
-// Limits:   a cluster that is not this process's own counts as others.
+// Owner:    microbenchmark.cc.      Threads: one.
+// Limits:   a cluster whose daemons do not end as this process's children counts as others: it is
+//           to run in no span.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,24 @@ std::optional<CpuSeconds> ReadCpuSeconds();
 // CPU time of this process and of its children that have ended.
 double OwnCpuSeconds();
 
-// One line; "" when the machine was ours. `own_seconds` of the busy time are of the run itself.
-std::string LoadRemark(const CpuSeconds& before, const CpuSeconds& after, double own_seconds);
+// The spans of a run in which nothing works for it but this process and children that have ended by
+// a span's end.
+class MachineLoad {
+ public:
+  void Begin() { Begin(ReadCpuSeconds(), OwnCpuSeconds()); }
+  void End() { End(ReadCpuSeconds(), OwnCpuSeconds()); }
+  // The same at given times of both clocks. A time that cannot be read leaves the span out.
+  void Begin(std::optional<CpuSeconds> machine, double own_seconds);
+  void End(std::optional<CpuSeconds> machine, double own_seconds);
+
+  // One line; "" when the machine was ours, or in no span.
+  std::string Remark() const;
+
+ private:
+  std::optional<CpuSeconds> begun_;
+  double own_begun_ = 0;
+  CpuSeconds machine_;  // of all spans together
+  double own_ = 0;
+};
 
 }  // namespace rayx::cli

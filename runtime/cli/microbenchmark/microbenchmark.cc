@@ -72,30 +72,32 @@ void Prepare(const std::vector<Row>& rows, const MicrobenchmarkOptions& options,
   }
 }
 
-// Rows that are alone come first, so that no cluster of ours is beside theirs.
-std::vector<RowResult> MeasureAll(const std::vector<Row>& rows,
-                                  const MicrobenchmarkOptions& options) {
-  std::vector<RowResult> results;
-  for (const Row& row : rows) {
-    const char* name = row.figures.front().name.c_str();
-    std::fprintf(stderr, "[%zu/%zu] %s...\n", results.size() + 1, rows.size(), name);
-    if (!row.is_alone && !rayx::IsInitialized()) Connect(options);
-    results.push_back(MeasureRow(row, options.seconds));
-    const RowResult& result = results.back();
-    if (!result.failed.empty()) {
-      std::fprintf(stderr, "rayx microbenchmark: %s: FAILED: %s\n", name, result.failed.c_str());
-    } else if (!result.not_run.empty()) {
-      std::fprintf(stderr, "rayx microbenchmark: %s: not run: %s\n", name, result.not_run.c_str());
-    }
+RowResult MeasureAndTell(const Row& row, double seconds) {
+  const char* name = row.figures.front().name.c_str();
+  RowResult result = MeasureRow(row, seconds);
+  if (!result.failed.empty()) {
+    std::fprintf(stderr, "rayx microbenchmark: %s: FAILED: %s\n", name, result.failed.c_str());
+  } else if (!result.not_run.empty()) {
+    std::fprintf(stderr, "rayx microbenchmark: %s: not run: %s\n", name, result.not_run.c_str());
   }
-  rayx::Shutdown();
-  return results;
+  return result;
 }
 
-std::string RemarkOf(const std::optional<CpuSeconds>& before, double own_before) {
-  const auto after = ReadCpuSeconds();
-  if (!before || !after) return "";
-  return LoadRemark(*before, *after, OwnCpuSeconds() - own_before);
+// Rows that are alone come first, so that no cluster of ours is beside theirs.
+std::vector<RowResult> MeasureAll(const std::vector<Row>& rows,
+                                  const MicrobenchmarkOptions& options, MachineLoad& load) {
+  std::vector<RowResult> results;
+  for (const Row& row : rows) {
+    std::fprintf(stderr, "[%zu/%zu] %s...\n", results.size() + 1, rows.size(),
+                 row.figures.front().name.c_str());
+    if (!row.has_daemons && !rayx::IsInitialized()) load.Begin();
+    if (!row.is_alone && !rayx::IsInitialized()) Connect(options);
+    results.push_back(MeasureAndTell(row, options.seconds));
+    if (row.is_alone && !row.has_daemons) load.End();
+  }
+  rayx::Shutdown();
+  load.End();  // of the rows with a cluster, whose processes have ended now
+  return results;
 }
 
 // What was measured before is not lost when Ray fails. False: it has.
@@ -122,8 +124,8 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
     std::fprintf(stderr, "rayx microbenchmark: %s\n", error.what());
     return 1;
   }
-  const auto load_before = ReadCpuSeconds();
-  const double own_before = OwnCpuSeconds();
+  MachineLoad load;
+  load.Begin();
   std::fprintf(stderr, "measuring the limits of this machine...\n");
   Limits limits;
   if (const auto status = MeasureLimits(limits); !status.ok()) {
@@ -131,15 +133,16 @@ int RunMicrobenchmark(const MicrobenchmarkOptions& options) {
                  std::string(base::Message(status)).c_str());
     return 1;
   }
+  load.End();
   std::vector<RowResult> results;
   RayColumn ray;
   bool ray_failed = false;
   std::string remark;
   try {
-    results = MeasureAll(rows, options);
+    results = MeasureAll(rows, options, load);
     MeasureLimits(limits).IgnoreError();  // those from before the rows stand
     // With a cluster that runs anyway, its workers' own work would count as others'.
-    if (options.address.empty()) remark = RemarkOf(load_before, own_before);
+    if (options.address.empty()) remark = load.Remark();
     if (beside) ray_failed = !RunBeside(*beside, options.seconds, ray);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rayx microbenchmark: %s\n", error.what());

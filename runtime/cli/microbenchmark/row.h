@@ -43,6 +43,8 @@ struct Row {
   int samples = 0;
   // Starts programs of its own, with clusters of their own: needs none here.
   bool is_alone = false;
+  // Starts daemons that do not end as this process's children: what they used is not told to it.
+  bool has_daemons = false;
 };
 
 inline constexpr double kFixedSamplesFromSeconds = 0.5;
