@@ -56,14 +56,10 @@ void StoreHeader(const FrameHeader& header, std::byte* to) {
   at->actor.sequence = header.actor.sequence;
   at->incarnation = header.incarnation;
   at->job.value = header.job.value;
-  at->call_number = header.call_number;
-  at->stream_sequence = header.stream_sequence;
-  at->stream_ack = header.stream_ack;
-  at->credit = header.credit;
+  at->number = header.number;
   at->item_count = header.item_count;
   at->result_count = header.result_count;
   at->claim_slot = header.claim_slot;
-  at->run_micros = header.run_micros;
 }
 
 FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header) {

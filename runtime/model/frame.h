@@ -14,7 +14,7 @@
 // Limits:   kFrameBytesMax in a ring; a body above kRingBodyBytesMax travels as one payload block;
 //           kBodyBytesMax in all; kItemsMax arguments or results, kBodyItemsMax items.
 //
-// A frame is a 128-byte FrameHeader, then a body: `item_count` items, each an ItemHeader (16 bytes)
+// A frame is a 104-byte FrameHeader, then a body: `item_count` items, each an ItemHeader (16 bytes)
 // and its bytes, padded to 8. Little-endian, as on every machine that we run on (static_assert).
 #pragma once
 
@@ -31,8 +31,9 @@
 namespace rayx::model {
 
 inline constexpr uint32_t kFrameMagic = 0x31465852;  // "RXF1"
-inline constexpr uint16_t kFrameVersion = 2;         // digest 3aded7f91d910fbb
-inline constexpr size_t kFrameHeaderBytes = 128;
+inline constexpr uint16_t kFrameVersion = 3;         // digest e7c38167810569cd
+// With it a call or an answer of one small value is 128 bytes: two cache lines.
+inline constexpr size_t kFrameHeaderBytes = 104;
 inline constexpr size_t kFrameBytesMax = 4096;
 inline constexpr size_t kRingBodyBytesMax = kFrameBytesMax - kFrameHeaderBytes;
 inline constexpr size_t kBodyBytesMax = 512 * 1024;
@@ -51,8 +52,8 @@ enum class FrameKind : uint8_t {
   kValue = 18,           // answer to kFetchValue: one item
   kRevoke = 19,          // urgent: give back a queued frame {task, attempt} (owner on another VM)
   kRevokeReply = 20,     // flags: kFlagTooLate when it already runs or ran
-  kAddBorrower = 21,     // urgent: one inline item, BorrowRecords; request id in call_number
-  kBorrowerAck = 22,     // urgent: answers it; with call_number 0 a greeting to a borrower
+  kAddBorrower = 21,     // urgent: one inline item, BorrowRecords; request id in `number`
+  kBorrowerAck = 22,     // urgent: answers it; with `number` 0 a greeting to a borrower
   kRemoveBorrower = 23,  // as kAddBorrower, of the source alone, without an answer
   kCancel = 24,
   kUndeliverable = 25,  // a daemon's answer: the destination is gone; item 0 is a kError item
@@ -87,14 +88,13 @@ struct FrameHeader {
   ActorId actor;
   uint32_t incarnation = 0;
   JobId job;
-  uint64_t call_number = 0;      // per caller and actor incarnation, from 1
-  uint64_t stream_sequence = 0;  // between daemons only
-  uint64_t stream_ack = 0;
-  uint32_t credit = 0;  // of a kActorCreate: how many calls the actor serves at once; 0 = 1
+  // Of a kActorCreate: how many calls the actor serves at once, 0 = 1. Of a kActorCall: how many
+  // its caller has made of this incarnation, from 1. Of a kReply: measured run time in us, for the
+  // depth of pipelining. Of kAddBorrower and kBorrowerAck: the request's id.
+  uint64_t number = 0;
   uint16_t item_count = 0;
   uint16_t result_count = 1;  // results that the caller expects
   uint32_t claim_slot = 0;    // in a ring only: names the call's claim word there
-  uint32_t run_micros = 0;    // in a reply: measured run time, for the depth of pipelining
 };
 static_assert(sizeof(FrameHeader) == kFrameHeaderBytes);
 static_assert(std::endian::native == std::endian::little);
@@ -159,6 +159,7 @@ FrameError DecodeHeader(std::span<const std::byte> bytes, FrameHeader& header);
 constexpr size_t ItemBytes(size_t value_bytes) {
   return sizeof(ItemHeader) + ((value_bytes + 7) & ~size_t{7});
 }
+static_assert(kFrameHeaderBytes + ItemBytes(sizeof(uint64_t)) == 128);
 // Writes what stands before an item's bytes to `at`; where these go. From registers: parts stored
 // one by one and then copied as one have to reach the cache first, behind all earlier stores, among
 // them those to lines that another process has.

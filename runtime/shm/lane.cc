@@ -12,18 +12,21 @@ namespace {
 using model::kFrameHeaderBytes;
 
 constexpr uint64_t kAlign = kCacheLineBytes;
-constexpr uint64_t kUsualFrameBytes = kFrameHeaderBytes + kAlign;  // with a small body
-constexpr uint32_t kSkipMagic = 0x50494b53;  // "SKIP": the rest of the ring is unused
+constexpr uint64_t kUsualFrameBytes = 2 * kAlign;  // with a small body
+constexpr uint32_t kSkipMagic = 0x50494b53;        // "SKIP": the rest of the ring is unused
 
 // What stands behind the header of a frame whose body lies in the payload ring.
 struct PayloadReference {
   uint64_t position;
-  uint64_t reserved[7];
 };
-static_assert(sizeof(PayloadReference) == kAlign);
 
 constexpr uint64_t Aligned(uint64_t bytes) {
   return (bytes + kAlign - 1) & ~(kAlign - 1);
+}
+
+// Of a frame in the ring, whose body may lie in the payload ring.
+constexpr uint64_t FrameBytes(uint64_t body_bytes, bool payload) {
+  return Aligned(kFrameHeaderBytes + (payload ? sizeof(PayloadReference) : body_bytes));
 }
 
 uint64_t Offset(uint64_t position, std::span<const std::byte> ring) {
@@ -67,7 +70,7 @@ bool LaneWriter::RingHasRoom(uint64_t bytes) {
 bool LaneWriter::Find(size_t body_bytes, Place& place) {
   if (corruption() != nullptr) return false;
   place.payload = body_bytes > model::kRingBodyBytesMax;
-  place.frame_bytes = kFrameHeaderBytes + (place.payload ? kAlign : Aligned(body_bytes));
+  place.frame_bytes = FrameBytes(body_bytes, place.payload);
   const uint64_t to_end = memory_.ring.size() - Offset(head_, memory_.ring);
   place.skip = to_end < place.frame_bytes ? to_end : 0;
   if (!RingHasRoom(place.skip + place.frame_bytes)) return false;
@@ -99,7 +102,7 @@ void LaneWriter::Write(const Place& place, const model::FrameHeader& header,
   model::StoreHeader(header, frame);
   std::byte* target = frame + kFrameHeaderBytes;
   if (place.payload) {
-    const PayloadReference reference{place.payload_position, {}};
+    const PayloadReference reference{place.payload_position};
     std::memcpy(target, &reference, sizeof reference);
     target = memory_.payload.data() + Offset(place.payload_position, memory_.payload);
     payload_head_ = place.payload_position + Aligned(body.size());
@@ -153,7 +156,7 @@ ReadResult LaneReader::ReadFrame(uint64_t available) {
   const uint64_t to_end = memory_.ring.size() - offset;
   const std::byte* frame = memory_.ring.data() + offset;
   model::FrameError error = model::FrameError::kTruncated;
-  // 64 bytes before the end nothing but a skip marker fits, and it need not be read.
+  // Where no header fits before the end there is a skip marker, which need not be read.
   if (to_end >= kFrameHeaderBytes && available >= kFrameHeaderBytes) {
     error = model::DecodeHeader({frame, kFrameHeaderBytes}, current_.header);
   }
@@ -176,7 +179,7 @@ ReadResult LaneReader::ReadBody(uint64_t contiguous) {
   model::FrameHeader& header = current_.header;
   const std::byte* behind = memory_.ring.data() + Offset(Tail(), memory_.ring) + kFrameHeaderBytes;
   const bool payload = (header.flags & model::kFlagPayloadBlock) != 0;
-  const uint64_t bytes = kFrameHeaderBytes + (payload ? kAlign : Aligned(header.body_bytes));
+  const uint64_t bytes = FrameBytes(header.body_bytes, payload);
   if (!payload && header.body_bytes > model::kRingBodyBytesMax) {
     return Poison("a body too large for the ring");
   }

@@ -23,7 +23,7 @@ constexpr uint32_t kLast = UINT32_MAX;  // the cookie_sequence that ends an echo
 constexpr uint32_t kCork = 16;
 
 uint32_t SeedOf(const model::FrameHeader& header) {
-  return header.cookie_sequence + static_cast<uint32_t>(header.call_number);
+  return header.cookie_sequence + static_cast<uint32_t>(header.number);
 }
 
 // Answers every call with its own body, `corked` answers at a time while calls are there.
@@ -66,7 +66,7 @@ int Echo(Peer& peer, bool cold) {
 // One call and its answer. True if the answer is right.
 bool CallOnce(Peer& peer, uint32_t sequence, std::span<const std::byte> body, bool cold) {
   model::FrameHeader call = Call(sequence);
-  call.call_number = 7;
+  call.number = 7;
   if (!peer.channel->TryWrite(call, body)) return false;
   peer.Flush();
   ReceivedFrame frame;

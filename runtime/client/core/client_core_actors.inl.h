@@ -237,7 +237,7 @@ bool ClientCore<Sink>::SendOnActor(ActorRecord& actor, uint32_t slot) {
   if (!HasRoom(actor.process, actor.in_flight, slot)) return false;
   record.destination = actor.process;
   model::FrameHeader header = HeaderOf(slot);
-  header.call_number = actor.calls + 1;
+  header.number = actor.calls + 1;
   if (!sink_.SendCall(header, record.body.bytes(), actor.in_flight.empty())) return false;
   record.claim_slot = header.claim_slot;
   ++actor.calls;

@@ -64,7 +64,7 @@ uint64_t ClientCore<Sink>::SendBorrows(model::FrameKind kind, const Borrows& bor
       header.item_count = writer.item_count();
       header.cookie_slot = kNoSlot;
       if (kind == model::FrameKind::kAddBorrower) {
-        header.call_number = ++last_registration_;
+        header.number = ++last_registration_;
         Registration& registration = registrations_[last_registration_];
         registration.owner = owner;
         for (const model::BorrowRecord& record : part) {
@@ -207,9 +207,9 @@ void ClientCore<Sink>::OnAddBorrower(const model::FrameHeader& header,
   ack.source = options_.self;
   ack.job = header.job;
   ack.cookie_slot = kNoSlot;
-  ack.call_number = header.call_number;
+  ack.number = header.number;
   sink_.SendMessage(ack, {}, /*urgent=*/true);
-  ack.call_number = 0;
+  ack.number = 0;
   for (model::ProcessId borrower : to_greet) {
     ack.destination = borrower;
     sink_.SendMessage(ack, {}, /*urgent=*/false);

@@ -154,7 +154,7 @@ void ClientCore<Sink>::OnUndeliverable(const model::FrameHeader& header,
     cause.set_exit_code(info.exit_code());
   }
   if (header.cookie_slot == kNoSlot) {  // what borrowing sends: its registration, if it was one
-    const auto request = registrations_.find(header.call_number);
+    const auto request = registrations_.find(header.number);
     if (request != registrations_.end()) OnBorrowerAck(request->first, request->second.owner);
     return;
   }

@@ -21,7 +21,7 @@ void ClientCore<Sink>::OnReply(const model::FrameHeader& header, std::span<const
   const uint32_t actor_index = record.actor_index;
   if (lease_index != kNoSlot) {
     TaskClass& task_class = classes_[record.class_index];
-    const double run = header.run_micros;
+    const auto run = static_cast<double>(header.number);
     task_class.mean_run_us =
         task_class.mean_run_us < 0 ? run : task_class.mean_run_us * 0.9 + run * 0.1;
     RemoveFromLease(lease_index, slot, now);

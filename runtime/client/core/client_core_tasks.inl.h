@@ -52,7 +52,7 @@ model::FrameHeader ClientCore<Sink>::HeaderOf(uint32_t slot) const {
     header.incarnation = actors_[record.actor_index]->incarnation;
   }
   if (record.kind == model::FrameKind::kActorCreate) {
-    header.credit = record.extras ? record.extras->serves_at_once : 0;
+    header.number = record.extras ? record.extras->serves_at_once : 0;
   } else {
     header.cookie_slot = slot;
     header.cookie_sequence = PendingSlab::CookieSequence(entry.id);
@@ -176,7 +176,7 @@ void ClientCore<Sink>::OnMessage(const model::FrameHeader& header, std::span<con
       OnAddBorrower(header, body);
       break;
     case model::FrameKind::kBorrowerAck:
-      OnBorrowerAck(header.call_number, header.source);
+      OnBorrowerAck(header.number, header.source);
       break;
     case model::FrameKind::kRemoveBorrower:
       OnRemoveBorrower(header, body);

@@ -238,7 +238,7 @@ void Executor::Reply(Workspace& workspace, model::Duration ran, Deliver deliver)
   reply.source = client_.self();
   reply.item_count = workspace.outcome.items;
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(ran).count();
-  reply.run_micros = static_cast<uint32_t>(std::clamp<int64_t>(micros, 0, UINT32_MAX));
+  reply.number = static_cast<uint64_t>(std::max<int64_t>(micros, 0));
   deliver(reply, workspace.outcome.results, ran);
 }
 
@@ -372,7 +372,7 @@ void Executor::MakeActor(const Call& call, const detail::FunctionEntry& factory,
     Throw(ErrorCode::kInvalidOption, "process " + model::ToString(client_.self()) +
                                          " hosts actor " + model::ToString(actor_id_) + " already");
   }
-  const uint32_t concurrency = std::max(call.header.credit, 1u);
+  const uint64_t concurrency = std::max(call.header.number, uint64_t{1});
   if (concurrency > kConcurrencyMax) {
     Throw(ErrorCode::kInvalidOption, "an actor that serves " + std::to_string(concurrency) +
                                          " calls at once: at most " +

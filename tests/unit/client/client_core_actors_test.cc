@@ -50,9 +50,9 @@ TEST_CASE("ClientCore: actor calls go out in call order, also when an argument i
   f.Reply(f.sink.calls[0].header);
   REQUIRE(f.sink.calls.size() == 3);
   CHECK(f.sink.calls[1].header.task == f.core.At(one).id);
-  CHECK(f.sink.calls[1].header.call_number == 1);
+  CHECK(f.sink.calls[1].header.number == 1);
   CHECK(f.sink.calls[2].header.task == f.core.At(two).id);
-  CHECK(f.sink.calls[2].header.call_number == 2);
+  CHECK(f.sink.calls[2].header.number == 2);
   f.Die(kWorkerB);
   CHECK(f.Error(one) == ErrorCode::kActorDied);
   const uint32_t three = call({});
@@ -80,7 +80,7 @@ TEST_CASE("ClientCore: calls in flight when an actor restarts fail, in whatever 
     REQUIRE(f.sink.calls.size() == 2);
     CHECK(f.sink.calls[1].header.destination == kWorkerC);
     CHECK(f.sink.calls[1].header.incarnation == 2);
-    CHECK(f.sink.calls[1].header.call_number == 1);
+    CHECK(f.sink.calls[1].header.number == 1);
     f.Reply(f.sink.calls[1].header);
     CHECK(f.core.IsReady(next));
   }
@@ -191,7 +191,7 @@ TEST_CASE("ClientCore: a call by value overtakes none that waits for room or for
   REQUIRE(f.sink.calls.size() == slots.size());
   for (size_t i = 0; i < slots.size(); ++i) {
     CHECK(f.sink.calls[i].header.task == f.core.At(slots[i]).id);
-    CHECK(f.sink.calls[i].header.call_number == i + 1);
+    CHECK(f.sink.calls[i].header.number == i + 1);
   }
 }
 
@@ -234,7 +234,7 @@ TEST_CASE("ClientCore: an actor that was unreachable for a moment is called agai
   f.now += std::chrono::seconds(10);
   f.View(1, proto::ACTOR_ALIVE, 1, kWorkerB);
   REQUIRE(f.sink.calls.size() == 2);
-  CHECK(f.sink.calls[1].header.call_number == 2);
+  CHECK(f.sink.calls[1].header.number == 2);
 }
 
 TEST_CASE(

@@ -170,7 +170,7 @@ struct Fixture {
     reply.source = call.destination;
     reply.destination = kSelf;
     reply.item_count = 1;
-    reply.run_micros = micros;
+    reply.number = micros;
     core.OnMessage(reply, body, now);
     core.OnMessage(reply, body, now);  // a repeat changes nothing
     core.OnRoom(now);

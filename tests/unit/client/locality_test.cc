@@ -86,7 +86,7 @@ struct Fixture {
     reply.source = call.destination;
     reply.destination = kSelf;
     reply.item_count = 0;
-    reply.run_micros = 100'000;
+    reply.number = 100'000;
     core.OnMessage(reply, {}, now);
     core.OnRoom(now);
     core.CheckInvariants();

@@ -48,7 +48,7 @@ TEST_CASE("FrameHeader: refuses wrong magic, version, kind, sizes and truncation
   bad.item_count = kBodyItemsMax + 1;
   CHECK(DecodeHeader(Bytes(bad), out) == FrameError::kTooManyItems);
   bad = FrameHeader{};
-  CHECK(DecodeHeader(Bytes(bad).first(127), out) == FrameError::kTruncated);
+  CHECK(DecodeHeader(Bytes(bad).first(kFrameHeaderBytes - 1), out) == FrameError::kTruncated);
 }
 
 TEST_CASE("BodyReader: items come back in order with their bytes") {

@@ -24,7 +24,7 @@ FrameHeader Frame(FrameKind kind, uint32_t destination, uint64_t number) {
   header.kind = kind;
   header.source = ProcessId::Make(NodeNumber{1}, 1);
   header.destination = Process(destination);
-  header.call_number = number;
+  header.number = number;
   return header;
 }
 
@@ -96,7 +96,7 @@ TEST_CASE("FrameStream: every frame arrives once and in order, however the conne
             REQUIRE(receiver.OnBatch(batch, frames).ok());
             for (const auto& frame : frames) {
               const uint32_t destination = frame.header.destination.number();
-              REQUIRE(frame.header.call_number == ++received[{destination, frame.header.kind}]);
+              REQUIRE(frame.header.number == ++received[{destination, frame.header.kind}]);
               receiver.OnDelivered(frame.header);
               ++total;
             }
@@ -150,7 +150,7 @@ TEST_CASE("FrameStream: a destination without credit waits, the others go on") {
   CHECK(two.frames() == 2);
   const auto returned = sender.OnDestinationGone(slow);
   REQUIRE(returned.size() == 1);
-  CHECK(returned[0].header.call_number == 5);
+  CHECK(returned[0].header.number == 5);
   sender.CheckInvariants();
   CHECK(sender.TakeAll().size() == 2);
   sender.CheckInvariants();
@@ -222,7 +222,7 @@ TEST_CASE("FrameStream: frames that took no credit give none; a miscount never s
 
 TEST_CASE("FrameStream: calls fill only their own destination, and never what is no call") {
   StreamLimits limits;
-  limits.calls_bytes_max = 10000;
+  limits.calls_bytes_max = 9 * (model::kFrameHeaderBytes + 1000);
   limits.destination_bytes_min = 3000;
   limits.answers_bytes_max = 5000;
   limits.credit_frames = 2;

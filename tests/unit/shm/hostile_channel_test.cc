@@ -38,6 +38,7 @@ constexpr size_t kFlagsAt = offsetof(model::FrameHeader, flags);
 constexpr size_t kBodyBytesAt = offsetof(model::FrameHeader, body_bytes);
 constexpr size_t kClaimAt = offsetof(model::FrameHeader, claim_slot);
 constexpr size_t kReferenceAt = model::kFrameHeaderBytes;
+constexpr size_t kOneCallBytes = 192;  // of OneCall's frame in the ring
 
 bool Contains(const std::string& text, const char* part) {
   return text.find(part) != std::string::npos;
@@ -94,7 +95,7 @@ TEST_CASE("Hostile channel: wrong magic, kind, lane, lengths and claim slots") {
   length.Overwrite(kBodyBytesAt, uint32_t{model::kRingBodyBytesMax + 1});
   CHECK(Contains(length.Corruption(), "too large for the ring"));
   OneCall beyond;
-  beyond.Overwrite(kBodyBytesAt, uint32_t{65});
+  beyond.Overwrite(kBodyBytesAt, uint32_t{kOneCallBytes - model::kFrameHeaderBytes + 1});
   CHECK(Contains(beyond.Corruption(), "beyond the published bytes"));
   OneCall huge;
   huge.Overwrite(kBodyBytesAt, UINT32_MAX);
@@ -136,7 +137,7 @@ TEST_CASE("Hostile channel: skip markers that lead nowhere") {
   ReceivedFrame frame;
   REQUIRE(pair.second->Peek(Lane::kCalls, frame) == ReadResult::kFrame);
   pair.second->Pop(Lane::kCalls);
-  pair.Overwrite(192, kSkip);
+  pair.Overwrite(kOneCallBytes, kSkip);
   pair.control().head = 16384;
   CHECK(Contains(pair.Corruption(), "skip marker"));
 }
