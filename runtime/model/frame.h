@@ -90,7 +90,8 @@ struct FrameHeader {
   JobId job;
   // Of a kActorCreate: how many calls the actor serves at once, 0 = 1. Of a kActorCall: how many
   // its caller has made of this incarnation, from 1. Of a kReply: measured run time in us, for the
-  // depth of pipelining. Of kAddBorrower and kBorrowerAck: the request's id.
+  // depth of pipelining. Of kAddBorrower and kBorrowerAck: the request's id. Of a kUndeliverable:
+  // that of what it answers, which is a kAddBorrower where no cookie came with it.
   uint64_t number = 0;
   uint16_t item_count = 0;
   uint16_t result_count = 1;  // results that the caller expects

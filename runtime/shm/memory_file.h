@@ -28,7 +28,7 @@ inline constexpr uint64_t kMemoryFileBytesMax = uint64_t{1} << 46;
 
 // Every shared layout starts with this; a peer built from another layout is refused, not guessed
 // at.
-inline constexpr uint32_t kLayoutVersion = 3;  // digest 65e8e2ad330d70cd
+inline constexpr uint32_t kLayoutVersion = 4;  // digest d47a29a9bfe8586f
 
 // A sparse memfd of `bytes` (rounded up to pages), sealed against shrinking, growing and more
 // seals. Errors: InvalidArgument (size), ResourceExhausted (descriptors, memory), Unavailable.

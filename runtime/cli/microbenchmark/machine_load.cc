@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <fstream>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 namespace rayx::cli {
@@ -57,21 +58,21 @@ double OwnCpuSeconds() {
 
 void MachineLoad::Begin(std::optional<CpuSeconds> machine, double own_seconds) {
   begun_ = machine;
-  own_begun_ = own_seconds;
+  own_seconds_begun_ = own_seconds;
 }
 
 void MachineLoad::End(std::optional<CpuSeconds> machine, double own_seconds) {
-  if (!begun_ || !machine) return;
-  machine_.total += machine->total - begun_->total;
-  machine_.busy += machine->busy - begun_->busy;
-  machine_.stolen += machine->stolen - begun_->stolen;
-  own_ += own_seconds - own_begun_;
-  begun_.reset();
+  const std::optional<CpuSeconds> begun = std::exchange(begun_, std::nullopt);
+  if (!begun || !machine) return;
+  machine_.total += machine->total - begun->total;
+  machine_.busy += machine->busy - begun->busy;
+  machine_.stolen += machine->stolen - begun->stolen;
+  own_seconds_ += own_seconds - own_seconds_begun_;
 }
 
 std::string MachineLoad::Remark() const {
   if (machine_.total <= 0) return "";
-  const double others = std::max(0.0, machine_.busy - own_) / machine_.total;
+  const double others = std::max(0.0, machine_.busy - own_seconds_) / machine_.total;
   const double stolen = std::max(0.0, machine_.stolen) / machine_.total;
   if (others <= kOthersMax && stolen <= kStolenMax) return "";
   char text[256];

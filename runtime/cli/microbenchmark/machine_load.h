@@ -40,9 +40,9 @@ class MachineLoad {
 
  private:
   std::optional<CpuSeconds> begun_;
-  double own_begun_ = 0;
+  double own_seconds_begun_ = 0;
   CpuSeconds machine_;  // of all spans together
-  double own_ = 0;
+  double own_seconds_ = 0;
 };
 
 }  // namespace rayx::cli

@@ -18,7 +18,7 @@
 
 namespace rayx::cli {
 
-// `remark`: LoadRemark's, or "".
+// `remark`: MachineLoad's, or "".
 std::string FormatTable(const std::vector<RowResult>& rows, const Limits& limits,
                         const RayColumn& ray = {}, const std::string& remark = "");
 std::string FormatJson(const std::vector<RowResult>& rows, const Limits& limits,

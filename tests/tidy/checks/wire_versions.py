@@ -18,7 +18,7 @@ VERSIONS = (
 )
 # What processes see of each other's memory.
 SHARED = ("ChannelHeader", "LaneControl", "ChannelFirstPage", "ControlHeader", "ExtentEntry",
-          "LedgerBlock", "ProcessPageLayout")
+          "LedgerBlock", "PayloadReference", "ProcessPageLayout")
 BLOCK = r"^(?:struct|enum class|enum) %s\b[^;{]*\{.*?^\};"
 CONSTANT = r"^inline constexpr (?!\w+ k(?:Frame|Data)Version)[^;]*;"
 

@@ -2,6 +2,7 @@
 #include "cli/microbenchmark/machine_load.h"
 
 #include <catch2/catch.hpp>
+#include <optional>
 
 namespace rayx::cli {
 namespace {
@@ -53,6 +54,11 @@ TEST_CASE("MachineLoad: what works between two spans is nobody's") {
   load.End(At("cpu 3000 0 0 1000 0 0 0 0"), 9.9);
   CHECK(load.Remark().empty());
   load.End(At("cpu 9000 0 0 1000 0 0 0 0"), 9.9);  // ends no span
+  CHECK(load.Remark().empty());
+  // One whose end cannot be read is left out, whatever ends later.
+  load.Begin(At("cpu 3000 0 0 1000 0 0 0 0"), 9.9);
+  load.End(std::nullopt, 9.9);
+  load.End(At("cpu 9000 0 0 1000 0 0 0 0"), 9.9);
   CHECK(load.Remark().empty());
   load.Begin(At("cpu 3000 0 0 1000 0 0 0 0"), 9.9);
   load.End(At("cpu 4000 0 0 2000 0 0 0 0"), 15.9);
