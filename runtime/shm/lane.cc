@@ -12,8 +12,7 @@ namespace {
 using model::kFrameHeaderBytes;
 
 constexpr uint64_t kAlign = kCacheLineBytes;
-constexpr uint64_t kUsualFrameBytes = 2 * kAlign;  // with a small body
-constexpr uint32_t kSkipMagic = 0x50494b53;        // "SKIP": the rest of the ring is unused
+constexpr uint32_t kSkipMagic = 0x50494b53;  // "SKIP": the rest of the ring is unused
 
 // What stands behind the header of a frame whose body lies in the payload ring.
 struct PayloadReference {
@@ -28,6 +27,8 @@ constexpr uint64_t Aligned(uint64_t bytes) {
 constexpr uint64_t FrameBytes(uint64_t body_bytes, bool payload) {
   return Aligned(kFrameHeaderBytes + (payload ? sizeof(PayloadReference) : body_bytes));
 }
+// A call or an answer of one small value.
+constexpr uint64_t kUsualFrameBytes = FrameBytes(model::ItemBytes(sizeof(uint64_t)), false);
 
 uint64_t Offset(uint64_t position, std::span<const std::byte> ring) {
   return position & (ring.size() - 1);

@@ -31,7 +31,8 @@ class MachineLoad {
  public:
   void Begin() { Begin(ReadCpuSeconds(), OwnCpuSeconds()); }
   void End() { End(ReadCpuSeconds(), OwnCpuSeconds()); }
-  // The same at given times of both clocks. A time that cannot be read leaves the span out.
+  // The same at given times of both clocks. A time that cannot be read leaves the span out; an end
+  // without a beginning changes nothing.
   void Begin(std::optional<CpuSeconds> machine, double own_seconds);
   void End(std::optional<CpuSeconds> machine, double own_seconds);
 

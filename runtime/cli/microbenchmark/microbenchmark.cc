@@ -90,10 +90,13 @@ std::vector<RowResult> MeasureAll(const std::vector<Row>& rows,
   for (const Row& row : rows) {
     std::fprintf(stderr, "[%zu/%zu] %s...\n", results.size() + 1, rows.size(),
                  row.figures.front().name.c_str());
-    if (!row.has_daemons && !rayx::IsInitialized()) load.Begin();
-    if (!row.is_alone && !rayx::IsInitialized()) Connect(options);
+    if (row.runs_in == RunsIn::kOwnPrograms) load.Begin();
+    if (!row.is_alone() && !rayx::IsInitialized()) {
+      load.Begin();
+      Connect(options);
+    }
     results.push_back(MeasureAndTell(row, options.seconds));
-    if (row.is_alone && !row.has_daemons) load.End();
+    if (row.is_alone()) load.End();
   }
   rayx::Shutdown();
   load.End();  // of the rows with a cluster, whose processes have ended now

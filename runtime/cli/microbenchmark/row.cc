@@ -40,7 +40,7 @@ std::vector<std::vector<double>> Sample(const Row& row, double seconds) {
   std::vector<std::vector<double>> samples;
   if (row.samples != 0) {
     const int count = seconds < kFixedSamplesFromSeconds ? 1 : row.samples;
-    if (count > 1 && !row.is_alone) sampler(row.calls_min);  // warms up
+    if (count > 1 && !row.is_alone()) sampler(row.calls_min);  // warms up
     for (int i = 0; i < count; ++i) samples.push_back(sampler(row.calls_min));
     return samples;
   }

@@ -33,6 +33,15 @@ struct Figure {
 // Limit::kBeside. Throws what went wrong.
 using Sampler = std::function<std::vector<double>(size_t calls)>;
 
+// Whose programs a row's calls are made by.
+enum class RunsIn : uint8_t {
+  kClusterOfRun,  // this process, in the cluster that it has started or connected to
+  kOwnPrograms,   // programs of its own, with clusters of their own: needs none here
+  // Likewise, with daemons that do not end as this process's children: what they used is not told
+  // to it.
+  kOwnDaemons,
+};
+
 struct Row {
   std::vector<Figure> figures;
   // Prepares; what it has made ends with the sampler.
@@ -41,10 +50,9 @@ struct Row {
   // Not 0: as many samples of calls_min calls, however long they take; one when the row's time is
   // below kFixedSamplesFromSeconds.
   int samples = 0;
-  // Starts programs of its own, with clusters of their own: needs none here.
-  bool is_alone = false;
-  // Starts daemons that do not end as this process's children: what they used is not told to it.
-  bool has_daemons = false;
+  RunsIn runs_in = RunsIn::kClusterOfRun;
+
+  bool is_alone() const { return runs_in != RunsIn::kClusterOfRun; }
 };
 
 inline constexpr double kFixedSamplesFromSeconds = 0.5;

@@ -85,7 +85,7 @@ Sampler NumbersOf(const char* probe, size_t count) {
 }
 
 Row FreshRow(std::vector<Figure> figures, int samples, std::function<Sampler()> begin) {
-  return {std::move(figures), std::move(begin), 1, samples, true};
+  return {std::move(figures), std::move(begin), 1, samples, RunsIn::kOwnPrograms};
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ std::vector<Row> LibtorchRows(const std::string& library) {
            [library] { return ActorsWith(library); },
            1,
            kSamples,
-           true}};
+           RunsIn::kOwnPrograms}};
 }
 
 }  // namespace rayx::cli

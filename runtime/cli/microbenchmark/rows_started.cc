@@ -56,7 +56,7 @@ std::vector<double> IdleFootprint(size_t) {
 }
 
 Row StartedRow(Figure figure, int samples, Sampler sampler) {
-  return {{std::move(figure)}, [=] { return sampler; }, 1, samples, true, true};
+  return {{std::move(figure)}, [=] { return sampler; }, 1, samples, RunsIn::kOwnDaemons};
 }
 
 }  // namespace

@@ -153,7 +153,7 @@ std::vector<Figure> BroadcastFigures(const std::string& links) {
 }
 
 Row VmRow(std::vector<Figure> figures, int samples, std::function<Sampler()> begin) {
-  return {std::move(figures), std::move(begin), 1, samples, true, true};
+  return {std::move(figures), std::move(begin), 1, samples, RunsIn::kOwnDaemons};
 }
 
 }  // namespace

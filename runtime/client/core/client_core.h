@@ -403,6 +403,10 @@ class ClientCore {
   void LoseIncarnation(ActorRecord& actor, const std::string& error);
   bool HoldView(ActorRecord& actor, const proto::ActorView& view);
   void ReleaseView(ActorRecord& actor);
+  ActorRecord* FindActor(const model::ActorId& id) const {  // null: not known here
+    const auto it = actor_by_id_.find(id);
+    return it == actor_by_id_.end() ? nullptr : actors_[it->second].get();
+  }
   void Watch(ActorRecord& actor);
   std::string DescribeActor(const ActorRecord& actor) const;
 

@@ -93,10 +93,10 @@ void ClientCore<Sink>::SendCreation(uint32_t slot) {
 template <class Sink>
 void ClientCore<Sink>::OnActorAccepted(const model::ActorId& id, model::TimePoint now) {
   now_ = now;
-  auto it = actor_by_id_.find(id);
-  if (it == actor_by_id_.end() || actors_[it->second]->announced) return;
-  actors_[it->second]->announced = true;
-  Watch(*actors_[it->second]);
+  ActorRecord* const actor = FindActor(id);
+  if (actor == nullptr || actor->announced) return;
+  actor->announced = true;
+  Watch(*actor);
 }
 
 // Fails everything that waits for an actor that will not come or come back.
@@ -290,9 +290,9 @@ void ClientCore<Sink>::ReleaseView(ActorRecord& actor) {
 template <class Sink>
 void ClientCore<Sink>::OnActorView(const proto::ActorView& view, model::TimePoint now) {
   now_ = now;
-  auto it = actor_by_id_.find(scheduling::FromWire(view.id()));
-  if (it == actor_by_id_.end()) return;
-  ActorRecord& actor = *actors_[it->second];
+  ActorRecord* const found = FindActor(scheduling::FromWire(view.id()));
+  if (found == nullptr) return;
+  ActorRecord& actor = *found;
   actor.watching = false;
   actor.unknown_since = {};
   if (actor.state == proto::ACTOR_DEAD) return;
@@ -335,26 +335,25 @@ template <class Sink>
 void ClientCore<Sink>::OnActorKilled(const model::ActorId& id, uint32_t incarnation, bool for_good,
                                      model::TimePoint now) {
   now_ = now;
-  auto it = actor_by_id_.find(id);
-  if (it == actor_by_id_.end()) return;
-  ActorRecord& actor = *actors_[it->second];
-  actor.killed_below = std::max(actor.killed_below, for_good ? UINT32_MAX : incarnation + 1);
-  if (actor.IsKilled()) actor.connected = false;
+  ActorRecord* const actor = FindActor(id);
+  if (actor == nullptr) return;
+  actor->killed_below = std::max(actor->killed_below, for_good ? UINT32_MAX : incarnation + 1);
+  if (actor->IsKilled()) actor->connected = false;
 }
 
 template <class Sink>
 uint32_t ClientCore<Sink>::IncarnationOf(const model::ActorId& id) const {
-  auto it = actor_by_id_.find(id);
-  return it == actor_by_id_.end() ? 0 : actors_[it->second]->incarnation;
+  const ActorRecord* const actor = FindActor(id);
+  return actor == nullptr ? 0 : actor->incarnation;
 }
 
 template <class Sink>
 void ClientCore<Sink>::OnActorRefused(const model::ActorId& id, const proto::ErrorInfo& error,
                                       model::TimePoint now) {
   now_ = now;
-  auto it = actor_by_id_.find(id);
-  if (it == actor_by_id_.end() || actors_[it->second]->state == proto::ACTOR_DEAD) return;
-  EndCreation(*actors_[it->second], error.SerializeAsString());
+  ActorRecord* const actor = FindActor(id);
+  if (actor == nullptr || actor->state == proto::ACTOR_DEAD) return;
+  EndCreation(*actor, error.SerializeAsString());
 }
 
 // The head could not be asked, or does not know the actor (yet: a handle may overtake its
@@ -363,9 +362,9 @@ template <class Sink>
 void ClientCore<Sink>::OnWatchFailed(const model::ActorId& id, const proto::ErrorInfo& error,
                                      model::TimePoint now) {
   now_ = now;
-  auto it = actor_by_id_.find(id);
-  if (it == actor_by_id_.end()) return;
-  ActorRecord& actor = *actors_[it->second];
+  ActorRecord* const found = FindActor(id);
+  if (found == nullptr) return;
+  ActorRecord& actor = *found;
   actor.watching = false;
   if (actor.state == proto::ACTOR_DEAD) return;
   actor.watch_again = now + std::chrono::milliseconds(100);

@@ -152,7 +152,7 @@ TEST_CASE("Microbenchmark: of a limit beside the samples the best counts, in eit
                  {"b", Unit::kGigabytesPerSecond, Limit::kBeside},
                  {"c", Unit::kMicroseconds, Limit::kRingRoundTrip}};
   row.samples = 3;
-  row.is_alone = true;  // without a warm-up
+  row.runs_in = RunsIn::kOwnPrograms;  // without a warm-up
   auto sample = std::make_shared<double>(0);
   row.begin = [sample] {
     return [sample](size_t) {
@@ -244,8 +244,8 @@ TEST_CASE("Microbenchmark: names are Ray's where Ray has the row, and none comes
   bool began = false;
   for (const Row& row : AllRows()) {
     for (const Figure& figure : row.figures) CHECK(names.insert(figure.name).second);
-    CHECK((!began || !row.is_alone));  // a cluster of ours is never beside another program's
-    began = began || !row.is_alone;
+    CHECK((!began || !row.is_alone()));  // a cluster of ours is never beside another program's
+    began = began || !row.is_alone();
   }
   for (const char* name :
        {"single client get calls (Plasma Store)", "single client put calls (Plasma Store)",
